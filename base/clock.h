@@ -1,0 +1,15 @@
+/* Time: wall clock for what is stored and shown, monotonic for deadlines. */
+#ifndef RK_BASE_CLOCK_H
+#define RK_BASE_CLOCK_H
+
+#include <stdint.h>
+
+int64_t rk_clock_wall_ms(void); /* Unix time, milliseconds */
+int64_t rk_clock_wall_us(void); /* Unix time, microseconds */
+int64_t rk_clock_mono_ms(void); /* monotonic, milliseconds */
+
+enum { RK_CLOCK_ISO_SIZE = 28 };
+/* "2026-01-02T03:04:05.678Z" for years 0 to 9999; clamped to those outside. */
+void rk_clock_iso(char out[RK_CLOCK_ISO_SIZE], int64_t unix_ms);
+
+#endif
