@@ -1,0 +1,34 @@
+/*
+ * DID documents: what refkey needs of one. Both key forms in the wild are read: Multikey, and the
+ * older EcdsaSecp256k1VerificationKey2019 / EcdsaSecp256r1VerificationKey2019 (uncompressed point in
+ * base58btc); ids relative (#atproto) or absolute.
+ * Source: atproto.com/specs/did, atproto.com/specs/cryptography.
+ */
+#ifndef RK_ATPROTO_DID_DOC_H
+#define RK_ATPROTO_DID_DOC_H
+
+#include "atproto/syntax.h"
+#include "base/buf.h"
+
+enum rk_key_type { RK_KEY_NONE, RK_KEY_K256, RK_KEY_P256 };
+
+struct rk_key {
+	uint8_t type;      /* enum rk_key_type */
+	uint8_t point[33]; /* compressed SEC1 */
+};
+
+enum { RK_DID_DOC_MOST = 256 << 10, RK_ORIGIN_MOST = 512 };
+
+struct rk_did_doc {
+	char handle[RK_HANDLE_MOST + 1]; /* first at:// of alsoKnownAs, lower case; "" if none is valid */
+	char pds[RK_ORIGIN_MOST];        /* origin (scheme://host[:port]) of #atproto_pds; "" if none */
+	struct rk_key key;               /* type RK_KEY_NONE if there is no usable #atproto key */
+};
+
+/* False if it is not JSON, not an object, or its id is not did. A missing part is not a failure. */
+bool rk_did_doc_parse(struct rk_did_doc *out, struct rk_did did, struct rk_slice json);
+
+/* did:key text ("zQ3s…" or "zDn…", without the did:key: prefix) to a key. */
+bool rk_key_from_multibase(struct rk_key *out, struct rk_slice multibase);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * The Merkle search tree of a repo, read from blocks.
+ * Source: atproto.com/specs/repository ("MST structure").
+ */
+#ifndef RK_ATPROTO_MST_H
+#define RK_ATPROTO_MST_H
+
+#include "atproto/blocks.h"
+
+enum { RK_MST_KEY_MOST = 1024, RK_MST_DEPTH_MOST = 64 };
+
+enum rk_mst_result {
+	RK_MST_OK,
+	RK_MST_STOPPED,   /* the visitor asked to */
+	RK_MST_MISSING,   /* a node is not among the blocks */
+	RK_MST_MALFORMED, /* not a node, keys out of order, wrong layer, empty node, too deep */
+};
+
+/* Called for each entry in key order. key ("collection/rkey") is borrowed for the call.
+ * Returns false to stop the walk. */
+typedef bool rk_mst_visit(void *context, struct rk_slice key, const struct rk_cid *value);
+
+/* Walks the whole tree under root, checking structure: key order over the whole tree, prefix
+ * compression, each key's layer, no empty or misplaced nodes. */
+enum rk_mst_result rk_mst_walk(const struct rk_blocks *blocks, const struct rk_cid *root,
+	rk_mst_visit *visit, void *context);
+
+/* The layer of a key: leading zero bits of its SHA-256, divided by two. */
+unsigned rk_mst_layer(struct rk_slice key);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * The one place where a commit, a sync message or a whole repo is believed or refused: an ordered
+ * list of checks, cheap before costly. Pure: bytes in, verdict out; what needs stored state (the rev
+ * already held, since and prevData against it) is the indexer's.
+ *
+ * Every way to fail has one row here: its name is the counter's label and the log's reason.
+ */
+#ifndef RK_ATPROTO_VERIFY_H
+#define RK_ATPROTO_VERIFY_H
+
+#include "atproto/blocks.h"
+#include "atproto/commit.h"
+#include "atproto/did_doc.h"
+#include "atproto/event.h"
+#include "atproto/mst.h"
+
+/* X(id, name, help) */
+#define RK_VERDICTS(X)                                                                             \
+	X(OK, "ok", "believed")                                                                    \
+	X(FRAME_HEADER, "frame_header", "the frame's header is malformed")                         \
+	X(FRAME_BODY, "frame_body", "the frame's body is truncated or not canonical DAG-CBOR")     \
+	X(FRAME_TRAILING, "frame_trailing", "bytes follow the frame's body")                       \
+	X(FRAME_FIELD, "frame_field", "a required field is absent or of the wrong kind")           \
+	X(FRAME_TOO_LARGE, "frame_too_large", "the frame is over the size limit")                  \
+	X(FRAME_TEXT, "frame_text", "a text message where a binary one belongs")                   \
+	X(OPS_TOO_MANY, "ops_too_many", "a commit has more than 200 operations")                   \
+	X(CAR_MALFORMED, "car_malformed", "the blocks are not a CAR v1")                           \
+	X(CAR_TOO_LARGE, "car_too_large", "the blocks are over the size limit")                    \
+	X(BLOCK_CID, "block_cid", "a block's bytes do not hash to its CID")                        \
+	X(COMMIT_MISSING, "commit_missing", "the commit's block is not among the blocks")          \
+	X(COMMIT_MALFORMED, "commit_malformed", "the commit object is not a canonical version 3")  \
+	X(COMMIT_DID, "commit_did", "the commit is of another repo")                               \
+	X(COMMIT_REV, "commit_rev", "the commit's rev differs from the message's")                 \
+	X(REV_FUTURE, "rev_future", "the rev is more than five minutes ahead")                     \
+	X(REV_OLDER, "rev_older", "a whole repo is older than what is held")                       \
+	X(RECORD_MISSING, "record_missing", "an operation's record is not among the blocks")       \
+	X(RECORD_MALFORMED, "record_malformed", "a record is not canonical DAG-CBOR")              \
+	X(TREE_MISSING, "tree_missing", "a node of the tree is not among the blocks")              \
+	X(TREE_MALFORMED, "tree_malformed", "the tree breaks a rule of the MST")                   \
+	X(REPO_INACTIVE, "repo_inactive", "the account is not active")
+
+enum rk_verdict {
+#define RK_VERDICT_ID(id, name, help) RK_VERDICT_##id,
+	RK_VERDICTS(RK_VERDICT_ID)
+#undef RK_VERDICT_ID
+	RK_VERDICT_COUNT
+};
+
+struct rk_verdict_row {
+	const char *name, *help;
+};
+extern const struct rk_verdict_row rk_verdict_rows[RK_VERDICT_COUNT];
+
+enum rk_verdict rk_verdict_of_event(enum rk_event_result result);
+
+struct rk_verify_options {
+	const struct rk_key *key; /* the repo's signing key; NULL: not known */
+	int64_t now_ms;           /* wall clock, for revs in the future */
+};
+
+/* A believed commit or sync: the blocks stay borrowed from the event's frame. */
+struct rk_verified {
+	struct rk_blocks blocks; /* in the arena */
+	struct rk_commit commit;
+};
+
+/* Negative: no memory. Else an enum rk_verdict. */
+int rk_verify_commit(struct rk_verified *out, struct rk_arena *arena, const struct rk_event *event,
+	const struct rk_verify_options *options) __attribute__((warn_unused_result));
+int rk_verify_sync(struct rk_verified *out, struct rk_arena *arena, const struct rk_event *event,
+	const struct rk_verify_options *options) __attribute__((warn_unused_result));
+
+/* A whole repo as getRepo sends it. The caller finishes out->blocks (malloc, flat in record size).
+ * Every block is hashed and the tree walked: visit is called for each entry in key order. */
+int rk_verify_repo(struct rk_verified *out, struct rk_slice car, struct rk_did did,
+	const struct rk_verify_options *options, rk_mst_visit *visit, void *context)
+	__attribute__((warn_unused_result));
+
+#endif

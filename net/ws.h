@@ -1,0 +1,49 @@
+/*
+ * A blocking WebSocket client: TLS and TCP by libcurl, upgrade by hand, framing by wslay.
+ * Used by one thread; only rk_ws_interrupt may be called from others.
+ *
+ * Silence is healthy: a ping is sent after ping_ms without a byte, and only a pong that does not come
+ * within pong_ms, or a closed socket, ends the connection.
+ */
+#ifndef RK_NET_WS_H
+#define RK_NET_WS_H
+
+#include "net/http.h"
+
+struct rk_ws_options {
+	struct rk_http_options http;
+	size_t message_most; /* bytes; a longer message is skipped whole: RK_WS_TOO_LARGE */
+	long connect_ms;     /* bound on TCP, TLS and upgrade together */
+	long ping_ms, pong_ms;
+};
+
+struct rk_ws;
+
+enum rk_ws_result {
+	RK_WS_MESSAGE = 1, /* a whole binary message */
+	RK_WS_TEXT,        /* a whole text message (contents given too) */
+	RK_WS_TOO_LARGE,   /* one message over message_most was read and dropped */
+	RK_WS_CLOSED,      /* closed by the peer or lost; rk_ws_error says how */
+	RK_WS_INTERRUPTED, /* rk_ws_interrupt was called */
+	RK_WS_IDLE,        /* only from a receive with a timeout: nothing came in that time */
+};
+
+/* Connects and upgrades. url is http(s):// or ws(s)://. 0; -EACCES, -ECONNREFUSED, -ETIMEDOUT,
+ * -EPROTO (no 101: rk_ws_status has the HTTP status, error the reason), -ENOMEM, -EIO, -ECANCELED.
+ * error gets a text for the log. */
+int rk_ws_open(struct rk_ws **out, const char *url, const struct rk_ws_options *options,
+	char error[256]) __attribute__((warn_unused_result));
+void rk_ws_close(struct rk_ws *ws); /* NULL is fine; sends a close frame if it can at once */
+
+/* Waits for the next message, at most timeout_ms (-1: for ever; pings go on meanwhile). The bytes
+ * are owned by the caller (free), who so needs no copy. Negative: -ENOMEM. */
+int rk_ws_receive(struct rk_ws *ws, uint8_t **data, size_t *len, long timeout_ms)
+	__attribute__((warn_unused_result));
+/* True when a ping sent after `since_mono_ms` was answered: all the peer sent before is received. */
+bool rk_ws_ponged_since(const struct rk_ws *ws, int64_t since_mono_ms);
+/* Asks for a ping at the next receive. */
+void rk_ws_ping(struct rk_ws *ws);
+void rk_ws_interrupt(struct rk_ws *ws); /* any thread */
+const char *rk_ws_error(const struct rk_ws *ws); /* borrowed until rk_ws_close */
+
+#endif
