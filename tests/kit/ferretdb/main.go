@@ -26,9 +26,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "ferretdb:", err)
 		os.Exit(1)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := f.Run(ctx); err != nil && ctx.Err() == nil {
+	// Run would wait 3 s for clients to hang up; SQLite needs no goodbye.
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-end
+		os.Exit(0)
+	}()
+	if err := f.Run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "ferretdb:", err)
 		os.Exit(1)
 	}
