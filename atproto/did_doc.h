@@ -7,8 +7,8 @@
 #ifndef RK_ATPROTO_DID_DOC_H
 #define RK_ATPROTO_DID_DOC_H
 
+#include "atproto/origin.h"
 #include "atproto/syntax.h"
-#include "base/buf.h"
 
 enum rk_key_type { RK_KEY_NONE, RK_KEY_K256, RK_KEY_P256 };
 
@@ -17,7 +17,7 @@ struct rk_key {
 	uint8_t point[33]; /* compressed SEC1 */
 };
 
-enum { RK_DID_DOC_MOST = 256 << 10, RK_ORIGIN_MOST = 512 };
+enum { RK_DID_DOC_MOST = 256 << 10 }; /* bytes of JSON; more is not parsed */
 
 struct rk_did_doc {
 	char handle[RK_HANDLE_MOST + 1]; /* first at:// of alsoKnownAs, lower case; "" if none is valid */

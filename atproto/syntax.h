@@ -54,7 +54,8 @@ static inline int64_t rk_tid_unix_us(uint64_t tid)
 /* The strict datetime of Lexicons; *unix_ms gets Unix time, fractions of a millisecond dropped. */
 bool rk_datetime_parse(int64_t *unix_ms, struct rk_slice in);
 
-bool rk_language_valid(struct rk_slice in); /* BCP 47 well-formed, as Lexicon "language" */
+/* BCP 47 as Lexicon "language": well-formed, no variant or extension twice, language in lower case. */
+bool rk_language_valid(struct rk_slice in);
 
 /* A MongoDB ObjectId as 24 hex digits, either case. */
 struct rk_oid { uint8_t bytes[12]; };
