@@ -155,10 +155,15 @@ export class Pds extends Server {
     return `Basic ${Buffer.from(`admin:${this.adminPassword}`).toString('base64')}`;
   }
 
-  // Makes an account. Handles end in .test and have three letters before it.
+  // Makes an account. Handles end in .test and have three letters before it; many
+  // common words ("guest", "visitors") are reserved.
   async account(handle, { password = `password-of-${handle}` } = {}) {
     const agent = new AtpAgent({ service: this.url });
-    await agent.createAccount({ handle, password, email: `${handle}@mail.example` });
+    try {
+      await agent.createAccount({ handle, password, email: `${handle}@mail.example` });
+    } catch (e) {
+      throw new Error(`account ${handle}: ${e.message}`, { cause: e });
+    }
     return { did: agent.session.did, handle, password, agent };
   }
 
