@@ -20,6 +20,13 @@ enum rk_field_kind {
 /* What refkey uses a field for, besides keeping it in the record's JSON. */
 enum rk_field_role { RK_ROLE_NONE, RK_ROLE_REF, RK_ROLE_WHEN, RK_ROLE_CODE, RK_ROLE_SLUG };
 
+/* Bounds of the values that lookups are made by. */
+enum {
+	RK_REF_MOST = 64, /* longer refs are kept in the JSON and cannot be looked up */
+	RK_CODE_MOST = 10,
+	RK_SLUG_MOST = 128,
+};
+
 enum { RK_FIELDS_MOST = 8 };
 
 struct rk_field {

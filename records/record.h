@@ -12,12 +12,7 @@
 #include "base/buf.h"
 #include "records/collections.h"
 
-enum {
-	RK_REF_MOST = 64,       /* longer refs are kept in the JSON and cannot be looked up */
-	RK_CODE_MOST = 10,
-	RK_SLUG_MOST = 128,
-	RK_RECORD_MOST = 1 << 20, /* bytes of a record's block */
-};
+enum { RK_RECORD_MOST = 1 << 20 }; /* bytes of a record's block */
 
 struct rk_facts {
 	struct rk_slice ref;  /* hexadecimal refs in lower case; empty: none usable */
@@ -32,7 +27,7 @@ struct rk_record_read {
 	struct rk_slice json; /* the record as the PDS prints it */
 };
 
-/* Reads a record whose bytes are known to be canonical (rk_cbor_check). rkey is checked against the
+/* Reads a record whose bytes are known to be canonical (rk_cbor_check; else -EINVAL). rkey is checked against the
  * collection's key type (tid). Slices live in the arena. Negative: no memory. 0: read. */
 int rk_record_read(struct rk_record_read *out, struct rk_arena *arena, enum rk_collection_id collection,
 	struct rk_slice rkey, struct rk_slice cbor) __attribute__((warn_unused_result));

@@ -117,4 +117,16 @@ typedef bool rk_issue_visit(void *context, const struct rk_issue *issue, struct 
 int rk_read_issues(struct rk_snapshot *s, int kind, rk_repo_id repo, struct rk_slice position,
 	rk_issue_visit *visit, void *context);
 
+
+/* Proves that the index agrees with itself: every entry follows from a record, repo or pending work and
+ * none is left over, counts are true, JSON is JSON. report is called for each thing that is wrong
+ * (text for people), at most 1,000 times. Returns how many, or negative. */
+typedef void rk_check_report(void *context, const char *what);
+struct rk_check_summary {
+	struct rk_counts counts;
+	uint64_t lookups, times;
+};
+int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out, rk_check_report *report,
+	void *context);
+
 #endif

@@ -1,0 +1,246 @@
+/*
+ * THE record write; see struct rk_change. What a record was is read and copied first, then its
+ * entries are taken away and the new ones put, so that every table follows from the record's value.
+ */
+#include "store/inside.h"
+
+#include <errno.h>
+
+struct change {
+	struct rk_write *w;
+	const struct rk_change *in;
+	struct rk_repo repo;
+};
+
+int rk_record_put(struct rk_write *w, const struct rk_record *record)
+{
+	struct rk_key_buf key = {0};
+
+	rk_key_record(&key, record->repo, record->collection, record->rkey);
+	rk_buf_clear(&w->value);
+	rk_value_record(&w->value, record);
+	if (rk_buf_failed(&w->value))
+		return -ENOMEM;
+	return rk_table_put(w, RK_TABLE_RECORD, rk_key_slice(&key), rk_buf_slice(&w->value));
+}
+
+/* The record as it is stored, copied. ABSENT: none. */
+static int old_read(struct rk_write *w, struct rk_record *out, rk_repo_id repo, uint8_t collection,
+	struct rk_slice rkey)
+{
+	int r = rk_read_record(&w->view, out, repo, collection, rkey);
+
+	if (r == 0)
+		r = rk_write_keep_record(w, out);
+	return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+}
+
+static int seen_take(struct rk_write *w, uint8_t *flags, rk_repo_id repo,
+	const struct rk_change_record *record)
+{
+	struct rk_key_buf key = {0};
+	struct rk_slice value;
+	int r;
+
+	*flags = 0;
+	rk_key_record(&key, repo, record->collection, record->rkey);
+	r = rk_table_get(&w->view, RK_TABLE_SEEN, rk_key_slice(&key), &value);
+	if (r)
+		return r == RK_STORE_ABSENT ? 0 : r;
+	if (value.len == 1)
+		*flags = value.data[0];
+	return rk_table_del(w, RK_TABLE_SEEN, rk_key_slice(&key), (struct rk_slice){0});
+}
+
+static int pending_record(struct change *c, const struct rk_record *record, uint8_t flags)
+{
+	struct rk_key_buf key = {0};
+	const uint8_t keep = RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE;
+
+	rk_key_pending(&key, false, (struct rk_slice){0}, record->repo, record->collection, record->rkey);
+	if ((c->repo.flags & RK_REPO_TOMBSTONE) || record->flags & RK_RECORD_INVALID)
+		return rk_pending_remove(c->w, rk_key_slice(&key));
+	return rk_pending_put(c->w, rk_key_slice(&key), flags, keep, c->in->now_us / 1000, 0, record->rkey);
+}
+
+/* The record no longer stands for its ref: the document is to be looked at. */
+static int pending_gone(struct change *c, const struct rk_record *old, bool vanished)
+{
+	struct rk_key_buf key = {0};
+	uint8_t flags = RK_PENDING_GONE | (vanished ? RK_PENDING_VANISHED : 0);
+
+	if (c->repo.flags & RK_REPO_TOMBSTONE)
+		return 0;
+	if (old->flags & RK_RECORD_INVALID && old->link != RK_LINK_LINKED)
+		return 0;
+	rk_key_pending(&key, true, old->ref, old->repo, old->collection, old->rkey);
+	return rk_pending_put(c->w, rk_key_slice(&key), flags, 0, c->in->now_us / 1000, 0, old->rkey);
+}
+
+static int record_remove(struct change *c, const struct rk_change_record *change)
+{
+	struct rk_key_buf key = {0}, pending = {0};
+	struct rk_record old;
+	uint8_t seen;
+	int r = seen_take(c->w, &seen, c->repo.id, change);
+
+	if (r)
+		return r;
+	r = old_read(c->w, &old, c->repo.id, change->collection, change->rkey);
+	if (r)
+		return r == RK_STORE_ABSENT ? 0 : r;
+	rk_key_record(&key, c->repo.id, change->collection, change->rkey);
+	rk_key_pending(&pending, false, (struct rk_slice){0}, c->repo.id, change->collection, change->rkey);
+	r = rk_lookup_remove(c->w, &old);
+	if (r == 0)
+		r = rk_issues_set(c->w, &old, UINT32_MAX, 0, (struct rk_slice){0}, c->in->now_us / 1000);
+	if (r == 0)
+		r = rk_pending_remove(c->w, rk_key_slice(&pending));
+	if (r == 0)
+		r = rk_table_del(c->w, RK_TABLE_RECORD, rk_key_slice(&key), (struct rk_slice){0});
+	if (r == 0)
+		r = pending_gone(c, &old, c->in->vanished && !(seen & RK_PENDING_DELETED));
+	if (r == 0) {
+		c->repo.counts[change->collection]--;
+		c->w->counts.records[change->collection]--;
+	}
+	return r;
+}
+
+/* What a version of a record takes over from the one before it. */
+static int record_succeed(struct change *c, struct rk_record *record, const struct rk_record *old,
+	uint8_t *pending)
+{
+	bool same_ref = rk_slice_equal(old->ref, record->ref);
+
+	record->first_us = old->first_us;
+	record->issues = old->issues;
+	record->flags |= old->flags & RK_RECORD_FIRST;
+	if (same_ref) {
+		record->link = old->link;
+		record->flags |= old->flags & RK_RECORD_UNREF;
+		*pending |= RK_PENDING_UPDATED;
+		return 0;
+	}
+	if (record->ref.len == 0) {
+		/* The link stays, and with it the fact that there was a ref. */
+		record->link = old->link;
+		record->flags |= RK_RECORD_UNREF;
+		return 0;
+	}
+	if (c->in->source == RK_CHANGE_LIVE)
+		record->flags &= (uint8_t)~RK_RECORD_FIRST;
+	return old->ref.len ? pending_gone(c, old, false) : 0;
+}
+
+static int record_put(struct change *c, const struct rk_change_record *change)
+{
+	const struct rk_facts *facts = &change->read.facts;
+	struct rk_record old, record = {
+		.repo = c->repo.id,
+		.collection = change->collection,
+		.rkey = change->rkey,
+		.cid = change->cid,
+		.ref = facts->ref,
+		.code = facts->code,
+		.slug = facts->slug,
+		.has_when = facts->has_when,
+		.when_ms = facts->when_ms,
+		.first_us = c->in->now_us,
+		.indexed_us = c->in->now_us,
+		.flags = facts->invalid ? RK_RECORD_INVALID : 0,
+		.json = change->read.json,
+	};
+	const uint32_t all = UINT32_MAX;
+	uint8_t seen, pending = 0;
+	int found, r = seen_take(c->w, &seen, c->repo.id, change);
+
+	if (r)
+		return r;
+	found = old_read(c->w, &old, c->repo.id, change->collection, change->rkey);
+	if (found < 0)
+		return found;
+	if (found == 0 && rk_cid_equal(&old.cid, &change->cid))
+		return 0;
+	if (found == 0) {
+		r = rk_lookup_remove(c->w, &old);
+		if (r == 0)
+			r = record_succeed(c, &record, &old, &pending);
+	} else {
+		if (c->in->source == RK_CHANGE_FIRST && !(seen & RK_PENDING_APPEARED))
+			record.flags |= RK_RECORD_FIRST;
+		c->repo.counts[change->collection]++;
+		c->w->counts.records[change->collection]++;
+	}
+	if (r == 0)
+		r = rk_issues_set(c->w, &record, all, facts->invalid ? 1u << RK_ISSUE_INVALID : 0,
+			rk_slice_str(facts->invalid), c->in->now_us / 1000);
+	if (r == 0)
+		r = rk_lookup_add(c->w, &record);
+	if (r == 0)
+		r = rk_record_put(c->w, &record);
+	if (r == 0)
+		r = pending_record(c, &record, pending);
+	return r;
+}
+
+int rk_write_change(struct rk_write *w, const struct rk_change *change)
+{
+	struct change c = {.w = w, .in = change};
+	struct rk_key_buf key = {0};
+	int r;
+
+	if (change->count == 0)
+		return 0;
+	r = rk_read_repo(&w->view, &c.repo, change->repo);
+	if (r)
+		return r < 0 ? r : -EUCLEAN;
+	r = rk_write_keep(w, &c.repo.did);
+	for (size_t i = 0; r == 0 && i < change->count; i++) {
+		const struct rk_change_record *record = &change->records[i];
+
+		r = rk_cid_is_set(&record->cid) ? record_put(&c, record) : record_remove(&c, record);
+	}
+	if (r)
+		return r;
+	rk_key_uint(&key, c.repo.id, 4);
+	rk_buf_clear(&w->value);
+	rk_value_repo(&w->value, &c.repo);
+	if (rk_buf_failed(&w->value))
+		return -ENOMEM;
+	return rk_table_put(w, RK_TABLE_REPO, rk_key_slice(&key), rk_buf_slice(&w->value));
+}
+
+int rk_write_seen(struct rk_write *w, rk_repo_id repo, uint8_t collection, struct rk_slice rkey,
+	enum rk_pending_flag seen)
+{
+	struct rk_key_buf key = {0};
+	uint8_t flags = (uint8_t)seen;
+
+	/* The last thing seen counts: created and deleted again is deleted. */
+	rk_key_record(&key, repo, collection, rkey);
+	return rk_table_put(w, RK_TABLE_SEEN, rk_key_slice(&key), rk_slice_make(&flags, 1));
+}
+
+int rk_write_seen_clear(struct rk_write *w, rk_repo_id repo)
+{
+	struct rk_key_buf key = {0};
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int r = rk_table_cursor(&w->view, RK_TABLE_SEEN, &cursor);
+
+	if (r)
+		return r;
+	rk_key_uint(&key, repo, 4);
+	for (;;) {
+		k = rk_val(rk_key_slice(&key));
+		r = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+		if (r || !rk_slice_starts(rk_val_slice(k), rk_key_slice(&key)))
+			break;
+		r = mdb_cursor_del(cursor, 0);
+		if (r)
+			break;
+	}
+	mdb_cursor_close(cursor);
+	return r == MDB_NOTFOUND ? 0 : rk_lmdb_error(r);
+}

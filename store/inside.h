@@ -1,0 +1,175 @@
+/*
+ * Inside the store: the sub-databases, their keys and values. Included by store/ only.
+ *
+ * Keys, all integers big-endian so that LMDB's bytewise order is theirs:
+ *
+ *   rkey*    the rkey as it is up to 254 bytes; a longer one is its first 223 bytes and the SHA-256 of
+ *            the whole, so 255 bytes: told apart by its length, and the value holds the full rkey
+ *   recordkey = repo(4) collection(1) rkey*
+ *
+ *   meta     name                                        -> by name
+ *   did      DID, or ff SHA-256(DID) when over 500 bytes -> repo(4)
+ *   handle   handle in lower case                        -> repo(4)
+ *   repo     repo(4)                                     -> struct rk_repo
+ *   identity repo(4)                                     -> struct rk_identity
+ *   resync   retry_ms(8) repo(4)                         -> ""        to be fetched, first due first
+ *   record   recordkey                                   -> struct rk_record
+ *   lookup   kind(1) collection(1) repo(4) value         => rank(1) first_us(8) recordkey
+ *            twice for each value: under its repo and under repo 0 (whoever's)
+ *   when     repo(4) collection(1) when(8) repo(4) rkey* -> ""        repo 0: whoever's
+ *   owner    collection(1) ref                           -> repo(4)
+ *   pending  'R' recordkey | 'G' len(1) ref recordkey    -> struct rk_pending
+ *   due      due_ms(8) generation(8)                     -> key in pending
+ *   seen     recordkey                                   -> flags(1)
+ *   issue    kind(1) 'R' recordkey | 'D' collection(1) ref | 'A' repo(4) -> struct rk_issue
+ *
+ * `->` one value a key, `=>` sorted duplicates. Every struct value starts with its version.
+ */
+#ifndef RK_STORE_INSIDE_H
+#define RK_STORE_INSIDE_H
+
+#include <lmdb.h>
+
+#include "base/arena.h"
+#include "base/reader.h"
+#include "store/write.h"
+
+/* X(id, name, LMDB flags) */
+#define RK_TABLES(X)                                                                               \
+	X(META, "meta", 0)                                                                         \
+	X(DID, "did", 0)                                                                           \
+	X(HANDLE, "handle", 0)                                                                     \
+	X(REPO, "repo", 0)                                                                         \
+	X(IDENTITY, "identity", 0)                                                                 \
+	X(RESYNC, "resync", 0)                                                                     \
+	X(RECORD, "record", 0)                                                                     \
+	X(LOOKUP, "lookup", MDB_DUPSORT)                                                           \
+	X(WHEN, "when", 0)                                                                         \
+	X(OWNER, "owner", 0)                                                                       \
+	X(PENDING, "pending", 0)                                                                   \
+	X(DUE, "due", 0)                                                                           \
+	X(SEEN, "seen", 0)                                                                         \
+	X(ISSUE, "issue", 0)
+
+enum rk_table {
+#define RK_TABLE_ID(id, name, flags) RK_TABLE_##id,
+	RK_TABLES(RK_TABLE_ID)
+#undef RK_TABLE_ID
+	RK_TABLE_COUNT
+};
+
+enum { RK_SCHEMA = 1 };
+
+struct rk_store {
+	MDB_env *env;
+	MDB_dbi dbi[RK_TABLE_COUNT];
+	int lock_fd;
+	char *dir;
+};
+
+struct rk_snapshot {
+	struct rk_store *store;
+	MDB_txn *txn;
+	MDB_cursor *lookup; /* kept between reads: opening one allocates */
+	bool lookup_fresh;  /* bound to the transaction of now */
+	bool live;
+};
+
+struct rk_write {
+	struct rk_snapshot view; /* over the same transaction */
+	struct rk_counts counts;
+	rk_repo_id next_repo;
+	uint64_t generation;
+	struct rk_arena arena; /* copies of what was read: LMDB moves it at the next write */
+	struct rk_buf value;   /* the value being built */
+};
+
+/* A zeroed w may begin. begin: 0 or negative. commit and abort end the transaction and keep the
+ * memory for the next one; finish frees it. */
+int rk_write_begin(struct rk_write *w, struct rk_store *store);
+int rk_write_commit(struct rk_write *w);
+void rk_write_abort(struct rk_write *w);
+void rk_write_finish(struct rk_write *w);
+/* The bytes where the next write cannot move them, until the transaction ends. */
+int rk_write_keep(struct rk_write *w, struct rk_slice *bytes);
+int rk_write_keep_record(struct rk_write *w, struct rk_record *record);
+
+enum { RK_KEY_MOST = 511, RK_RKEY_PLAIN = 254, RK_RKEY_KEPT = 223, RK_DID_PLAIN = 500 };
+
+/* A key being built; over-long is a fault of the caller and sticks. */
+struct rk_key_buf {
+	uint8_t bytes[RK_KEY_MOST];
+	size_t len;
+	bool failed;
+};
+void rk_key_uint(struct rk_key_buf *key, uint64_t value, unsigned bytes);
+void rk_key_add(struct rk_key_buf *key, struct rk_slice bytes);
+void rk_key_rkey(struct rk_key_buf *key, struct rk_slice rkey);
+void rk_key_record(struct rk_key_buf *key, rk_repo_id repo, uint8_t collection, struct rk_slice rkey);
+void rk_key_did(struct rk_key_buf *key, struct rk_slice did);
+void rk_key_lookup(struct rk_key_buf *key, enum rk_lookup kind, uint8_t collection, rk_repo_id repo,
+	struct rk_slice value);
+void rk_key_when(struct rk_key_buf *key, rk_repo_id under, const struct rk_record *record);
+void rk_key_pending(struct rk_key_buf *key, bool gone, struct rk_slice ref, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey);
+void rk_key_issue(struct rk_key_buf *key, const struct rk_issue *issue);
+/* Biased so that times before 1970 sort first. */
+static inline uint64_t rk_key_time(int64_t value)
+{
+	return (uint64_t)value ^ (UINT64_C(1) << 63);
+}
+
+/* Values. Encoding appends to buf; decoding checks every length and returns false on a bad value. */
+void rk_value_repo(struct rk_buf *out, const struct rk_repo *repo);
+bool rk_value_repo_read(struct rk_repo *out, rk_repo_id id, struct rk_slice in);
+void rk_value_identity(struct rk_buf *out, const struct rk_identity *identity);
+bool rk_value_identity_read(struct rk_identity *out, struct rk_slice in);
+void rk_value_record(struct rk_buf *out, const struct rk_record *record);
+/* key: the recordkey; gives repo, collection and a short rkey. */
+bool rk_value_record_read(struct rk_record *out, struct rk_slice key, struct rk_slice in);
+void rk_value_pending(struct rk_buf *out, const struct rk_pending *pending);
+bool rk_value_pending_read(struct rk_pending *out, struct rk_slice key, struct rk_slice in);
+void rk_value_issue(struct rk_buf *out, const struct rk_issue *issue);
+bool rk_value_issue_read(struct rk_issue *out, struct rk_slice key, struct rk_slice in);
+void rk_value_counts(struct rk_buf *out, const struct rk_write *w);
+bool rk_value_counts_read(struct rk_write *out, struct rk_slice in);
+
+/* LMDB by table; slices in and out. 0, RK_STORE_ABSENT, or negative errno. */
+int rk_table_get(struct rk_snapshot *s, enum rk_table table, struct rk_slice key, struct rk_slice *out);
+int rk_table_put(struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value);
+/* value: for tables of duplicates; else empty. Absent is fine: 0. */
+int rk_table_del(struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value);
+int rk_table_cursor(struct rk_snapshot *s, enum rk_table table, MDB_cursor **out);
+uint64_t rk_table_entries(struct rk_snapshot *s, enum rk_table table);
+/* LMDB's codes to negative errno; MDB_NOTFOUND to RK_STORE_ABSENT. */
+int rk_lmdb_error(int code);
+
+static inline struct rk_slice rk_key_slice(const struct rk_key_buf *key)
+{
+	return rk_slice_make(key->bytes, key->len);
+}
+static inline MDB_val rk_val(struct rk_slice s)
+{
+	return (MDB_val){.mv_data = (void *)s.data, .mv_size = s.len};
+}
+static inline struct rk_slice rk_val_slice(MDB_val v)
+{
+	return rk_slice_make(v.mv_data, v.mv_size);
+}
+
+/* Entries of a record in `lookup` and `when`; remove is for the record as stored. */
+int rk_lookup_add(struct rk_write *w, const struct rk_record *record);
+int rk_lookup_remove(struct rk_write *w, const struct rk_record *record);
+
+/* Pending work: makes or changes the entry, with a new generation. keep: flags of an entry already
+ * there that stay. */
+int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8_t keep, int64_t due_ms,
+	uint32_t attempts, struct rk_slice rkey);
+int rk_pending_remove(struct rk_write *w, struct rk_slice key);
+
+/* Sets exactly the issues in `now` among `judged` for a record; record->issues is updated. */
+int rk_issues_set(struct rk_write *w, struct rk_record *record, uint32_t judged, uint32_t now,
+	struct rk_slice message, int64_t at_ms);
+int rk_record_put(struct rk_write *w, const struct rk_record *record);
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * From a value (ref, code, slug) to records: the entries of `lookup`, and which of them answers.
+ * Each value stands under its repo and under repo 0, sorted by rank and then by age, so the answer is
+ * the first entry that may be one. Who owns a ref is a fact of its own (`owner`): learning it rewrites
+ * nothing.
+ */
+#include "store/inside.h"
+
+enum { RANK_LINKED, RANK_PLAIN, RANK_CONFLICT };
+/* Entries looked at for one answer: those of inactive accounts are passed over. */
+enum { ENTRIES_MOST = 4096 };
+
+static uint8_t rank_of(const struct rk_record *record)
+{
+	switch (record->link) {
+	case RK_LINK_LINKED:
+		return RANK_LINKED;
+	case RK_LINK_CONFLICT:
+		return RANK_CONFLICT;
+	default:
+		return RANK_PLAIN;
+	}
+}
+
+static struct rk_slice value_of(const struct rk_record *record, enum rk_lookup kind)
+{
+	switch (kind) {
+	case RK_LOOKUP_REF:
+		return record->ref;
+	case RK_LOOKUP_CODE:
+		return record->code;
+	default:
+		return record->slug;
+	}
+}
+
+typedef int entry_change(struct rk_write *w, enum rk_table table, struct rk_slice key,
+	struct rk_slice value);
+
+static int entries_each(struct rk_write *w, const struct rk_record *record, entry_change *change)
+{
+	const rk_repo_id under[] = {0, record->repo};
+	struct rk_key_buf entry = {0};
+	int r = 0;
+
+	rk_key_uint(&entry, rank_of(record), 1);
+	rk_key_uint(&entry, rk_key_time(record->first_us), 8);
+	rk_key_record(&entry, record->repo, record->collection, record->rkey);
+	for (int i = 0; r == 0 && i < 2; i++) {
+		for (int kind = RK_LOOKUP_REF; r == 0 && kind <= RK_LOOKUP_SLUG; kind++) {
+			struct rk_slice value = value_of(record, (enum rk_lookup)kind);
+			struct rk_key_buf key = {0};
+
+			if (value.len == 0)
+				continue;
+			rk_key_lookup(&key, (enum rk_lookup)kind, record->collection, under[i], value);
+			r = change(w, RK_TABLE_LOOKUP, rk_key_slice(&key), rk_key_slice(&entry));
+		}
+		if (r == 0 && record->has_when) {
+			struct rk_key_buf key = {0};
+
+			rk_key_when(&key, under[i], record);
+			r = change(w, RK_TABLE_WHEN, rk_key_slice(&key), (struct rk_slice){0});
+		}
+	}
+	return r;
+}
+
+int rk_lookup_add(struct rk_write *w, const struct rk_record *record)
+{
+	return entries_each(w, record, rk_table_put);
+}
+
+int rk_lookup_remove(struct rk_write *w, const struct rk_record *record)
+{
+	return entries_each(w, record, rk_table_del);
+}
+
+static int cursor_get(struct rk_snapshot *s)
+{
+	int r = 0;
+
+	if (!s->lookup)
+		r = mdb_cursor_open(s->txn, s->store->dbi[RK_TABLE_LOOKUP], &s->lookup);
+	else if (!s->lookup_fresh)
+		r = mdb_cursor_renew(s->txn, s->lookup);
+	s->lookup_fresh = r == 0;
+	return rk_lmdb_error(r);
+}
+
+/* The record an entry names. */
+static int entry_record(struct rk_snapshot *s, struct rk_record *out, struct rk_slice entry)
+{
+	struct rk_slice key, value;
+	int r;
+
+	if (entry.len < 15)
+		return RK_STORE_CORRUPT;
+	key = rk_slice_sub(entry, 9, entry.len - 9);
+	r = rk_table_get(s, RK_TABLE_RECORD, key, &value);
+	if (r)
+		return r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r;
+	return rk_value_record_read(out, key, value) ? 0 : RK_STORE_CORRUPT;
+}
+
+static int account_active(struct rk_snapshot *s, rk_repo_id id, bool *active)
+{
+	struct rk_repo repo;
+	int r = rk_read_repo(s, &repo, id);
+
+	*active = r == 0 && repo.account == RK_ACCOUNT_ACTIVE;
+	return r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r;
+}
+
+int rk_read_lookup(struct rk_snapshot *s, struct rk_record *out, enum rk_lookup kind,
+	uint8_t collection, struct rk_slice value, rk_repo_id repo)
+{
+	struct rk_key_buf key = {0};
+	MDB_val k, v;
+	int r;
+
+	if (value.len == 0 || value.len > RK_SLUG_MOST)
+		return RK_STORE_ABSENT;
+	if (kind == RK_LOOKUP_REF) {
+		struct rk_owner_view owner;
+
+		r = rk_read_owner(s, &owner, collection, value);
+		if (r != 0 && r != RK_STORE_ABSENT)
+			return r;
+		if (owner.known) {
+			if (owner.owner.repo == 0 || (repo && repo != owner.owner.repo))
+				return RK_STORE_ABSENT;
+			repo = owner.owner.repo;
+		}
+	}
+	rk_key_lookup(&key, kind, collection, repo, value);
+	r = cursor_get(s);
+	if (r)
+		return r;
+	k = rk_val(rk_key_slice(&key));
+	r = mdb_cursor_get(s->lookup, &k, &v, MDB_SET_KEY);
+	for (int i = 0; r == 0 && i < ENTRIES_MOST; i++) {
+		bool active;
+
+		if (*(const uint8_t *)v.mv_data >= RANK_CONFLICT)
+			return RK_STORE_ABSENT;
+		r = entry_record(s, out, rk_val_slice(v));
+		if (r == 0)
+			r = account_active(s, out->repo, &active);
+		if (r || active)
+			return r;
+		r = mdb_cursor_get(s->lookup, &k, &v, MDB_NEXT_DUP);
+	}
+	return r ? rk_lmdb_error(r) : RK_STORE_ABSENT;
+}
+
+int rk_read_duplicates(struct rk_snapshot *s, struct rk_record *out, size_t most, uint64_t *count,
+	const struct rk_record *answer)
+{
+	struct rk_key_buf key = {0};
+	size_t all, given = 0;
+	MDB_val k, v;
+	int r;
+
+	*count = 0;
+	if (answer->ref.len == 0)
+		return 0;
+	rk_key_lookup(&key, RK_LOOKUP_REF, answer->collection, answer->repo, answer->ref);
+	r = cursor_get(s);
+	if (r)
+		return r;
+	k = rk_val(rk_key_slice(&key));
+	r = mdb_cursor_get(s->lookup, &k, &v, MDB_SET_KEY);
+	if (r == 0)
+		r = mdb_cursor_count(s->lookup, &all);
+	if (r)
+		return r == MDB_NOTFOUND ? RK_STORE_CORRUPT : rk_lmdb_error(r);
+	*count = all - 1;
+	while (r == 0 && given < most && given < *count) {
+		struct rk_record *one = &out[given];
+
+		r = entry_record(s, one, rk_val_slice(v));
+		if (r)
+			return r;
+		if (!rk_slice_equal(one->rkey, answer->rkey))
+			given++;
+		r = mdb_cursor_get(s->lookup, &k, &v, MDB_NEXT_DUP);
+	}
+	return r == MDB_NOTFOUND ? 0 : rk_lmdb_error(r);
+}
+
+int rk_read_ref_all(struct rk_snapshot *s, uint8_t collection, struct rk_slice ref,
+	rk_record_visit *visit, void *context)
+{
+	struct rk_key_buf key = {0};
+	MDB_val k, v;
+	int r;
+
+	if (ref.len == 0 || ref.len > RK_REF_MOST)
+		return 0;
+	rk_key_lookup(&key, RK_LOOKUP_REF, collection, 0, ref);
+	r = cursor_get(s);
+	if (r)
+		return r;
+	k = rk_val(rk_key_slice(&key));
+	for (r = mdb_cursor_get(s->lookup, &k, &v, MDB_SET_KEY); r == 0;
+		r = mdb_cursor_get(s->lookup, &k, &v, MDB_NEXT_DUP)) {
+		struct rk_record record;
+		int read = entry_record(s, &record, rk_val_slice(v));
+
+		if (read)
+			return read;
+		if (!visit(context, &record))
+			return 0;
+	}
+	return r == MDB_NOTFOUND ? 0 : rk_lmdb_error(r);
+}

@@ -1,0 +1,267 @@
+/* Read transactions, and the plain reads: cursor, counts, repos, identities, records. */
+#include "store/inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int rk_snapshot_create(struct rk_snapshot **out, struct rk_store *store)
+{
+	struct rk_snapshot *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->store = store;
+	r = rk_lmdb_error(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &s->txn));
+	if (r) {
+		free(s);
+		return r;
+	}
+	mdb_txn_reset(s->txn);
+	*out = s;
+	return 0;
+}
+
+void rk_snapshot_destroy(struct rk_snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	if (snapshot->lookup)
+		mdb_cursor_close(snapshot->lookup);
+	mdb_txn_abort(snapshot->txn);
+	free(snapshot);
+}
+
+int rk_snapshot_begin(struct rk_snapshot *snapshot)
+{
+	int r = rk_lmdb_error(mdb_txn_renew(snapshot->txn));
+
+	snapshot->live = r == 0;
+	snapshot->lookup_fresh = false;
+	return r;
+}
+
+void rk_snapshot_end(struct rk_snapshot *snapshot)
+{
+	if (snapshot->live)
+		mdb_txn_reset(snapshot->txn);
+	snapshot->live = false;
+}
+
+int rk_read_cursor(struct rk_snapshot *s, struct rk_cursor *out, struct rk_slice source)
+{
+	struct rk_key_buf key = {0};
+	struct rk_slice value;
+	int r;
+
+	rk_key_add(&key, (struct rk_slice)RK_SLICE_LIT("cursor "));
+	rk_key_add(&key, source);
+	r = rk_table_get(s, RK_TABLE_META, rk_key_slice(&key), &value);
+	if (r)
+		return r;
+	if (value.len != 12)
+		return RK_STORE_CORRUPT;
+	*out = (struct rk_cursor){0};
+	for (int i = 0; i < 8; i++)
+		out->seq = (int64_t)((uint64_t)out->seq << 8 | value.data[i]);
+	for (int i = 8; i < 12; i++)
+		out->epoch = out->epoch << 8 | value.data[i];
+	return 0;
+}
+
+int rk_read_counts(struct rk_snapshot *s, struct rk_counts *out)
+{
+	struct rk_write stored = {0};
+	struct rk_slice value;
+	int r = rk_table_get(s, RK_TABLE_META, (struct rk_slice)RK_SLICE_LIT("counts"), &value);
+
+	if (r == 0 && !rk_value_counts_read(&stored, value))
+		return RK_STORE_CORRUPT;
+	if (r < 0)
+		return r;
+	*out = stored.counts;
+	out->pending = rk_table_entries(s, RK_TABLE_PENDING);
+	return 0;
+}
+
+static int repo_id_get(struct rk_snapshot *s, rk_repo_id *out, enum rk_table table, struct rk_slice key)
+{
+	struct rk_slice value;
+	int r = rk_table_get(s, table, key, &value);
+
+	if (r)
+		return r;
+	if (value.len != 4)
+		return RK_STORE_CORRUPT;
+	*out = (rk_repo_id)value.data[0] << 24 | (rk_repo_id)value.data[1] << 16 |
+		(rk_repo_id)value.data[2] << 8 | value.data[3];
+	return 0;
+}
+
+int rk_read_repo(struct rk_snapshot *s, struct rk_repo *out, rk_repo_id id)
+{
+	struct rk_key_buf key = {0};
+	struct rk_slice value;
+	int r;
+
+	rk_key_uint(&key, id, 4);
+	r = rk_table_get(s, RK_TABLE_REPO, rk_key_slice(&key), &value);
+	if (r)
+		return r;
+	return rk_value_repo_read(out, id, value) ? 0 : RK_STORE_CORRUPT;
+}
+
+int rk_read_repo_by_did(struct rk_snapshot *s, struct rk_repo *out, struct rk_slice did)
+{
+	struct rk_key_buf key = {0};
+	rk_repo_id id;
+	int r;
+
+	if (did.len == 0)
+		return RK_STORE_ABSENT;
+	rk_key_did(&key, did);
+	r = repo_id_get(s, &id, RK_TABLE_DID, rk_key_slice(&key));
+	return r ? r : rk_read_repo(s, out, id);
+}
+
+int rk_read_repo_by_handle(struct rk_snapshot *s, struct rk_repo *out, struct rk_slice handle)
+{
+	uint8_t lower[RK_HANDLE_MOST];
+	rk_repo_id id;
+	int r;
+
+	if (handle.len == 0 || handle.len > sizeof(lower))
+		return RK_STORE_ABSENT;
+	for (size_t i = 0; i < handle.len; i++) {
+		uint8_t c = handle.data[i];
+		lower[i] = c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+	}
+	r = repo_id_get(s, &id, RK_TABLE_HANDLE, rk_slice_make(lower, handle.len));
+	return r ? r : rk_read_repo(s, out, id);
+}
+
+int rk_read_identity(struct rk_snapshot *s, struct rk_identity *out, rk_repo_id id)
+{
+	struct rk_key_buf key = {0};
+	struct rk_slice value;
+	int r;
+
+	rk_key_uint(&key, id, 4);
+	r = rk_table_get(s, RK_TABLE_IDENTITY, rk_key_slice(&key), &value);
+	if (r)
+		return r;
+	return rk_value_identity_read(out, value) ? 0 : RK_STORE_CORRUPT;
+}
+
+int rk_read_repo_after(struct rk_snapshot *s, struct rk_repo *out, rk_repo_id id)
+{
+	struct rk_key_buf key = {0};
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int r;
+
+	if (id == UINT32_MAX)
+		return RK_STORE_ABSENT;
+	rk_key_uint(&key, (uint64_t)id + 1, 4);
+	r = rk_table_cursor(s, RK_TABLE_REPO, &cursor);
+	if (r)
+		return r;
+	k = rk_val(rk_key_slice(&key));
+	r = rk_lmdb_error(mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE));
+	if (r == 0) {
+		struct rk_reader reader = rk_reader_make(rk_val_slice(k));
+		rk_repo_id found = (rk_repo_id)rk_reader_uint(&reader, 4);
+
+		if (!rk_value_repo_read(out, found, rk_val_slice(v)))
+			r = RK_STORE_CORRUPT;
+	}
+	mdb_cursor_close(cursor);
+	return r;
+}
+
+int rk_read_resync_next(struct rk_snapshot *s, struct rk_repo *out, int64_t *wait_ms, int64_t now_ms,
+	const rk_repo_id *skip, size_t skip_count)
+{
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int r = rk_table_cursor(s, RK_TABLE_RESYNC, &cursor);
+
+	*wait_ms = -1;
+	if (r)
+		return r;
+	for (r = mdb_cursor_get(cursor, &k, &v, MDB_FIRST); r == 0;
+		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+		struct rk_reader reader = rk_reader_make(rk_val_slice(k));
+		int64_t due = (int64_t)rk_reader_uint(&reader, 8);
+		rk_repo_id id = (rk_repo_id)rk_reader_uint(&reader, 4);
+		size_t i = 0;
+
+		while (i < skip_count && skip[i] != id)
+			i++;
+		if (i < skip_count)
+			continue;
+		*wait_ms = due > now_ms ? due - now_ms : 0;
+		r = *wait_ms ? RK_STORE_ABSENT : rk_read_repo(s, out, id);
+		mdb_cursor_close(cursor);
+		return r;
+	}
+	mdb_cursor_close(cursor);
+	return rk_lmdb_error(r);
+}
+
+int rk_read_record(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo, uint8_t collection,
+	struct rk_slice rkey)
+{
+	struct rk_key_buf key = {0};
+	struct rk_slice value;
+	int r;
+
+	rk_key_record(&key, repo, collection, rkey);
+	r = rk_table_get(s, RK_TABLE_RECORD, rk_key_slice(&key), &value);
+	if (r)
+		return r;
+	if (!rk_value_record_read(out, rk_key_slice(&key), value))
+		return RK_STORE_CORRUPT;
+	/* A short rkey was read from the key, which is ours: the caller's is as long and lives on. */
+	out->rkey = rkey;
+	return 0;
+}
+
+int rk_read_record_after(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey)
+{
+	struct rk_key_buf key = {0};
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int r;
+
+	rk_key_record(&key, repo, collection, rkey);
+	r = rk_table_cursor(s, RK_TABLE_RECORD, &cursor);
+	if (r)
+		return r;
+	k = rk_val(rk_key_slice(&key));
+	r = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+	if (r == 0 && rk_slice_equal(rk_val_slice(k), rk_key_slice(&key)))
+		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	r = rk_lmdb_error(r);
+	if (r == 0 && (k.mv_size < 5 || memcmp(k.mv_data, key.bytes, 5) != 0))
+		r = RK_STORE_ABSENT;
+	if (r == 0 && !rk_value_record_read(out, rk_val_slice(k), rk_val_slice(v)))
+		r = RK_STORE_CORRUPT;
+	mdb_cursor_close(cursor);
+	return r;
+}
+
+int rk_read_owner(struct rk_snapshot *s, struct rk_owner_view *out, uint8_t collection,
+	struct rk_slice ref)
+{
+	struct rk_key_buf key = {0};
+	int r;
+
+	*out = (struct rk_owner_view){0};
+	rk_key_uint(&key, collection, 1);
+	rk_key_add(&key, ref);
+	r = repo_id_get(s, &out->owner.repo, RK_TABLE_OWNER, rk_key_slice(&key));
+	out->known = r == 0;
+	return r;
+}

@@ -1,0 +1,284 @@
+/*
+ * The writer's thread; see writer.h. Its loop: take what is waiting, one transaction, report. While a
+ * commit fails the taken jobs stay with it and are run again.
+ */
+#include "store/writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "store/inside.h"
+
+enum { QUEUE_MOST = 4096, JOBS_MOST = 1024, RETRY_MS = 500 };
+
+struct rk_writer {
+	struct rk_store *store;
+	struct rk_write write;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t work, room, stream_free;
+	struct rk_writer_job *first, **last;
+	size_t queued;
+	bool woken, stopping;
+	const struct rk_writer_stream *stream;
+	bool stream_busy;
+	atomic_int fault;
+};
+
+/* Everything gathered, in one transaction. Returns 0 once it is on disk. */
+static int transaction(struct rk_writer *writer, const struct rk_writer_stream *stream,
+	struct rk_writer_job *jobs, size_t *drained)
+{
+	struct rk_write *w = &writer->write;
+	int r;
+
+	*drained = 0;
+	r = rk_write_begin(w, writer->store);
+	if (r)
+		return r;
+	if (stream)
+		r = stream->drain(stream->context, w, drained);
+	for (struct rk_writer_job *job = jobs; r == 0 && job; job = job->next)
+		r = job->run(job, w);
+	if (r == 0 && (*drained || jobs)) {
+		r = rk_write_commit(w);
+		if (r == 0)
+			rk_metric_add(RK_METRIC_WRITER_COMMITS, 1);
+	} else {
+		rk_write_abort(w);
+	}
+	if (r > 0) /* a result that a run forgot to handle: never taken for success */
+		r = -EUCLEAN;
+	if (stream && r == 0)
+		stream->committed(stream->context);
+	else if (stream)
+		stream->aborted(stream->context);
+	return r;
+}
+
+/* Remembers the failure and waits before the next try; true when the writer should give up. */
+static bool fault_wait(struct rk_writer *writer, int error)
+{
+	struct timespec until;
+	bool stopping;
+
+	if (atomic_exchange(&writer->fault, error) != error)
+		rk_log(RK_LOG_ERROR, "writer", "cannot write the index; trying again",
+			RK_LOG_STR("reason", strerror(-error)));
+	rk_metric_add(RK_METRIC_WRITER_FAILURES, 1);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += RETRY_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	pthread_mutex_lock(&writer->lock);
+	while (!writer->stopping && pthread_cond_timedwait(&writer->work, &writer->lock, &until) == 0)
+		;
+	stopping = writer->stopping;
+	pthread_mutex_unlock(&writer->lock);
+	return stopping;
+}
+
+static struct rk_writer_job *jobs_take(struct rk_writer *writer)
+{
+	struct rk_writer_job *jobs = writer->first, *end = jobs;
+
+	for (int i = 1; end && end->next && i < JOBS_MOST; i++)
+		end = end->next;
+	if (!end)
+		return NULL;
+	writer->first = end->next;
+	if (!writer->first)
+		writer->last = &writer->first;
+	end->next = NULL;
+	for (const struct rk_writer_job *job = jobs; job; job = job->next)
+		writer->queued--;
+	rk_metric_set(RK_METRIC_WRITER_QUEUE, (int64_t)writer->queued);
+	pthread_cond_broadcast(&writer->room);
+	return jobs;
+}
+
+static void jobs_done(struct rk_writer_job *jobs, bool ok)
+{
+	while (jobs) {
+		struct rk_writer_job *next = jobs->next; /* done may free the job */
+		jobs->done(jobs, ok);
+		jobs = next;
+	}
+}
+
+static void *run(void *context)
+{
+	struct rk_writer *writer = context;
+	bool stopping = false;
+
+	while (!stopping) {
+		const struct rk_writer_stream *stream;
+		struct rk_writer_job *jobs;
+		size_t drained;
+		int r;
+
+		pthread_mutex_lock(&writer->lock);
+		while (!writer->woken && !writer->first && !writer->stopping)
+			pthread_cond_wait(&writer->work, &writer->lock);
+		stopping = writer->stopping && !writer->first;
+		writer->woken = false;
+		jobs = jobs_take(writer);
+		stream = writer->stream;
+		writer->stream_busy = stream != NULL;
+		pthread_mutex_unlock(&writer->lock);
+
+		do {
+			r = transaction(writer, stream, jobs, &drained);
+			if (r == 0 && (drained || jobs) && atomic_exchange(&writer->fault, 0))
+				rk_log(RK_LOG_INFO, "writer", "the index can be written again");
+		} while (r && !fault_wait(writer, r));
+		jobs_done(jobs, r == 0);
+
+		pthread_mutex_lock(&writer->lock);
+		writer->stream_busy = false;
+		if (drained)
+			writer->woken = true; /* there may be more */
+		pthread_cond_broadcast(&writer->stream_free);
+		pthread_mutex_unlock(&writer->lock);
+	}
+	return NULL;
+}
+
+int rk_writer_create(struct rk_writer **out, struct rk_store *store)
+{
+	struct rk_writer *writer = calloc(1, sizeof(*writer));
+	int r;
+
+	if (!writer)
+		return -ENOMEM;
+	writer->store = store;
+	writer->last = &writer->first;
+	pthread_mutex_init(&writer->lock, NULL);
+	pthread_cond_init(&writer->work, NULL);
+	pthread_cond_init(&writer->room, NULL);
+	pthread_cond_init(&writer->stream_free, NULL);
+	r = -pthread_create(&writer->thread, NULL, run, writer);
+	if (r) {
+		free(writer);
+		return r;
+	}
+	*out = writer;
+	return 0;
+}
+
+void rk_writer_destroy(struct rk_writer *writer)
+{
+	struct rk_writer_job *left;
+
+	if (!writer)
+		return;
+	pthread_mutex_lock(&writer->lock);
+	writer->stopping = true;
+	pthread_cond_broadcast(&writer->work);
+	pthread_cond_broadcast(&writer->room);
+	pthread_mutex_unlock(&writer->lock);
+	pthread_join(writer->thread, NULL);
+	left = writer->first;
+	jobs_done(left, false);
+	rk_write_finish(&writer->write);
+	pthread_cond_destroy(&writer->work);
+	pthread_cond_destroy(&writer->room);
+	pthread_cond_destroy(&writer->stream_free);
+	pthread_mutex_destroy(&writer->lock);
+	free(writer);
+}
+
+void rk_writer_set_stream(struct rk_writer *writer, const struct rk_writer_stream *stream)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->stream = stream;
+	while (writer->stream_busy && !stream)
+		pthread_cond_wait(&writer->stream_free, &writer->lock);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void rk_writer_wake(struct rk_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	if (!writer->woken) {
+		writer->woken = true;
+		pthread_cond_signal(&writer->work);
+	}
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void rk_writer_submit(struct rk_writer *writer, struct rk_writer_job *job)
+{
+	bool refused;
+
+	job->next = NULL;
+	pthread_mutex_lock(&writer->lock);
+	while (writer->queued >= QUEUE_MOST && !writer->stopping)
+		pthread_cond_wait(&writer->room, &writer->lock);
+	refused = writer->stopping;
+	if (!refused) {
+		*writer->last = job;
+		writer->last = &job->next;
+		writer->queued++;
+		rk_metric_set(RK_METRIC_WRITER_QUEUE, (int64_t)writer->queued);
+		pthread_cond_signal(&writer->work);
+	}
+	pthread_mutex_unlock(&writer->lock);
+	if (refused)
+		job->done(job, false);
+}
+
+struct call {
+	struct rk_writer_job job;
+	int (*run)(void *context, struct rk_write *w);
+	void *context;
+	pthread_mutex_t lock;
+	pthread_cond_t finished;
+	int result; /* 1 while it is under way */
+};
+
+static int call_run(struct rk_writer_job *job, struct rk_write *w)
+{
+	struct call *call = (struct call *)job;
+
+	return call->run(call->context, w);
+}
+
+static void call_done(struct rk_writer_job *job, bool ok)
+{
+	struct call *call = (struct call *)job;
+
+	pthread_mutex_lock(&call->lock);
+	call->result = ok ? 0 : -ECANCELED;
+	pthread_cond_signal(&call->finished);
+	pthread_mutex_unlock(&call->lock);
+}
+
+int rk_writer_call(struct rk_writer *writer, int (*run_)(void *context, struct rk_write *w), void *context)
+{
+	struct call call = {
+		.job = {.run = call_run, .done = call_done},
+		.run = run_,
+		.context = context,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.finished = PTHREAD_COND_INITIALIZER,
+		.result = 1,
+	};
+
+	rk_writer_submit(writer, &call.job);
+	pthread_mutex_lock(&call.lock);
+	while (call.result == 1)
+		pthread_cond_wait(&call.finished, &call.lock);
+	pthread_mutex_unlock(&call.lock);
+	return call.result;
+}
+
+int rk_writer_fault(const struct rk_writer *writer)
+{
+	return atomic_load(&writer->fault);
+}
