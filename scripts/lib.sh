@@ -1,3 +1,5 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034 # used by those who source it
 # Shared by the scripts in this folder, which source it; POSIX sh.
 # Every step that can fail says which it is, why, and what to do about it.
 
@@ -27,11 +29,12 @@ fail() {
 # of the output is the reason.
 quietly() {
 	quiet_log=$(mktemp)
-	if "$@" >"$quiet_log" 2>&1 </dev/null; then
+	quiet_code=0
+	"$@" >"$quiet_log" 2>&1 </dev/null || quiet_code=$?
+	if [ "$quiet_code" -eq 0 ]; then
 		rm -f "$quiet_log"
 		return 0
 	fi
-	quiet_code=$?
 	tail -n 25 "$quiet_log" | sed 's/^/    /' >&2
 	rm -f "$quiet_log"
 	fail "'$*' ended with $quiet_code"
