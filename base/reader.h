@@ -14,7 +14,8 @@ struct rk_reader {
 
 static inline struct rk_reader rk_reader_make(struct rk_slice in)
 {
-	return (struct rk_reader){.at = in.data, .end = in.data + in.len};
+	/* An empty slice may be NULL, to which C adds nothing, not even 0. */
+	return (struct rk_reader){.at = in.data, .end = in.len ? in.data + in.len : in.data};
 }
 
 static inline size_t rk_reader_left(const struct rk_reader *r)
