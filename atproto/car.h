@@ -13,7 +13,8 @@ enum { RK_CAR_BLOCK_MOST = 2 << 20 }; /* bytes of one block */
 
 struct rk_car {
 	struct rk_reader reader;
-	struct rk_cid root; /* the first root */
+	const uint8_t *start; /* of the input */
+	struct rk_cid root;   /* the first root */
 };
 
 struct rk_car_block {
@@ -22,10 +23,10 @@ struct rk_car_block {
 	size_t offset;         /* of bytes in the input */
 };
 
-/* Reads the header. False unless it is version 1 with at least one blessed root CID. */
+/* Reads the header. False unless it is version 1 with at least one root and only CIDs of our kind. */
 bool rk_car_open(struct rk_car *car, struct rk_slice in);
-/* The next block; false at the end and on malformed input (car->reader.failed tells which).
- * Does not hash: see rk_cid_matches. */
+/* The next block; false at the end and on malformed input (car->reader.failed tells which). The
+ * block's CID lies right before its bytes in the input. Does not hash: see rk_cid_matches. */
 bool rk_car_next(struct rk_car *car, struct rk_car_block *out);
 
 #endif

@@ -14,7 +14,7 @@
 #include "atproto/cid.h"
 #include "base/reader.h"
 
-enum { RK_CBOR_DEPTH_MOST = 64 }; /* nesting of arrays, maps and tags */
+enum { RK_CBOR_DEPTH_MOST = 64 }; /* arrays and maps within each other */
 
 enum rk_cbor_type {
 	RK_CBOR_INVALID, /* malformed, not canonical or past the end */
@@ -22,7 +22,7 @@ enum rk_cbor_type {
 	RK_CBOR_NEGINT,  /* number: the value itself, negative */
 	RK_CBOR_BYTES,   /* bytes */
 	RK_CBOR_TEXT,    /* bytes, valid UTF-8 */
-	RK_CBOR_ARRAY,   /* count items follow */
+	RK_CBOR_ARRAY,   /* count values follow */
 	RK_CBOR_MAP,     /* count pairs of text key and value follow */
 	RK_CBOR_CID,     /* cid */
 	RK_CBOR_BOOL,    /* number 0 or 1 */
@@ -38,19 +38,21 @@ struct rk_cbor_item {
 	struct rk_cid cid;
 };
 
-/* The next item's head (for strings, the whole string). Failure sticks in the reader. */
+/* The next item's head (for strings, the whole string). Failure sticks in the reader. The caller
+ * bounds the depth it follows, by recursing into nothing it does not know or by counting. */
 struct rk_cbor_item rk_cbor_next(struct rk_reader *reader);
-/* Passes over one whole value, checking all of its rules except key order across nested maps'
- * siblings, which it checks as well. Returns its bytes; empty and failed on any fault. */
+/* Passes over one whole value and checks it (floats pass, RK_CBOR_DEPTH_MOST counts from here).
+ * Returns its bytes; empty and failed on any fault. */
 struct rk_slice rk_cbor_skip(struct rk_reader *reader);
 /* True if the bytes are exactly one canonical value of the AT Protocol data model (no floats). */
 bool rk_cbor_check(struct rk_slice in);
 
 /* Map walking: call begin, then next until it returns false; check reader->failed at the end.
- * next reads the key and leaves the reader at the value, which the caller must consume. */
+ * begin fails, and sticks, on anything but a map. next reads the key, checks its order and leaves
+ * the reader at the value, which the caller must consume. */
 struct rk_cbor_map {
 	size_t left;
-	struct rk_slice key, previous;
+	struct rk_slice key; /* borrowed from the input */
 };
 bool rk_cbor_map_begin(struct rk_cbor_map *map, struct rk_reader *reader);
 bool rk_cbor_map_next(struct rk_cbor_map *map, struct rk_reader *reader);

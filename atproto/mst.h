@@ -7,21 +7,25 @@
 
 #include "atproto/blocks.h"
 
-enum { RK_MST_KEY_MOST = 1024, RK_MST_DEPTH_MOST = 64 };
+enum {
+	RK_MST_KEY_MOST = 1024, /* bytes of a key */
+	RK_MST_DEPTH_MOST = 64, /* layers: a key on the 33rd takes 2^64 tries to find */
+};
 
 enum rk_mst_result {
 	RK_MST_OK,
 	RK_MST_STOPPED,   /* the visitor asked to */
 	RK_MST_MISSING,   /* a node is not among the blocks */
-	RK_MST_MALFORMED, /* not a node, keys out of order, wrong layer, empty node, too deep */
+	RK_MST_MALFORMED, /* not a node, key out of order or not collection/rkey, wrong layer, ... */
 };
 
-/* Called for each entry in key order. key ("collection/rkey") is borrowed for the call.
- * Returns false to stop the walk. */
+/* Called for each entry in key order. key ("collection/rkey": its letters are checked, its parts'
+ * syntax is not) and value are borrowed for the call. Returns false to stop the walk. */
 typedef bool rk_mst_visit(void *context, struct rk_slice key, const struct rk_cid *value);
 
 /* Walks the whole tree under root, checking structure: key order over the whole tree, prefix
- * compression, each key's layer, no empty or misplaced nodes. */
+ * compression, each key's layer, no empty or misplaced nodes. Whether values are among the blocks
+ * is not looked at. Anything but RK_MST_OK may come after some entries were visited. */
 enum rk_mst_result rk_mst_walk(const struct rk_blocks *blocks, const struct rk_cid *root,
 	rk_mst_visit *visit, void *context);
 
