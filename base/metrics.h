@@ -63,4 +63,10 @@ void rk_metric_add(enum rk_metric metric, int64_t by);
 void rk_metric_set(enum rk_metric metric, int64_t value);
 int64_t rk_metric_get(enum rk_metric metric);
 
+/* What was refused, by reason: one counter for each row of a table that is not ours (the verdicts of
+ * atproto/verify.h), exported as refkey_refused_total{reason="<name of the row>"}. */
+enum { RK_METRIC_REASONS_MOST = 64 };
+void rk_metric_refused_add(unsigned reason);
+int64_t rk_metric_refused_get(unsigned reason);
+
 #endif

@@ -133,6 +133,18 @@ static int record_succeed(struct change *c, struct rk_record *record, const stru
 	return old->ref.len ? pending_gone(c, old, false) : 0;
 }
 
+/* The version is in already. Seen live after all, it is no longer only what a first fetch found. */
+static int record_witness(struct change *c, struct rk_record *old)
+{
+	int r;
+
+	if (c->in->source != RK_CHANGE_LIVE || !(old->flags & RK_RECORD_FIRST))
+		return 0;
+	old->flags &= (uint8_t)~RK_RECORD_FIRST;
+	r = rk_record_put(c->w, old);
+	return r ? r : pending_record(c, old, 0);
+}
+
 static int record_put(struct change *c, const struct rk_change_record *change)
 {
 	const struct rk_facts *facts = &change->read.facts;
@@ -161,7 +173,7 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 	if (found < 0)
 		return found;
 	if (found == 0 && rk_cid_equal(&old.cid, &change->cid))
-		return 0;
+		return record_witness(c, &old);
 	if (found == 0) {
 		r = rk_lookup_remove(c->w, &old);
 		if (r == 0)

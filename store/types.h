@@ -38,9 +38,10 @@ enum rk_account rk_account_parse(struct rk_slice status); /* unknown: RK_ACCOUNT
 
 enum rk_repo_flag {
 	RK_REPO_BACKFILLED = 1, /* was in once: what a later fetch finds appeared while refkey watched */
-	RK_REPO_WENT_BACK = 2,  /* an older rev or a reset was seen: removals found are not believed */
+	RK_REPO_WENT_BACK = 2,  /* an older rev was seen: removals found by a fetch are not believed */
 	RK_REPO_UNCLAIMED = 4,  /* MongoDB was asked: no user has this DID */
 	RK_REPO_BORN = 8,       /* its creation was seen live: nothing in it is older than the watch */
+	RK_REPO_RESET = 32,     /* the source's sequence was reset: an older copy is the truth now */
 	RK_REPO_TOMBSTONE = 16, /* forgotten: its records are never written to MongoDB again */
 };
 

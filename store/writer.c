@@ -4,6 +4,7 @@
  */
 #include "store/writer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,7 +15,7 @@
 #include "base/metrics.h"
 #include "store/inside.h"
 
-enum { QUEUE_MOST = 4096, JOBS_MOST = 1024, RETRY_MS = 500 };
+enum { QUEUE_MOST = 4096, JOBS_MOST = 1024, RETRY_MS = 500, OBSERVERS_MOST = 4 };
 
 struct rk_writer {
 	struct rk_store *store;
@@ -27,6 +28,11 @@ struct rk_writer {
 	bool woken, stopping;
 	const struct rk_writer_stream *stream;
 	bool stream_busy;
+	struct {
+		void (*committed)(void *context);
+		void *context;
+	} observers[OBSERVERS_MOST];
+	atomic_uint observer_count;
 	atomic_int fault;
 };
 
@@ -138,6 +144,8 @@ static void *run(void *context)
 				rk_log(RK_LOG_INFO, "writer", "the index can be written again");
 		} while (r && !fault_wait(writer, r));
 		jobs_done(jobs, r == 0);
+		for (unsigned i = 0; (drained || jobs) && i < atomic_load(&writer->observer_count); i++)
+			writer->observers[i].committed(writer->observers[i].context);
 
 		pthread_mutex_lock(&writer->lock);
 		writer->stream_busy = false;
@@ -200,6 +208,16 @@ void rk_writer_set_stream(struct rk_writer *writer, const struct rk_writer_strea
 	while (writer->stream_busy && !stream)
 		pthread_cond_wait(&writer->stream_free, &writer->lock);
 	pthread_mutex_unlock(&writer->lock);
+}
+
+void rk_writer_add_observer(struct rk_writer *writer, void (*committed)(void *context), void *context)
+{
+	unsigned at = atomic_load(&writer->observer_count);
+
+	assert(at < OBSERVERS_MOST);
+	writer->observers[at].committed = committed;
+	writer->observers[at].context = context;
+	atomic_store(&writer->observer_count, at + 1);
 }
 
 void rk_writer_wake(struct rk_writer *writer)
