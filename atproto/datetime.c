@@ -84,7 +84,7 @@ bool rk_datetime_parse(int64_t *unix_ms, struct rk_slice in)
 {
 	static const char shape[] = "0000-00-00T00:00:00";
 	static const size_t head = sizeof(shape) - 1;
-	const uint8_t *at = in.data, *end = in.data + in.len;
+	const uint8_t *at = in.data, *end;
 	int year, month, day, hour, minute, second, ms = 0, zone;
 	int64_t value;
 
@@ -94,6 +94,7 @@ bool rk_datetime_parse(int64_t *unix_ms, struct rk_slice in)
 		if (shape[i] == '0' ? !rk_ascii_is_digit(in.data[i]) : in.data[i] != shape[i])
 			return false;
 	}
+	end = in.data + in.len;
 	year = number_take(&at, 4);
 	at++;
 	month = number_take(&at, 2);

@@ -51,7 +51,7 @@ bool rk_port_parse(uint16_t *out, struct rk_slice in)
 }
 
 /* "[2001:DB8::1]" to "[2001:db8::1]". */
-static bool ipv6_format(char out[INET6_ADDRSTRLEN + 2], struct rk_slice in)
+static bool ipv6_format(char out[RK_HOST_SIZE], struct rk_slice in)
 {
 	char text[INET6_ADDRSTRLEN];
 	struct in6_addr address;
@@ -63,11 +63,37 @@ static bool ipv6_format(char out[INET6_ADDRSTRLEN + 2], struct rk_slice in)
 	if (strlen(text) != in.len - 2 || inet_pton(AF_INET6, text, &address) != 1 ||
 		!inet_ntop(AF_INET6, &address, text, sizeof(text)))
 		return false;
-	snprintf(out, INET6_ADDRSTRLEN + 2, "[%s]", text);
+	snprintf(out, RK_HOST_SIZE, "[%s]", text);
 	return true;
 }
 
-/* The scheme's length and its own port; 0 for other schemes. */
+bool rk_host_port_parse(char host[RK_HOST_SIZE], int32_t *port, struct rk_slice in)
+{
+	bool v6 = in.len > 0 && in.data[0] == '[';
+	const uint8_t *end = in.len ? memchr(in.data, v6 ? ']' : ':', in.len) : NULL;
+	struct rk_slice name = in;
+	uint16_t value;
+
+	if (end)
+		name.len = (size_t)(end - in.data) + v6;
+	if (v6 ? !ipv6_format(host, name) : !rk_host_valid(name))
+		return false;
+	if (!v6) {
+		for (size_t i = 0; i < name.len; i++)
+			host[i] = (char)rk_ascii_to_lower(name.data[i]);
+		host[name.len] = '\0';
+	}
+	*port = -1;
+	if (name.len == in.len)
+		return true;
+	if (in.data[name.len] != ':' ||
+		!rk_port_parse(&value, rk_slice_sub(in, name.len + 1, in.len - name.len - 1)))
+		return false;
+	*port = value;
+	return true;
+}
+
+/* The scheme's length and its row; 0 for other schemes. */
 static size_t scheme_find(struct rk_slice url, size_t *row)
 {
 	for (*row = 0; *row < sizeof(schemes) / sizeof(schemes[0]); (*row)++) {
@@ -85,46 +111,20 @@ static size_t scheme_find(struct rk_slice url, size_t *row)
 
 bool rk_origin_parse(char out[RK_ORIGIN_MOST], struct rk_slice url)
 {
-	char host[RK_HOST_MOST + 1];
-	struct rk_slice name;
-	const uint8_t *bracket;
+	char host[RK_HOST_SIZE];
 	size_t row, at = scheme_find(url, &row);
-	uint16_t port;
+	int32_t port;
 
 	if (at == 0)
 		return false;
 	url = rk_slice_sub(url, at, url.len - at);
 	if (url.len && url.data[url.len - 1] == '/')
 		url.len--;
-	name = url;
-	if (url.len && url.data[0] == '[') {
-		bracket = memchr(url.data, ']', url.len);
-		if (!bracket)
-			return false;
-		name.len = (size_t)(bracket - url.data) + 1;
-		if (!ipv6_format(host, name))
-			return false;
-	} else {
-		const uint8_t *colon = url.len ? memchr(url.data, ':', url.len) : NULL;
-
-		if (colon)
-			name.len = (size_t)(colon - url.data);
-		if (!rk_host_valid(name))
-			return false;
-		for (size_t i = 0; i < name.len; i++)
-			host[i] = (char)rk_ascii_to_lower(name.data[i]);
-		host[name.len] = '\0';
-	}
-	port = schemes[row].port;
-	if (name.len < url.len) {
-		struct rk_slice digits = rk_slice_sub(url, name.len + 1, url.len - name.len - 1);
-
-		if (url.data[name.len] != ':' || !rk_port_parse(&port, digits) || port == 0)
-			return false;
-	}
-	if (port == schemes[row].port)
+	if (!rk_host_port_parse(host, &port, url) || port == 0)
+		return false;
+	if (port < 0 || port == schemes[row].port)
 		snprintf(out, RK_ORIGIN_MOST, "%s%s", schemes[row].scheme, host);
 	else
-		snprintf(out, RK_ORIGIN_MOST, "%s%s:%u", schemes[row].scheme, host, (unsigned)port);
+		snprintf(out, RK_ORIGIN_MOST, "%s%s:%d", schemes[row].scheme, host, (int)port);
 	return true;
 }

@@ -10,6 +10,7 @@
 enum {
 	RK_ORIGIN_MOST = 512, /* bytes with the NUL: scheme, host of at most 253, port */
 	RK_HOST_MOST = 253,
+	RK_HOST_SIZE = RK_HOST_MOST + 1,
 };
 
 /*
@@ -25,5 +26,9 @@ bool rk_host_valid(struct rk_slice host);
 
 /* A port without leading zeros, 0 to 65535. */
 bool rk_port_parse(uint16_t *out, struct rk_slice in);
+
+/* "host", "host:port", "[v6]" or "[v6]:port", as between a URL's slashes and in addresses to listen
+ * on; the host in one spelling, as above. *port is -1 where there is none. */
+bool rk_host_port_parse(char host[RK_HOST_SIZE], int32_t *port, struct rk_slice in);
 
 #endif
