@@ -45,17 +45,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   });
 }
 
-try {
-  await main();
-} catch (e) {
-  if (!ending) {
-    console.error(`refkey: step 'demonstration' failed: ${e.message}`);
-    if (refkey?.child) console.error(refkey.child.tail(15));
-    console.error('refkey: do: see the lines above');
-  }
-  await end(1);
-}
-
 async function main() {
   if (!existsSync(binary)) throw new Error(`${binary} is not there: build it with make`);
   const started = performance.now();
@@ -192,4 +181,15 @@ async function showLive(pds, mongo, { people: [, , , , elio] }) {
     what: 'recovery of the mood written now',
   });
   say(`  and in MongoDB: ${JSON.stringify(document)}`);
+}
+
+try {
+  await main();
+} catch (e) {
+  if (!ending) {
+    console.error(`refkey: step 'demonstration' failed: ${e.message}`);
+    if (refkey?.child) console.error(refkey.child.tail(15));
+    console.error('refkey: do: see the lines above');
+  }
+  await end(1);
 }
