@@ -1,0 +1,125 @@
+/* Users in two sorted arrays; see users.h. */
+#include "mirror/users.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+
+void rk_users_finish(struct rk_users *users)
+{
+	if (!users)
+		return;
+	rk_arena_finish(&users->arena);
+	free(users->list);
+	free(users->by_did);
+	*users = (struct rk_users){0};
+}
+
+static int copy(struct rk_users *users, struct rk_slice *slice)
+{
+	char *bytes = rk_arena_copy(&users->arena, *slice);
+
+	if (!bytes)
+		return -ENOMEM;
+	slice->data = (const uint8_t *)bytes;
+	return 0;
+}
+
+int rk_users_add(struct rk_users *users, const struct rk_user *user)
+{
+	struct rk_user one = *user;
+	int r;
+
+	if (users->count == users->room) {
+		size_t room = users->room ? users->room * 2 : 256;
+		struct rk_user *list = reallocarray(users->list, room, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		users->list = list;
+		users->room = room;
+	}
+	r = copy(users, &one.id);
+	if (r == 0)
+		r = copy(users, &one.did);
+	if (r == 0)
+		r = copy(users, &one.handle);
+	if (r == 0)
+		users->list[users->count++] = one;
+	return r;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return rk_slice_compare(((const struct rk_user *)a)->id, ((const struct rk_user *)b)->id);
+}
+
+static int by_did(const void *a, const void *b, void *context)
+{
+	const struct rk_user *list = context;
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+	int order = rk_slice_compare(list[left].did, list[right].did);
+
+	return order ? order : (left > right) - (left < right);
+}
+
+int rk_users_seal(struct rk_users *users)
+{
+	free(users->by_did);
+	users->with_did = 0;
+	users->by_did = calloc(users->count + 1, sizeof(*users->by_did));
+	if (!users->by_did)
+		return -ENOMEM;
+	if (users->count == 0)
+		return 0;
+	qsort(users->list, users->count, sizeof(*users->list), by_id);
+	for (size_t i = 0; i < users->count; i++) {
+		if (users->list[i].did.len > 0)
+			users->by_did[users->with_did++] = (uint32_t)i;
+	}
+	qsort_r(users->by_did, users->with_did, sizeof(*users->by_did), by_did, users->list);
+	return 0;
+}
+
+struct rk_user *rk_users_by_id(const struct rk_users *users, struct rk_slice id)
+{
+	struct rk_user key = {.id = id};
+
+	if (users->count == 0)
+		return NULL;
+	return bsearch(&key, users->list, users->count, sizeof(key), by_id);
+}
+
+const struct rk_user *rk_users_by_did(const struct rk_users *users, struct rk_slice did)
+{
+	size_t from = 0, to = users->with_did;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (rk_slice_compare(users->list[users->by_did[middle]].did, did) < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	if (from == users->with_did || !rk_slice_equal(users->list[users->by_did[from]].did, did))
+		return NULL;
+	return &users->list[users->by_did[from]];
+}
+
+const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_slice name)
+{
+	if (rk_slice_starts(name, rk_slice_str("did:")))
+		return rk_users_by_did(users, name);
+	if (name.len < 2 || name.data[0] != '@')
+		return rk_users_by_id(users, name);
+	for (size_t i = 0; i < users->count; i++) {
+		struct rk_slice handle = users->list[i].handle;
+
+		if (handle.len == name.len - 1 &&
+			strncasecmp((const char *)handle.data, (const char *)name.data + 1,
+				handle.len) == 0)
+			return &users->list[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,41 @@
+/*
+ * Who is who in MongoDB: users' _ids, DIDs and @handles, as last read. Read whole because a DID's user
+ * and a user's DID are both asked for with every record; passwords beside the DIDs are never read.
+ *
+ * Filling (rk_users_add, rk_users_seal) is apart from reading it from the server (mirror/mongo.h).
+ */
+#ifndef RK_MIRROR_USERS_H
+#define RK_MIRROR_USERS_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+struct rk_user {
+	struct rk_slice id;     /* users._id */
+	struct rk_slice did;    /* empty: no ATProto account */
+	struct rk_slice handle; /* without "@"; empty: none */
+};
+
+/* A zeroed struct is an empty table. */
+struct rk_users {
+	struct rk_arena arena;
+	struct rk_user *list;   /* by id, once sealed */
+	uint32_t *by_did;       /* places in list of those with a DID, by DID */
+	size_t count, with_did, room;
+	int64_t loaded_ms;      /* monotonic; 0: never */
+};
+
+void rk_users_finish(struct rk_users *users); /* leaves an empty table */
+/* Slices are copied. 0 or -ENOMEM. */
+int rk_users_add(struct rk_users *users, const struct rk_user *user)
+	__attribute__((warn_unused_result));
+/* Sorts. Ids are taken to be distinct; of several users with one DID the first id counts. */
+int rk_users_seal(struct rk_users *users) __attribute__((warn_unused_result));
+
+/* NULL: no such user. Borrowed until the table is finished. */
+struct rk_user *rk_users_by_id(const struct rk_users *users, struct rk_slice id);
+const struct rk_user *rk_users_by_did(const struct rk_users *users, struct rk_slice did);
+/* As --user takes them: @handle (any case), a DID, or an _id. */
+const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_slice name);
+
+#endif
