@@ -38,7 +38,7 @@ struct rk_event_op {
 /* Everything borrowed from the frame but ops, which is the arena's. */
 struct rk_event {
 	enum rk_event_type type;
-	int64_t seq;         /* 0 for info and error */
+	int64_t seq;         /* from 1; 0 for info, error and unknown */
 	struct rk_did did;   /* commit: repo; else did */
 	int64_t time_ms;     /* 0 if absent or malformed */
 	/* commit, sync */
@@ -52,11 +52,11 @@ struct rk_event {
 	struct rk_event_op *ops;
 	size_t op_count;
 	/* identity */
-	struct rk_slice handle; /* empty if absent */
+	struct rk_slice handle; /* empty if absent or not a handle */
 	/* account */
 	bool active;
 	struct rk_slice status; /* empty if absent */
-	/* info: name; error: name of the error */
+	/* info: name; error: name of the error; unknown: the type */
 	struct rk_slice name, message;
 };
 
@@ -71,7 +71,8 @@ enum rk_event_result {
 	RK_EVENT_TOO_MANY_OPS,
 };
 
-/* Parses one frame. Negative: no memory. Positive: an enum rk_event_result. */
+/* Parses one frame. Negative: no memory. Positive: an enum rk_event_result. Which fields may be
+ * absent, against the letter of the lexicon, is said in event.c. */
 int rk_event_parse(struct rk_event *out, struct rk_arena *arena, struct rk_slice frame)
 	__attribute__((warn_unused_result));
 

@@ -26,6 +26,7 @@
 	X(OPS_TOO_MANY, "ops_too_many", "a commit has more than 200 operations")                   \
 	X(CAR_MALFORMED, "car_malformed", "the blocks are not a CAR v1")                           \
 	X(CAR_TOO_LARGE, "car_too_large", "the blocks are over the size limit")                    \
+	X(CAR_ROOT, "car_root", "the blocks' root is not the message's commit")                    \
 	X(BLOCK_CID, "block_cid", "a block's bytes do not hash to its CID")                        \
 	X(COMMIT_MISSING, "commit_missing", "the commit's block is not among the blocks")          \
 	X(COMMIT_MALFORMED, "commit_malformed", "the commit object is not a canonical version 3")  \
@@ -34,7 +35,7 @@
 	X(REV_FUTURE, "rev_future", "the rev is more than five minutes ahead")                     \
 	X(REV_OLDER, "rev_older", "a whole repo is older than what is held")                       \
 	X(RECORD_MISSING, "record_missing", "an operation's record is not among the blocks")       \
-	X(RECORD_MALFORMED, "record_malformed", "a record is not canonical DAG-CBOR")              \
+	X(RECORD_MALFORMED, "record_malformed", "a record is no canonical DAG-CBOR map")           \
 	X(TREE_MISSING, "tree_missing", "a node of the tree is not among the blocks")              \
 	X(TREE_MALFORMED, "tree_malformed", "the tree breaks a rule of the MST")                   \
 	X(REPO_INACTIVE, "repo_inactive", "the account is not active")
@@ -64,14 +65,18 @@ struct rk_verified {
 	struct rk_commit commit;
 };
 
-/* Negative: no memory. Else an enum rk_verdict. */
+/* Negative: no memory. Else an enum rk_verdict; out is whole only with RK_VERDICT_OK. A commit that
+ * says tooBig is believed to have happened and no more: its blocks are not read, out is zeroed. */
 int rk_verify_commit(struct rk_verified *out, struct rk_arena *arena, const struct rk_event *event,
 	const struct rk_verify_options *options) __attribute__((warn_unused_result));
 int rk_verify_sync(struct rk_verified *out, struct rk_arena *arena, const struct rk_event *event,
 	const struct rk_verify_options *options) __attribute__((warn_unused_result));
 
-/* A whole repo as getRepo sends it. The caller finishes out->blocks (malloc, flat in record size).
- * Every block is hashed and the tree walked: visit is called for each entry in key order. */
+/* A whole repo as getRepo sends it. The caller finishes out->blocks, whatever comes back (malloc,
+ * 16 bytes a slot, flat in record size). Every block is hashed and then the tree walked: visit is
+ * called for each entry in key order, may find records in out->blocks and says for itself whether
+ * they are missing or malformed. A verdict may come after entries were visited; when visit stops the
+ * walk, the result is -ECANCELED. */
 int rk_verify_repo(struct rk_verified *out, struct rk_slice car, struct rk_did did,
 	const struct rk_verify_options *options, rk_mst_visit *visit, void *context)
 	__attribute__((warn_unused_result));

@@ -1,0 +1,273 @@
+/*
+ * The lists of checks by which messages and repos are believed. A check looks at one thing, has a
+ * verdict of its own and may rely on those before it. What is cheap and refuses most comes first;
+ * nothing is handed out before the list is through.
+ */
+#include "atproto/verify.h"
+
+#include <errno.h>
+
+enum {
+	REV_AHEAD_MOST_MS = 5 * 60 * 1000,
+	SYNC_BLOCKS_MOST = 10000,       /* bytes: the lexicon's maxLength */
+	REPO_BLOCKS_MOST = 16 << 20,    /* blocks: a table of 512 MB at the worst */
+	MAJOR_MAP = 5,
+};
+
+const struct rk_verdict_row rk_verdict_rows[RK_VERDICT_COUNT] = {
+#define RK_VERDICT_ROW(id, name, help) [RK_VERDICT_##id] = {name, help},
+	RK_VERDICTS(RK_VERDICT_ROW)
+#undef RK_VERDICT_ROW
+};
+
+enum rk_verdict rk_verdict_of_event(enum rk_event_result result)
+{
+	switch (result) {
+	case RK_EVENT_OK:
+		return RK_VERDICT_OK;
+	case RK_EVENT_MALFORMED_HEADER:
+		return RK_VERDICT_FRAME_HEADER;
+	case RK_EVENT_MALFORMED_BODY:
+		return RK_VERDICT_FRAME_BODY;
+	case RK_EVENT_TRAILING_BYTES:
+		return RK_VERDICT_FRAME_TRAILING;
+	case RK_EVENT_MISSING_FIELD:
+		return RK_VERDICT_FRAME_FIELD;
+	case RK_EVENT_TOO_LARGE:
+		return RK_VERDICT_FRAME_TOO_LARGE;
+	case RK_EVENT_TOO_MANY_OPS:
+		return RK_VERDICT_OPS_TOO_MANY;
+	}
+	return RK_VERDICT_FRAME_HEADER;
+}
+
+/* What the checks look at. */
+struct subject {
+	struct rk_verified *out;
+	struct rk_arena *arena;        /* NULL: a whole repo, whose table is on the heap */
+	const struct rk_event *event;  /* NULL: a whole repo */
+	struct rk_slice car;
+	struct rk_did did;             /* whose it must be */
+	size_t car_most, blocks_most;  /* bytes; blocks */
+	const struct rk_verify_options *options;
+};
+
+/* 0, an enum rk_verdict, or negative. */
+typedef int check(struct subject *subject);
+
+static int size_within_limit(struct subject *s)
+{
+	return s->car.len > s->car_most ? RK_VERDICT_CAR_TOO_LARGE : 0;
+}
+
+static int rev_not_ahead(const struct subject *s, uint64_t rev)
+{
+	int64_t latest_us = (s->options->now_ms + REV_AHEAD_MOST_MS) * 1000;
+
+	return rk_tid_unix_us(rev) > latest_us ? RK_VERDICT_REV_FUTURE : 0;
+}
+
+static int message_rev_not_ahead(struct subject *s)
+{
+	return rev_not_ahead(s, s->event->rev);
+}
+
+static int commit_rev_not_ahead(struct subject *s)
+{
+	return rev_not_ahead(s, s->out->commit.rev);
+}
+
+/* Before the blocks are hashed: a CAR of another commit is not worth it. */
+static int root_is_message_commit(struct subject *s)
+{
+	struct rk_car car;
+
+	if (!rk_car_open(&car, s->car))
+		return RK_VERDICT_CAR_MALFORMED;
+	return rk_cid_equal(&car.root, &s->event->commit) ? 0 : RK_VERDICT_CAR_ROOT;
+}
+
+static int blocks_match_their_cids(struct subject *s)
+{
+	int result = rk_blocks_load(&s->out->blocks, s->arena, s->car, s->blocks_most);
+
+	switch (result) {
+	case RK_BLOCKS_MALFORMED:
+		return RK_VERDICT_CAR_MALFORMED;
+	case RK_BLOCKS_BAD_CID:
+		return RK_VERDICT_BLOCK_CID;
+	case RK_BLOCKS_TOO_MANY:
+		return RK_VERDICT_CAR_TOO_LARGE;
+	default:
+		return result;
+	}
+}
+
+static int commit_is_there(struct subject *s)
+{
+	struct rk_slice block;
+
+	return rk_blocks_find(&s->out->blocks, &s->out->blocks.root, &block) ?
+		       0 :
+		       RK_VERDICT_COMMIT_MISSING;
+}
+
+static int commit_is_well_formed(struct subject *s)
+{
+	const struct rk_cid *root = &s->out->blocks.root;
+	struct rk_slice block = {0};
+
+	return root->bytes[1] == RK_CODEC_DAG_CBOR && rk_blocks_find(&s->out->blocks, root, &block) &&
+			       rk_commit_parse(&s->out->commit, block) ?
+		       0 :
+		       RK_VERDICT_COMMIT_MALFORMED;
+}
+
+static int commit_is_of_the_repo(struct subject *s)
+{
+	return rk_slice_equal(s->out->commit.did.text, s->did.text) ? 0 : RK_VERDICT_COMMIT_DID;
+}
+
+static int commit_has_the_messages_rev(struct subject *s)
+{
+	return s->out->commit.rev == s->event->rev ? 0 : RK_VERDICT_COMMIT_REV;
+}
+
+/* What was created or updated must have come along, as a map of the data model. */
+static int records_are_there(struct subject *s)
+{
+	for (size_t i = 0; i < s->event->op_count; i++) {
+		const struct rk_event_op *op = &s->event->ops[i];
+		struct rk_slice block;
+
+		if (op->action == RK_OP_DELETE)
+			continue;
+		if (!rk_blocks_find(&s->out->blocks, &op->cid, &block))
+			return RK_VERDICT_RECORD_MISSING;
+		if (op->cid.bytes[1] != RK_CODEC_DAG_CBOR || block.len == 0 ||
+			block.data[0] >> 5 != MAJOR_MAP || !rk_cbor_check(block))
+			return RK_VERDICT_RECORD_MALFORMED;
+	}
+	return 0;
+}
+
+/* A commit too big for its message tells only that it happened: its blocks may be left out. */
+static check *const too_big_checks[] = {
+	size_within_limit,
+	message_rev_not_ahead,
+	NULL,
+};
+
+/*
+ * Not checked yet, in the order in which it belongs behind the records: the signature under
+ * options->key; that the tree under commit.data has the operations' records (proof); that undoing
+ * the operations leads to prev_data (inversion).
+ */
+static check *const commit_checks[] = {
+	size_within_limit,
+	message_rev_not_ahead,
+	root_is_message_commit,
+	blocks_match_their_cids,
+	commit_is_there,
+	commit_is_well_formed,
+	commit_is_of_the_repo,
+	commit_has_the_messages_rev,
+	records_are_there,
+	NULL,
+};
+
+/* Not checked yet, to come last: the signature. */
+static check *const sync_checks[] = {
+	size_within_limit,
+	message_rev_not_ahead,
+	blocks_match_their_cids,
+	commit_is_there,
+	commit_is_well_formed,
+	commit_is_of_the_repo,
+	commit_has_the_messages_rev,
+	NULL,
+};
+
+/* Not checked yet, to come last: the signature. The tree is walked behind the list. */
+static check *const repo_checks[] = {
+	size_within_limit,
+	blocks_match_their_cids,
+	commit_is_there,
+	commit_is_well_formed,
+	commit_is_of_the_repo,
+	commit_rev_not_ahead,
+	NULL,
+};
+
+static int checks_run(struct subject *subject, check *const *checks)
+{
+	*subject->out = (struct rk_verified){0};
+	for (; *checks; checks++) {
+		int result = (*checks)(subject);
+		if (result)
+			return result;
+	}
+	return RK_VERDICT_OK;
+}
+
+int rk_verify_commit(struct rk_verified *out, struct rk_arena *arena, const struct rk_event *event,
+	const struct rk_verify_options *options)
+{
+	struct subject subject = {
+		.out = out,
+		.arena = arena,
+		.event = event,
+		.car = event->blocks,
+		.did = event->did,
+		.car_most = RK_EVENT_BLOCKS_MOST,
+		.blocks_most = SIZE_MAX, /* bounded by the bytes */
+		.options = options,
+	};
+
+	return checks_run(&subject, event->too_big ? too_big_checks : commit_checks);
+}
+
+int rk_verify_sync(struct rk_verified *out, struct rk_arena *arena, const struct rk_event *event,
+	const struct rk_verify_options *options)
+{
+	struct subject subject = {
+		.out = out,
+		.arena = arena,
+		.event = event,
+		.car = event->blocks,
+		.did = event->did,
+		.car_most = SYNC_BLOCKS_MOST,
+		.blocks_most = SIZE_MAX,
+		.options = options,
+	};
+
+	return checks_run(&subject, sync_checks);
+}
+
+int rk_verify_repo(struct rk_verified *out, struct rk_slice car, struct rk_did did,
+	const struct rk_verify_options *options, rk_mst_visit *visit, void *context)
+{
+	struct subject subject = {
+		.out = out,
+		.car = car,
+		.did = did,
+		.car_most = SIZE_MAX, /* the caller's to bound */
+		.blocks_most = REPO_BLOCKS_MOST,
+		.options = options,
+	};
+	int result = checks_run(&subject, repo_checks);
+
+	if (result)
+		return result;
+	switch (rk_mst_walk(&out->blocks, &out->commit.data, visit, context)) {
+	case RK_MST_OK:
+		return RK_VERDICT_OK;
+	case RK_MST_STOPPED:
+		return -ECANCELED;
+	case RK_MST_MISSING:
+		return RK_VERDICT_TREE_MISSING;
+	case RK_MST_MALFORMED:
+		break;
+	}
+	return RK_VERDICT_TREE_MALFORMED;
+}
