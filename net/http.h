@@ -13,43 +13,48 @@ struct rk_http_options {
 	bool allow_private;         /* connect to loopback, link-local and private addresses */
 	const char *trusted_origin; /* scheme://host[:port] that may be private all the same; NULL */
 	const atomic_bool *cancel;  /* set by another thread: requests end with -ECANCELED soon; NULL */
-	const char *user_agent;
+	const char *user_agent;     /* NULL: refkey/VERSION */
 };
 
 struct rk_http;
 
-/* Once per process, before threads. 0 or negative. */
+/* Once per process, before threads; SIGPIPE is ignored from then on. 0 or negative. */
 int rk_http_global_init(void) __attribute__((warn_unused_result));
 
-/* NULL: no memory. Options' pointers must outlive the client. */
+/* NULL: no memory, or a trusted_origin that is none. Options' pointers must outlive the client. */
 struct rk_http *rk_http_create(const struct rk_http_options *options);
 void rk_http_destroy(struct rk_http *http);
 
 struct rk_http_request {
-	const char *method; /* NULL: GET */
-	const char *url;
+	const char *method; /* NULL: GET; not HEAD */
+	const char *url;    /* http(s), without user and password */
 	const char *const *headers; /* "Name: value", ended by NULL; NULL: none */
 	struct rk_slice body;       /* sent if data is not NULL */
 	size_t body_most;           /* bytes of the answer; more is -EFBIG */
-	int body_fd;                /* >= 0: the answer's body is written there and not kept */
+	int body_fd;                /* >= 0: the body of a 2xx answer is written there, not kept;
+	                             * of any other it is kept, up to 64 KiB */
 	long timeout_ms;            /* whole request */
 	long idle_ms;               /* without a byte; 0: no bound of its own */
 };
-/* Zero-initialise, then set: body_fd = -1 means "keep in memory". */
+/* Start from this; body_fd = -1 means "keep in memory". */
 #define RK_HTTP_REQUEST_INIT {.body_fd = -1, .body_most = 1 << 20, .timeout_ms = 30000, .idle_ms = 10000}
+
+enum { RK_HTTP_RETRY_MOST_MS = 24 * 3600 * 1000 }; /* a longer Retry-After counts as this */
 
 struct rk_http_response {
 	long status;        /* of the HTTP answer */
 	struct rk_buf body; /* owned: finish with rk_http_response_finish */
 	int64_t retry_after_ms; /* of Retry-After (seconds or a date); -1: absent */
 	int64_t ratelimit_remaining, ratelimit_reset; /* of RateLimit-*; -1: absent; reset is Unix s */
-	char content_type[64]; /* lower case, without parameters */
+	char content_type[64]; /* lower case, without parameters; "" if absent or longer */
 	char error[256];    /* what failed, for the log, when the result is negative */
 };
 
-/* 0: an answer came, whatever its status (response->status). Negative: -ECONNREFUSED, -ETIMEDOUT,
- * -EFBIG, -EACCES (address not allowed), -ECANCELED, -EINVAL (URL), -ENOMEM, -ENOSPC (body_fd),
- * -EIO for the rest. */
+/* 0: an answer came, whatever its status (response->status). Negative: -ECONNREFUSED (no connection
+ * for whatever reason but time), -ETIMEDOUT, -EFBIG (body, or header over 64 KiB), -EACCES (address
+ * not allowed), -ECANCELED, -EINVAL (URL or header), -ENOMEM, -ENOSPC (body_fd could not be written),
+ * -EIO for the rest, an answer cut off among them. *out is set in every case; its body is empty
+ * after a negative result, what body_fd got is not taken back. */
 int rk_http_perform(struct rk_http *http, struct rk_http_response *out,
 	const struct rk_http_request *request) __attribute__((warn_unused_result));
 void rk_http_response_finish(struct rk_http_response *response);
@@ -57,7 +62,8 @@ void rk_http_response_finish(struct rk_http_response *response);
 /* Appends text percent-encoded as a query component. */
 void rk_http_escape(struct rk_buf *out, struct rk_slice text);
 /* "HTTP://Host:80/path" -> "http://host": scheme, host and a port only if not the scheme's own.
- * False unless it is http(s)/ws(s) with a host. ws maps to http. */
+ * False unless it is http(s)/ws(s) with a host, or with user, password or an IPv6 zone. ws maps to
+ * http. */
 bool rk_http_origin(char *out, size_t size, const char *url);
 
 /* Shared with the WebSocket client: true if the address may be connected to. */
