@@ -1,0 +1,497 @@
+/* See pds.h. An answer's meaning is decided in one place: classify. */
+#include "net/pds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum {
+	ANSWER_MOST = 64 << 10, /* of the small calls */
+	PAGE_MOST = 1 << 20,	/* of one page of repos: 500 entries are about 100 KB */
+	PAGE_REPOS = 500,
+	DID_MOST = 2048,
+	PLC_ID_LEN = 24,
+	TIMEOUT_MS = 30 * 1000,
+	IDLE_MS = 15 * 1000,
+	REPO_TIMEOUT_MS = 20 * 60 * 1000,
+};
+
+struct rk_pds {
+	struct rk_http *http;
+	struct rk_pds_options options;
+};
+
+static long or_default(long value, long otherwise)
+{
+	return value > 0 ? value : otherwise;
+}
+
+struct rk_pds *rk_pds_create(const struct rk_pds_options *options)
+{
+	struct rk_pds *pds = calloc(1, sizeof(*pds));
+
+	if (!pds)
+		return NULL;
+	pds->options = *options;
+	pds->options.timeout_ms = or_default(options->timeout_ms, TIMEOUT_MS);
+	pds->options.idle_ms = or_default(options->idle_ms, IDLE_MS);
+	pds->options.repo_timeout_ms = or_default(options->repo_timeout_ms, REPO_TIMEOUT_MS);
+	pds->http = rk_http_create(&options->http);
+	if (!pds->http) {
+		free(pds);
+		return NULL;
+	}
+	return pds;
+}
+
+void rk_pds_destroy(struct rk_pds *pds)
+{
+	if (!pds)
+		return;
+	rk_http_destroy(pds->http);
+	free(pds);
+}
+
+const char *rk_pds_result_name(int result)
+{
+	static const char *const names[] = {"ok", "absent", "inactive", "retry", "wrong"};
+
+	if (result < 0)
+		return "failed";
+	return (size_t)result < sizeof(names) / sizeof(names[0]) ? names[result] : "unknown";
+}
+
+/* What an answer means */
+
+static const struct {
+	const char *error;
+	enum rk_pds_result result;
+	const char *account_status;
+} named_errors[] = {
+	{"RepoNotFound", RK_PDS_ABSENT, ""},
+	{"RecordNotFound", RK_PDS_ABSENT, ""},
+	{"HandleNotFound", RK_PDS_ABSENT, ""},
+	{"AccountNotFound", RK_PDS_ABSENT, ""},
+	{"RepoDeactivated", RK_PDS_INACTIVE, "deactivated"},
+	{"RepoTakendown", RK_PDS_INACTIVE, "takendown"},
+	{"RepoSuspended", RK_PDS_INACTIVE, "suspended"},
+	{"MethodNotImplemented", RK_PDS_WRONG, ""},
+	{"XRPCNotSupported", RK_PDS_WRONG, ""},
+};
+
+static int wrong(struct rk_pds_reply *reply, const char *message)
+{
+	snprintf(reply->message, sizeof(reply->message), "%s", message);
+	return RK_PDS_WRONG;
+}
+
+/* Our own trouble goes up as it is, the network's becomes a result. */
+static int classify_failure(struct rk_pds_reply *reply, const struct rk_http_response *response, int rc)
+{
+	snprintf(reply->message, sizeof(reply->message), "%s", response->error);
+	switch (rc) {
+	case -ENOMEM:
+	case -ECANCELED:
+	case -ENOSPC:
+		return rc;
+	case -EFBIG:
+	case -EACCES:
+	case -EINVAL:
+		return RK_PDS_WRONG;
+	default:
+		return RK_PDS_RETRY;
+	}
+}
+
+/* {error, message}, if the body is that. */
+static void take_xrpc_error(struct rk_pds_reply *reply, struct rk_slice body)
+{
+	json_t *root = json_loadb((const char *)body.data, body.len, 0, NULL);
+	const char *error = json_string_value(json_object_get(root, "error"));
+	const char *message = json_string_value(json_object_get(root, "message"));
+
+	if (error && strlen(error) < sizeof(reply->error))
+		snprintf(reply->error, sizeof(reply->error), "%s", error);
+	snprintf(reply->message, sizeof(reply->message), "HTTP %ld %s: %s", reply->http_status,
+		reply->error, message ? message : "");
+	json_decref(root);
+}
+
+/* A wait the server names in either way it can. */
+static int64_t asked_wait_ms(const struct rk_http_response *response)
+{
+	int64_t wait;
+
+	if (response->retry_after_ms >= 0)
+		return response->retry_after_ms;
+	if (response->status != 429 || response->ratelimit_reset < 0)
+		return -1;
+	wait = response->ratelimit_reset * 1000 - rk_clock_wall_ms();
+	return wait < 0 ? 0 : wait > RK_HTTP_RETRY_MOST_MS ? RK_HTTP_RETRY_MOST_MS : wait;
+}
+
+/* xrpc: a 404 counts as absent only with an XRPC error; a proxy in front of a PDS that is down, or a
+ * host that is none, answers 404 too, and that must not look like a deleted account. */
+static int classify(struct rk_pds_reply *reply, const struct rk_http_response *response, bool xrpc)
+{
+	long status = reply->http_status = response->status;
+
+	if (status == 200)
+		return RK_PDS_OK;
+	take_xrpc_error(reply, rk_buf_slice(&response->body));
+	if (status == 408 || status == 429 || (status >= 500 && status != 501)) {
+		reply->retry_after_ms = asked_wait_ms(response);
+		return RK_PDS_RETRY;
+	}
+	if (status < 400 || status == 501)
+		return RK_PDS_WRONG;
+	for (size_t i = 0; xrpc && i < sizeof(named_errors) / sizeof(named_errors[0]); i++) {
+		if (strcmp(reply->error, named_errors[i].error) != 0)
+			continue;
+		snprintf(reply->account_status, sizeof(reply->account_status), "%s",
+			named_errors[i].account_status);
+		return named_errors[i].result;
+	}
+	if ((status == 404 || status == 410) && (!xrpc || reply->error[0]))
+		return RK_PDS_ABSENT;
+	return RK_PDS_WRONG;
+}
+
+/* One GET. *response is the caller's to finish, whatever the result. */
+static int ask(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_http_response *response,
+	struct rk_http_request *request, struct rk_buf *url, bool xrpc)
+{
+	int rc;
+
+	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
+	*response = (struct rk_http_response){0};
+	if (rk_buf_failed(url))
+		return -ENOMEM;
+	request->url = rk_buf_cstr(url);
+	request->idle_ms = pds->options.idle_ms;
+	rc = rk_http_perform(pds->http, response, request);
+	return rc < 0 ? classify_failure(reply, response, rc) : classify(reply, response, xrpc);
+}
+
+static void add_origin(struct rk_buf *url, const char *origin)
+{
+	size_t len = strlen(origin);
+
+	while (len && origin[len - 1] == '/')
+		len--;
+	rk_buf_add(url, origin, len);
+}
+
+static void add_method(struct rk_buf *url, const char *origin, const char *nsid)
+{
+	add_origin(url, origin);
+	rk_buf_add_str(url, "/xrpc/");
+	rk_buf_add_str(url, nsid);
+}
+
+/* A small answer as a JSON object. *root is the caller's, NULL unless the result is RK_PDS_OK. */
+static int ask_json(struct rk_pds *pds, struct rk_pds_reply *reply, json_t **root, struct rk_buf *url,
+	size_t body_most)
+{
+	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
+	struct rk_http_response response;
+	int rc;
+
+	*root = NULL;
+	request.body_most = body_most;
+	request.timeout_ms = pds->options.timeout_ms;
+	rc = ask(pds, reply, &response, &request, url, true);
+	if (rc == RK_PDS_OK) {
+		*root = json_loadb((const char *)response.body.data, response.body.len, 0, NULL);
+		if (!json_is_object(*root)) {
+			json_decref(*root);
+			*root = NULL;
+			rc = wrong(reply, "the answer is not a JSON object");
+		}
+	}
+	rk_http_response_finish(&response);
+	return rc;
+}
+
+static struct rk_slice json_slice(const json_t *object, const char *name)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return rk_slice_make(json_string_value(value), json_string_length(value));
+}
+
+/* A call whose answer is {did}. Takes url's memory. */
+static int ask_did(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *did,
+	struct rk_buf *url)
+{
+	struct rk_slice value;
+	json_t *root;
+	int rc = ask_json(pds, reply, &root, url, ANSWER_MOST);
+
+	rk_buf_finish(url);
+	if (rc != RK_PDS_OK)
+		return rc;
+	value = json_slice(root, "did");
+	if (value.len == 0 || value.len > DID_MOST) {
+		rc = wrong(reply, "the answer has no did");
+	} else {
+		rk_buf_add_slice(did, value);
+		rc = rk_buf_failed(did);
+	}
+	json_decref(root);
+	return rc;
+}
+
+int rk_pds_describe_server(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *did,
+	const char *origin)
+{
+	struct rk_buf url = {0};
+
+	add_method(&url, origin, "com.atproto.server.describeServer");
+	return ask_did(pds, reply, did, &url);
+}
+
+int rk_pds_resolve_handle(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *did,
+	const char *origin, const char *handle)
+{
+	struct rk_buf url = {0};
+	int rc;
+
+	add_method(&url, origin, "com.atproto.identity.resolveHandle?handle=");
+	rk_http_escape(&url, rk_slice_str(handle));
+	rc = ask_did(pds, reply, did, &url);
+	/* The reference PDS has no name for "not found" here. */
+	if (rc == RK_PDS_WRONG && reply->http_status == 400 &&
+		strcmp(reply->error, "InvalidRequest") == 0)
+		return RK_PDS_ABSENT;
+	return rc;
+}
+
+/* Listing */
+
+/* Brent's way of noticing that cursors go round: one is remembered, and replaced at each power of
+ * two pages. */
+struct cursor_watch {
+	struct rk_buf seen;
+	unsigned long pages, replace_at;
+};
+
+static bool cursor_repeats(struct cursor_watch *watch, struct rk_slice cursor)
+{
+	if (watch->pages > 0 && rk_slice_equal(rk_buf_slice(&watch->seen), cursor))
+		return true;
+	if (watch->pages++ >= watch->replace_at) {
+		watch->replace_at = watch->replace_at ? watch->replace_at * 2 : 1;
+		rk_buf_clear(&watch->seen);
+		rk_buf_add_slice(&watch->seen, cursor);
+	}
+	return false;
+}
+
+static int visit_page(const json_t *repos, rk_pds_visit_repo *visit, void *user)
+{
+	const json_t *item;
+	size_t i;
+	int rc;
+
+	json_array_foreach(repos, i, item) {
+		const json_t *active = json_object_get(item, "active");
+		struct rk_pds_repo repo = {
+			.did = json_slice(item, "did"),
+			.head = json_slice(item, "head"),
+			.rev = json_slice(item, "rev"),
+			.status = json_slice(item, "status"),
+			.active = !json_is_false(active),
+		};
+
+		if (repo.did.len == 0)
+			continue;
+		rc = visit(user, &repo);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int rk_pds_list_repos(struct rk_pds *pds, struct rk_pds_reply *reply, const char *origin,
+	rk_pds_visit_repo *visit, void *user)
+{
+	struct cursor_watch watch = {0};
+	struct rk_buf url = {0}, cursor = {0};
+	bool more = true;
+	int rc = 0;
+
+	while (more) {
+		struct rk_slice next;
+		json_t *root, *repos;
+
+		rk_buf_clear(&url);
+		add_method(&url, origin, "com.atproto.sync.listRepos");
+		rk_buf_printf(&url, "?limit=%d", PAGE_REPOS);
+		if (cursor.len > 0) {
+			rk_buf_add_str(&url, "&cursor=");
+			rk_http_escape(&url, rk_buf_slice(&cursor));
+		}
+		rc = ask_json(pds, reply, &root, &url, PAGE_MOST);
+		if (rc != RK_PDS_OK)
+			break;
+		repos = json_object_get(root, "repos");
+		next = json_slice(root, "cursor");
+		if (json_is_array(repos))
+			rc = visit_page(repos, visit, user);
+		else
+			rc = wrong(reply, "the answer has no repos");
+		more = rc == 0 && json_array_size(repos) > 0 && next.len > 0 &&
+			!cursor_repeats(&watch, next);
+		rk_buf_clear(&cursor);
+		rk_buf_add_slice(&cursor, next);
+		json_decref(root);
+		if (rc == 0)
+			rc = rk_buf_failed(&cursor);
+		more = more && rc == 0;
+	}
+	rk_buf_finish(&watch.seen);
+	rk_buf_finish(&cursor);
+	rk_buf_finish(&url);
+	return rc;
+}
+
+/* Repos */
+
+/* A file without a name, gone with its descriptor. Not every file system has O_TMPFILE. */
+static int open_spool(const char *dir)
+{
+	struct rk_buf path = {0};
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		return fd;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return -errno;
+	rk_buf_printf(&path, "%s/spool-XXXXXX", dir);
+	if (rk_buf_failed(&path))
+		return -ENOMEM;
+	rk_buf_add_byte(&path, '\0');
+	fd = mkostemp((char *)path.data, O_CLOEXEC);
+	fd = fd < 0 ? -errno : fd;
+	if (fd >= 0)
+		unlink((const char *)path.data);
+	rk_buf_finish(&path);
+	return fd;
+}
+
+int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, size_t *size,
+	const char *origin, const char *did, const char *dir, size_t bytes_most)
+{
+	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
+	struct rk_http_response response;
+	struct rk_buf url = {0};
+	off_t end;
+	int rc;
+
+	*fd = -1;
+	*size = 0;
+	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
+	request.body_fd = open_spool(dir);
+	if (request.body_fd < 0) {
+		snprintf(reply->message, sizeof(reply->message), "spool file: %s",
+			strerror(-request.body_fd));
+		return request.body_fd;
+	}
+	request.body_most = bytes_most;
+	request.timeout_ms = pds->options.repo_timeout_ms;
+	add_method(&url, origin, "com.atproto.sync.getRepo?did=");
+	rk_http_escape(&url, rk_slice_str(did));
+	rc = ask(pds, reply, &response, &request, &url, true);
+	if (rc == RK_PDS_OK) {
+		end = lseek(request.body_fd, 0, SEEK_CUR);
+		if (end < 0 || lseek(request.body_fd, 0, SEEK_SET) < 0)
+			rc = -errno;
+		else
+			*size = (size_t)end;
+	}
+	if (rc == RK_PDS_OK)
+		*fd = request.body_fd;
+	else
+		close(request.body_fd);
+	rk_http_response_finish(&response);
+	rk_buf_finish(&url);
+	return rc;
+}
+
+/* DID documents */
+
+static bool plc_url(struct rk_buf *url, const char *directory, const char *did)
+{
+	const char *id = did + strlen("did:plc:");
+
+	if (strlen(id) != PLC_ID_LEN || strspn(id, "abcdefghijklmnopqrstuvwxyz234567") != PLC_ID_LEN)
+		return false;
+	add_origin(url, directory);
+	rk_buf_add_byte(url, '/');
+	rk_buf_add_str(url, did);
+	return true;
+}
+
+/* A host name, or localhost with "%3A" and a port; localhost is for development, without TLS. */
+static bool web_url(struct rk_buf *url, const char *did)
+{
+	const char *id = did + strlen("did:web:");
+	size_t host = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
+	bool local = host == strlen("localhost") && memcmp(id, "localhost", host) == 0;
+	const char *port = id + host;
+
+	if (host == 0 || host > 253)
+		return false;
+	rk_buf_add_str(url, local ? "http://" : "https://");
+	rk_buf_add(url, id, host);
+	if (*port) {
+		size_t digits;
+
+		if (!local || (strncmp(port, "%3A", 3) != 0 && strncmp(port, "%3a", 3) != 0))
+			return false;
+		port += 3;
+		digits = strspn(port, "0123456789");
+		if (digits == 0 || digits > 5 || port[digits])
+			return false;
+		rk_buf_add_byte(url, ':');
+		rk_buf_add_str(url, port);
+	}
+	rk_buf_add_str(url, "/.well-known/did.json");
+	return true;
+}
+
+int rk_pds_did_document(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *json,
+	const char *directory, const char *did)
+{
+	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
+	struct rk_http_response response = {0};
+	struct rk_buf url = {0};
+	bool known = false;
+	int rc;
+
+	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
+	if (strncmp(did, "did:plc:", 8) == 0)
+		known = plc_url(&url, directory, did);
+	else if (strncmp(did, "did:web:", 8) == 0)
+		known = web_url(&url, did);
+	if (!known) {
+		rk_buf_finish(&url);
+		return wrong(reply, "not a did:plc, nor a did:web of a host");
+	}
+	request.body_most = RK_PDS_DID_DOCUMENT_MOST;
+	request.timeout_ms = pds->options.timeout_ms;
+	rc = ask(pds, reply, &response, &request, &url, false);
+	if (rc == RK_PDS_OK) {
+		rk_buf_add_slice(json, rk_buf_slice(&response.body));
+		rc = rk_buf_failed(json);
+	}
+	rk_http_response_finish(&response);
+	rk_buf_finish(&url);
+	return rc;
+}
