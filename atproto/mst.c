@@ -59,6 +59,15 @@ unsigned rk_mst_layer(struct rk_slice key)
 	return zeros / 2;
 }
 
+size_t rk_mst_common_prefix(struct rk_slice a, struct rk_slice b)
+{
+	size_t most = a.len < b.len ? a.len : b.len, at = 0;
+
+	while (at < most && a.data[at] == b.data[at])
+		at++;
+	return at;
+}
+
 static bool literal(struct rk_reader *reader, struct rk_slice expected)
 {
 	struct rk_slice in = rk_reader_take(reader, expected.len);
@@ -196,18 +205,18 @@ static bool key_valid(struct rk_slice key)
 	return slash != SIZE_MAX && slash > 0 && slash + 1 < key.len;
 }
 
-/* Bytes that the last key and the one of the entry have in common; false if it is not greater. */
+/* Bytes that the last key and the one of the entry have in common, the entry's prefix being known to
+ * be; false if the entry's is not the greater one. */
 static bool key_compare(size_t *common, const struct walk *walk, const struct entry *entry)
 {
-	size_t len = entry->prefix + entry->rest.len, most = len < walk->key_len ? len : walk->key_len;
-	size_t at = entry->prefix;
+	struct rk_slice last = rk_slice_make(
+		walk->key + entry->prefix, walk->key_len - entry->prefix);
+	size_t same = rk_mst_common_prefix(last, entry->rest);
 
-	while (at < most && walk->key[at] == entry->rest.data[at - entry->prefix])
-		at++;
-	*common = at;
-	if (at == len)
+	*common = entry->prefix + same;
+	if (same == entry->rest.len)
 		return false;
-	return at == walk->key_len || walk->key[at] < entry->rest.data[at - entry->prefix];
+	return same == last.len || last.data[same] < entry->rest.data[same];
 }
 
 static enum rk_mst_result entry_visit(struct walk *walk)

@@ -31,5 +31,7 @@ enum rk_mst_result rk_mst_walk(const struct rk_blocks *blocks, const struct rk_c
 
 /* The layer of a key: leading zero bits of its SHA-256, divided by two. */
 unsigned rk_mst_layer(struct rk_slice key);
+/* Bytes that both keys start with: what a node leaves out of the second. */
+size_t rk_mst_common_prefix(struct rk_slice a, struct rk_slice b);
 
 #endif
