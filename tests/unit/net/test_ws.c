@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -471,7 +472,7 @@ static void lost_connections_say_how(void **state)
 	}
 }
 
-static void echo_close(struct server_conn *conn, void *user)
+static void note_close(struct server_conn *conn, void *user)
 {
 	uint8_t payload[125] = "", opcode = 0;
 	size_t len = 0;
@@ -484,12 +485,13 @@ static void echo_close(struct server_conn *conn, void *user)
 
 static void closing_says_goodbye(void **state)
 {
+	int64_t deadline = rk_clock_mono_ms() + WAIT_MS;
 	atomic_int code = 0;
 	struct server server;
 
-	server_start(&server, echo_close, &code);
+	server_start(&server, note_close, &code);
 	rk_ws_close(open_plain(&server));
-	while (atomic_load(&server.requests) == 0)
+	while (atomic_load(&code) == 0 && rk_clock_mono_ms() < deadline)
 		sched_yield();
 	server_stop(&server);
 	assert_int_equal(atomic_load(&code), 1000);
