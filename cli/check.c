@@ -1,0 +1,80 @@
+/* refkey check: proves that the index agrees with itself. */
+#include <stdio.h>
+
+#include "cli/operation.h"
+
+static void report(void *context, const char *what)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context, json_pack("{s:s, s:s}", "event", "line", "wrong", what));
+}
+
+int rk_operation_check(const struct rk_operation_run *run, json_t *result)
+{
+	struct rk_check_summary summary = {0};
+	int64_t wrong = rk_store_check(run->service->store, &summary, report, (void *)run);
+	json_int_t records = 0;
+
+	if (wrong < 0) {
+		run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message",
+			"the index cannot be read to its end: restore a backup, or delete the data folder: "
+			"it is built again from the PDS"));
+		return RK_EXIT_FINDINGS;
+	}
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
+		records += (json_int_t)summary.counts.records[i];
+	json_object_set_new(result, "wrong", json_integer(wrong));
+	json_object_set_new(result, "repos", json_integer((json_int_t)summary.counts.repos));
+	json_object_set_new(result, "records", json_integer(records));
+	json_object_set_new(result, "lookups", json_integer((json_int_t)summary.lookups));
+	json_object_set_new(result, "pending", json_integer((json_int_t)summary.counts.pending));
+	return wrong ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
+}
+
+struct printing {
+	bool json;
+	json_t *findings;
+};
+
+static void print(void *context, const json_t *event)
+{
+	struct printing *p = context;
+	const char *kind = json_string_value(json_object_get(event, "event"));
+	json_t *wrong = json_object_get(event, "wrong");
+
+	if (kind && strcmp(kind, "error") == 0) {
+		rk_operation_print_error(event);
+	} else if (kind && strcmp(kind, "line") == 0) {
+		if (p->json)
+			json_array_append(p->findings, wrong);
+		else
+			printf("wrong: %s\n", json_string_value(wrong));
+	} else if (wrong && p->json) {
+		json_t *copy = json_copy((json_t *)event);
+
+		json_object_del(copy, "event");
+		json_object_del(copy, "exit");
+		json_object_set(copy, "findings", p->findings);
+		json_dumpf(copy, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(copy);
+	} else if (wrong) {
+		printf("%" JSON_INTEGER_FORMAT " repos, %" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT
+		       " lookups: %" JSON_INTEGER_FORMAT " things wrong\n",
+			json_integer_value(json_object_get(event, "repos")),
+			json_integer_value(json_object_get(event, "records")),
+			json_integer_value(json_object_get(event, "lookups")), json_integer_value(wrong));
+		if (json_integer_value(wrong))
+			puts("Restore a backup, or delete the data folder: it is built again from the PDS.");
+	}
+}
+
+int rk_command_check(const struct rk_command_call *call)
+{
+	struct printing p = {.json = call->options->json, .findings = json_array()};
+	int code = rk_operation_perform(call, "check", json_object(), print, &p);
+
+	json_decref(p.findings);
+	return code;
+}

@@ -1,0 +1,280 @@
+/* See control.h. Lines are JSON without line breaks, as jansson's compact form is. */
+#include "cli/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum { LINE_MOST = 1 << 20, POLL_MS = 200, REQUEST_MS = 5000 };
+
+struct rk_control {
+	struct rk_service *service;
+	int fd;
+	atomic_bool stopping;
+	pthread_t thread;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+};
+
+struct connection {
+	int fd;
+	atomic_bool stop; /* the peer wants no more, or we are stopping: the operation is to end */
+	atomic_bool ended; /* it has */
+	struct rk_control *control;
+};
+
+static bool path_make(char *path, size_t size, const char *data_dir)
+{
+	return (size_t)snprintf(path, size, "%s/control.sock", data_dir) < size;
+}
+
+static bool line_send(int fd, const json_t *json)
+{
+	char *text = json_dumps(json, JSON_COMPACT);
+	size_t len = text ? strlen(text) : 0, sent = 0;
+
+	if (!text)
+		return false;
+	text[len++] = '\n'; /* in place of the NUL */
+	while (sent < len) {
+		ssize_t n = send(fd, text + sent, len - sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		sent += (size_t)n;
+	}
+	free(text);
+	return sent == len;
+}
+
+/* Reads until a line is whole in buf; its length with the line break, 0 at the end, or negative:
+ * -ETIMEDOUT when nothing came for that long, -EINTR by a signal. */
+static ssize_t line_read(int fd, struct rk_buf *buf, int timeout_ms)
+{
+	for (;;) {
+		const uint8_t *end = buf->len ? memchr(buf->data, '\n', buf->len) : NULL;
+		struct pollfd ready = {.fd = fd, .events = POLLIN};
+		uint8_t chunk[16384];
+		ssize_t n;
+
+		if (end)
+			return end - buf->data + 1;
+		n = poll(&ready, 1, timeout_ms);
+		if (n <= 0)
+			return n ? -errno : -ETIMEDOUT;
+		n = recv(fd, chunk, sizeof(chunk), 0);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			return 0;
+		if (n > 0)
+			rk_buf_add(buf, chunk, (size_t)n);
+		if (rk_buf_failed(buf))
+			return -EMSGSIZE;
+	}
+}
+
+static bool emit(void *context, json_t *event)
+{
+	struct connection *c = context;
+	bool sent = line_send(c->fd, event);
+
+	json_decref(event);
+	if (!sent)
+		atomic_store(&c->stop, true);
+	return sent;
+}
+
+/* While an operation runs: notices that the peer closed its side or that we are to stop. */
+static void *watch(void *context)
+{
+	struct connection *c = context;
+
+	while (!atomic_load(&c->ended) && !atomic_load(&c->stop)) {
+		struct pollfd ready = {.fd = c->fd, .events = POLLRDHUP};
+
+		if (atomic_load(&c->control->stopping) || poll(&ready, 1, POLL_MS) > 0)
+			atomic_store(&c->stop, true);
+	}
+	return NULL;
+}
+
+static void error_emit(struct connection *c, const char *message)
+{
+	emit(c, json_pack("{s:s, s:s}", "event", "error", "message", message));
+	emit(c, json_pack("{s:s, s:i}", "event", "result", "exit", RK_EXIT_USAGE));
+}
+
+static void answer(struct connection *c, const json_t *request)
+{
+	const struct rk_operation_row *row =
+		rk_operation_find(json_string_value(json_object_get(request, "operation")));
+	struct rk_operation_run run = {
+		.service = c->control->service,
+		.request = request,
+		.stop = &c->stop,
+		.emit = emit,
+		.context = c,
+	};
+	pthread_t watcher;
+	json_t *result;
+	int code;
+
+	if (!row) {
+		error_emit(c, "the running serve does not know this operation; is it of another version?");
+		return;
+	}
+	if (row->mirror && !run.service->mirror) {
+		error_emit(c, "the running serve has no MongoDB: REFKEY_MONGO_URI is not set for it");
+		return;
+	}
+	result = json_object();
+	if (!result || pthread_create(&watcher, NULL, watch, c) != 0) {
+		json_decref(result);
+		error_emit(c, "out of memory");
+		return;
+	}
+	code = row->run(&run, result);
+	json_object_set_new(result, "event", json_string("result"));
+	json_object_set_new(result, "exit", json_integer(code));
+	emit(c, result);
+	atomic_store(&c->ended, true);
+	pthread_join(watcher, NULL);
+}
+
+static void serve_one(struct rk_control *control, int fd)
+{
+	struct connection c = {.fd = fd, .control = control};
+	struct rk_buf buf = {.limit = LINE_MOST};
+	ssize_t len = line_read(fd, &buf, REQUEST_MS);
+	json_t *request = len > 0 ? json_loadb((const char *)buf.data, (size_t)len, 0, NULL) : NULL;
+
+	if (request)
+		answer(&c, request);
+	else if (len > 0)
+		error_emit(&c, "the request is not JSON");
+	json_decref(request);
+	rk_buf_finish(&buf);
+}
+
+static void *run(void *context)
+{
+	struct rk_control *control = context;
+
+	while (!atomic_load(&control->stopping)) {
+		struct pollfd ready = {.fd = control->fd, .events = POLLIN};
+		int fd;
+
+		if (poll(&ready, 1, POLL_MS) <= 0)
+			continue;
+		fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			continue;
+		serve_one(control, fd);
+		close(fd);
+	}
+	return NULL;
+}
+
+int rk_control_create(struct rk_control **out, struct rk_service *service)
+{
+	struct rk_control *control = calloc(1, sizeof(*control));
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int r;
+
+	if (!control)
+		return -ENOMEM;
+	control->service = service;
+	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (control->fd < 0 || !path_make(control->path, sizeof(control->path), service->settings->data_dir)) {
+		r = control->fd < 0 ? -errno : -ENAMETOOLONG;
+		goto fail;
+	}
+	/* The index's lock is ours, so a socket that is there is a dead one. */
+	unlink(control->path);
+	memcpy(address.sun_path, control->path, sizeof(control->path));
+	fchmod(control->fd, 0600);
+	if (bind(control->fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+		chmod(control->path, 0600) != 0 || listen(control->fd, 16) != 0) {
+		r = -errno;
+		goto fail;
+	}
+	r = -pthread_create(&control->thread, NULL, run, control);
+	if (r)
+		goto fail;
+	*out = control;
+	return 0;
+fail:
+	if (control->fd >= 0)
+		close(control->fd);
+	free(control);
+	return r;
+}
+
+void rk_control_destroy(struct rk_control *control)
+{
+	if (!control)
+		return;
+	atomic_store(&control->stopping, true);
+	pthread_join(control->thread, NULL);
+	close(control->fd);
+	unlink(control->path);
+	free(control);
+}
+
+int rk_control_ask(const char *data_dir, const json_t *request, const atomic_bool *stop,
+	void (*print)(void *context, const json_t *event), void *context, int *exit_code)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct rk_buf buf = {.limit = LINE_MOST};
+	ssize_t len = 0;
+	bool ended = false;
+	int r, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (!path_make(address.sun_path, sizeof(address.sun_path), data_dir) ||
+		connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+		close(fd);
+		return -ENOENT;
+	}
+	r = line_send(fd, request) ? 0 : -EIO;
+	while (r == 0 && !ended) {
+		const char *kind;
+		json_t *event;
+
+		len = line_read(fd, &buf, POLL_MS);
+		if (len == -ETIMEDOUT || len == -EINTR) {
+			if (atomic_load(stop))
+				shutdown(fd, SHUT_WR); /* the summary still comes */
+			continue;
+		}
+		if (len <= 0)
+			break;
+		event = json_loadb((const char *)buf.data, (size_t)len, 0, NULL);
+		kind = json_string_value(json_object_get(event, "event"));
+		if (event)
+			print(context, event);
+		if (kind && strcmp(kind, "result") == 0) {
+			*exit_code = (int)json_integer_value(json_object_get(event, "exit"));
+			ended = true;
+		}
+		json_decref(event);
+		memmove(buf.data, buf.data + len, buf.len - (size_t)len);
+		buf.len -= (size_t)len;
+	}
+	if (r == 0 && !ended)
+		r = len < 0 ? (int)len : -ECONNRESET;
+	rk_buf_finish(&buf);
+	close(fd);
+	return r;
+}

@@ -1,0 +1,115 @@
+/* The table of operations, and running one for a command; see operation.h. */
+#include "cli/operation.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "cli/control.h"
+
+static const struct rk_operation_row rows[] = {
+	{"status", false, rk_operation_status},
+	{"check", false, rk_operation_check},
+	{"backup", false, rk_operation_backup},
+	{"recover", true, rk_operation_recover},
+};
+
+const struct rk_operation_row *rk_operation_find(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+void rk_operation_print_error(const json_t *event)
+{
+	fprintf(stderr, "refkey: %s\n", json_string_value(json_object_get(event, "message")));
+}
+
+struct printer {
+	void (*print)(void *context, const json_t *event);
+	void *context;
+};
+
+static bool emit(void *context, json_t *event)
+{
+	struct printer *printer = context;
+
+	printer->print(printer->context, event);
+	json_decref(event);
+	return true;
+}
+
+/* Ctrl-C ends an operation cleanly, with its summary; a second one ends the program. */
+static atomic_bool interrupted;
+
+static void interrupt(int signal_number)
+{
+	atomic_store(&interrupted, true);
+	signal(signal_number, SIG_DFL);
+}
+
+static int run_here(const struct rk_command_call *call, const struct rk_operation_row *row,
+	const json_t *request, struct printer *printer)
+{
+	struct rk_service service;
+	struct rk_operation_run run = {
+		.service = &service,
+		.request = request,
+		.stop = &interrupted,
+		.emit = emit,
+		.context = printer,
+	};
+	json_t *result;
+	int code;
+
+	if (!rk_service_index_exists(call->settings)) {
+		fprintf(stderr,
+			"refkey: there is no index in %s: set REFKEY_DATA_DIR to the folder of `refkey serve`\n",
+			call->settings->data_dir);
+		return RK_EXIT_USAGE;
+	}
+	if (row->mirror && !call->settings->mongo_uri) {
+		fprintf(stderr, "refkey: REFKEY_MONGO_URI is not set: `%s` needs MongoDB\n", row->name);
+		return RK_EXIT_USAGE;
+	}
+	code = rk_service_open(&service, call->settings);
+	if (code)
+		return code;
+	if (row->mirror)
+		code = rk_service_mirror(&service, false);
+	result = json_object();
+	if (code == 0) {
+		code = row->run(&run, result);
+		json_object_set_new(result, "event", json_string("result"));
+		json_object_set_new(result, "exit", json_integer(code));
+		printer->print(printer->context, result);
+	}
+	json_decref(result);
+	rk_service_close(&service);
+	return code;
+}
+
+int rk_operation_perform(const struct rk_command_call *call, const char *name, json_t *request,
+	void (*print)(void *context, const json_t *event), void *context)
+{
+	struct printer printer = {.print = print, .context = context};
+	int code = RK_EXIT_FINDINGS, r;
+
+	signal(SIGINT, interrupt);
+	signal(SIGTERM, interrupt);
+	signal(SIGPIPE, SIG_IGN);
+	json_object_set_new(request, "operation", json_string(name));
+	r = rk_control_ask(call->settings->data_dir, request, &interrupted, print, context,
+		&code);
+	if (r == -ENOENT) {
+		code = run_here(call, rk_operation_find(name), request, &printer);
+	} else if (r) {
+		fprintf(stderr, "refkey: the running serve did not answer to the end: %s\n", strerror(-r));
+		code = RK_EXIT_UNREACHABLE;
+	}
+	json_decref(request);
+	return code;
+}

@@ -1,0 +1,51 @@
+/*
+ * Operations: what commands do to the index, the same whether a running serve does it (asked over its
+ * control socket) or the command itself. Requests and what comes back are JSON objects, so that both
+ * ways print alike.
+ *
+ * Events, by "event": "line" (one thing done), "progress" (done, total), "error" (message, and what to
+ * do), and last "result" (exit, and what the operation says of itself).
+ */
+#ifndef RK_CLI_OPERATION_H
+#define RK_CLI_OPERATION_H
+
+#include <jansson.h>
+
+#include "cli/service.h"
+
+/* Takes over the event. False: nobody is there to hear more. */
+typedef bool rk_operation_emit(void *context, json_t *event);
+
+struct rk_operation_run {
+	struct rk_service *service;
+	const json_t *request; /* borrowed */
+	const atomic_bool *stop;
+	rk_operation_emit *emit;
+	void *context;
+};
+
+struct rk_operation_row {
+	const char *name;
+	bool mirror; /* needs the MongoDB side */
+	/* Returns an exit code and fills *result (a new object). */
+	int (*run)(const struct rk_operation_run *run, json_t *result);
+};
+
+const struct rk_operation_row *rk_operation_find(const char *name); /* NULL: none */
+
+int rk_operation_status(const struct rk_operation_run *run, json_t *result);
+int rk_operation_check(const struct rk_operation_run *run, json_t *result);
+int rk_operation_backup(const struct rk_operation_run *run, json_t *result);
+int rk_operation_recover(const struct rk_operation_run *run, json_t *result);
+
+/*
+ * Runs an operation for a command: by the running serve if there is one, else here. print is called
+ * for each event. Takes over the request. Returns the exit code.
+ */
+int rk_operation_perform(const struct rk_command_call *call, const char *name, json_t *request,
+	void (*print)(void *context, const json_t *event), void *context);
+
+/* "refkey: message" on standard error, for an "error" event. */
+void rk_operation_print_error(const json_t *event);
+
+#endif

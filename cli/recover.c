@@ -1,0 +1,202 @@
+/* refkey recover: ATProto to MongoDB, once and on request. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/operation.h"
+#include "cli/progress.h"
+
+static void recover_progress(void *context, uint64_t done, uint64_t total)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context, json_pack("{s:s, s:I, s:I}", "event", "progress", "done", (json_int_t)done,
+		"total", (json_int_t)total));
+}
+
+static void recover_line(void *context, const char *uri, const char *ref, const char *action)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context, json_pack("{s:s, s:s, s:s, s:s}", "event", "line", "uri", uri, "ref",
+		ref ? ref : "", "action", action));
+}
+
+/* A list of texts as the mirror takes it: borrowed, ended by NULL; NULL where there is none. */
+static const char **texts(const json_t *list)
+{
+	size_t count = json_array_size(list);
+	const char **out = count ? calloc(count + 1, sizeof(*out)) : NULL;
+
+	for (size_t i = 0; out && i < count; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+
+		out[i] = text ? text : "";
+	}
+	return out;
+}
+
+static uint64_t number(const json_t *request, const char *name)
+{
+	json_int_t value = json_integer_value(json_object_get(request, name));
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+static int exit_code(int result, const struct rk_recover_summary *summary)
+{
+	switch (result) {
+	case 0:
+		return summary->counts[RK_RECOVER_FAILED] || summary->counts[RK_RECOVER_REJECTED]
+			? RK_EXIT_FINDINGS
+			: RK_EXIT_DONE;
+	case -ENOENT:
+		return RK_EXIT_USAGE;
+	case -EHOSTUNREACH:
+		return RK_EXIT_UNREACHABLE;
+	default:
+		return RK_EXIT_FINDINGS;
+	}
+}
+
+int rk_operation_recover(const struct rk_operation_run *run, json_t *result)
+{
+	const char **users = texts(json_object_get(run->request, "users"));
+	const char **skip = texts(json_object_get(run->request, "skip"));
+	const struct rk_recover_request request = {
+		.users = users,
+		.skip = skip,
+		.limit = number(run->request, "limit"),
+		.batch_size = number(run->request, "batchSize"),
+		.delay_ms = number(run->request, "delay"),
+		.dry_run = json_is_true(json_object_get(run->request, "dryRun")),
+		.restore = json_is_true(json_object_get(run->request, "restore")),
+		.progress = recover_progress,
+		.line = recover_line,
+		.context = (void *)run,
+		.stop = run->stop,
+	};
+	struct rk_recover_summary summary = {0};
+	int r = rk_mirror_recover(run->service->mirror, &summary, &request);
+
+	free(users);
+	free(skip);
+	if (r)
+		run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message",
+			summary.error[0] ? summary.error : strerror(-r)));
+	json_object_set_new(result, "dryRun", json_boolean(request.dry_run));
+	json_object_set_new(result, "records", json_integer((json_int_t)summary.records));
+	for (int i = 0; i < RK_RECOVER_OUTCOME_COUNT; i++)
+		json_object_set_new(result, rk_recover_outcome_rows[i].name,
+			json_integer((json_int_t)summary.counts[i]));
+	json_object_set_new(result, "stopped", json_boolean(summary.stopped));
+	json_object_set_new(result, "limited", json_boolean(summary.limited));
+	return exit_code(r, &summary);
+}
+
+/* With --json one object is printed as it comes: {"actions": […], "summary": {…}}. */
+struct printing {
+	bool json, dry_run;
+	uint64_t lines;
+	struct rk_progress progress;
+};
+
+static void print_line(struct printing *p, const json_t *event)
+{
+	const char *uri = json_string_value(json_object_get(event, "uri"));
+	const char *action = json_string_value(json_object_get(event, "action"));
+
+	if (p->json) {
+		json_t *copy = json_copy((json_t *)event);
+		char *text;
+
+		json_object_del(copy, "event");
+		text = json_dumps(copy, JSON_COMPACT);
+		printf("%s%s", p->lines ? ",\n" : "{\"actions\":[\n", text ? text : "null");
+		free(text);
+		json_decref(copy);
+	} else {
+		rk_progress_clear(&p->progress);
+		printf("%s%s: %s\n", p->dry_run ? "would be " : "", action, uri);
+	}
+	p->lines++;
+}
+
+static void print_summary(struct printing *p, const json_t *event)
+{
+	if (!json_object_get(event, "records"))
+		return;
+	rk_progress_clear(&p->progress);
+	if (p->json) {
+		json_t *copy = json_copy((json_t *)event);
+		char *text;
+
+		json_object_del(copy, "event");
+		json_object_del(copy, "exit");
+		text = json_dumps(copy, JSON_COMPACT);
+		printf("%s],\n\"summary\":%s}\n", p->lines ? "\n" : "{\"actions\":[", text ? text : "null");
+		free(text);
+		json_decref(copy);
+		return;
+	}
+	printf("%s%" JSON_INTEGER_FORMAT " records looked at\n", p->dry_run ? "Dry run: nothing was written. " : "",
+		json_integer_value(json_object_get(event, "records")));
+	for (int i = 0; i < RK_RECOVER_OUTCOME_COUNT; i++) {
+		json_int_t count =
+			json_integer_value(json_object_get(event, rk_recover_outcome_rows[i].name));
+
+		if (count)
+			printf("  %-11s %8" JSON_INTEGER_FORMAT "  %s\n", rk_recover_outcome_rows[i].name, count,
+				rk_recover_outcome_rows[i].text);
+	}
+	if (json_is_true(json_object_get(event, "stopped")))
+		puts("Stopped; running it again continues.");
+	if (json_is_true(json_object_get(event, "limited")))
+		puts("The limit was reached; running it again continues.");
+}
+
+static void print(void *context, const json_t *event)
+{
+	struct printing *p = context;
+	const char *kind = json_string_value(json_object_get(event, "event"));
+
+	if (!kind)
+		return;
+	if (strcmp(kind, "line") == 0) {
+		print_line(p, event);
+	} else if (strcmp(kind, "progress") == 0) {
+		rk_progress_show(&p->progress,
+			(uint64_t)json_integer_value(json_object_get(event, "done")),
+			(uint64_t)json_integer_value(json_object_get(event, "total")));
+	} else if (strcmp(kind, "error") == 0) {
+		rk_progress_clear(&p->progress);
+		rk_operation_print_error(event);
+	} else {
+		print_summary(p, event);
+	}
+}
+
+static void list_set(json_t *request, const char *name, const char *const *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; list && list[i]; i++)
+		json_array_append_new(array, json_string(list[i]));
+	json_object_set_new(request, name, array);
+}
+
+int rk_command_recover(const struct rk_command_call *call)
+{
+	const struct rk_command_options *options = call->options;
+	struct printing p = {.json = options->json, .dry_run = options->dry_run};
+	json_t *request = json_pack("{s:I, s:I, s:I, s:b, s:b}", "limit", (json_int_t)options->limit,
+		"batchSize", (json_int_t)options->batch_size, "delay", (json_int_t)options->delay_ms,
+		"dryRun", options->dry_run, "restore", options->restore);
+
+	if (!request)
+		return RK_EXIT_FINDINGS;
+	list_set(request, "users", options->users);
+	list_set(request, "skip", options->skip);
+	rk_progress_init(&p.progress);
+	return rk_operation_perform(call, "recover", request, print, &p);
+}

@@ -1,0 +1,138 @@
+/* refkey serve: start order, waiting for a signal, stop order. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "cli/control.h"
+#include "cli/service.h"
+#include "net/http.h"
+#include "xrpc/xrpc.h"
+
+static void status_fill(void *context, struct rk_service_status *out)
+{
+	struct rk_service *service = context;
+	struct rk_indexer_status indexer = {.lag_ms = -1};
+	struct rk_buf reasons = {0};
+
+	out->ready = rk_service_ready(service, &reasons);
+	out->was_ready = atomic_load(&service->was_ready);
+	snprintf(out->reasons, sizeof(out->reasons), "%s", rk_buf_cstr(&reasons));
+	rk_buf_finish(&reasons);
+	if (service->indexer)
+		rk_indexer_status(service->indexer, &indexer);
+	out->stream_connected = indexer.connected;
+	out->lag_ms = indexer.lag_ms;
+	out->mongo_configured = service->mirror != NULL;
+	out->mongo_connected = service->mirror && rk_mirror_connected(service->mirror);
+}
+
+/* Signals are taken by sigwait alone; every thread started later inherits the mask. */
+static void signals_block(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void files_raise(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static int indexer_start(struct rk_service *service)
+{
+	const struct rk_settings *settings = service->settings;
+	const struct rk_indexer_options options = {
+		.source = settings->pds_url,
+		.plc = settings->plc_url,
+		.data_dir = settings->data_dir,
+		.allow_private = settings->allow_private,
+		.threads = settings->threads,
+		.sweep_seconds = settings->sweep_seconds,
+		.user_agent = RK_USER_AGENT,
+	};
+	struct rk_indexer *indexer;
+	int r = rk_indexer_create(&indexer, service->store, service->writer, &options);
+
+	if (r == 0)
+		service->indexer = indexer;
+	return r;
+}
+
+static int xrpc_start(struct rk_service *service, struct rk_xrpc **xrpc)
+{
+	const struct rk_settings *settings = service->settings;
+	const struct rk_xrpc_options options = {
+		.listen = settings->listen,
+		.threads = settings->threads,
+		.source = settings->pds_url,
+		.hostname = settings->hostname,
+		.admin_password = settings->admin_password,
+		.status = status_fill,
+		.status_context = service,
+	};
+	char error[256] = "";
+	int r = rk_xrpc_create(xrpc, service->store, &options, error);
+
+	if (r == 0)
+		return 0;
+	fprintf(stderr, "refkey: REFKEY_LISTEN: cannot listen on %s: %s\n", settings->listen,
+		error[0] ? error : strerror(-r));
+	return RK_EXIT_USAGE;
+}
+
+int rk_command_serve(const struct rk_command_call *call)
+{
+	const struct rk_settings *settings = call->settings;
+	struct rk_control *control = NULL;
+	struct rk_xrpc *xrpc = NULL;
+	struct rk_service service;
+	sigset_t signals;
+	int signal_number, code, r;
+
+	signals_block(&signals);
+	files_raise();
+	if (rk_http_global_init() != 0) {
+		fputs("refkey: libcurl cannot be initialised\n", stderr);
+		return RK_EXIT_FINDINGS;
+	}
+	code = rk_service_open(&service, settings);
+	if (code)
+		return code;
+	if (settings->mongo_uri)
+		code = rk_service_mirror(&service, true);
+	else
+		rk_log(RK_LOG_INFO, "mirror", "REFKEY_MONGO_URI is not set: no recovery to MongoDB");
+	if (code == 0)
+		code = xrpc_start(&service, &xrpc);
+	if (code)
+		goto close;
+	rk_log(RK_LOG_INFO, "xrpc", "listening", RK_LOG_STR("addr", rk_xrpc_address(xrpc)));
+	r = indexer_start(&service);
+	if (r == 0)
+		r = rk_control_create(&control, &service);
+	if (r) {
+		fprintf(stderr, "refkey: cannot start: %s\n", strerror(-r));
+		code = RK_EXIT_FINDINGS;
+		goto close;
+	}
+	sigwait(&signals, &signal_number);
+	rk_log(RK_LOG_INFO, "serve", "stopping", RK_LOG_STR("signal", strsignal(signal_number)));
+	pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second one ends it at once */
+close:
+	rk_control_destroy(control);
+	rk_xrpc_destroy(xrpc);
+	rk_service_close(&service);
+	rk_log(RK_LOG_INFO, "serve", "stopped");
+	return code;
+}

@@ -1,0 +1,161 @@
+/* See service.h. */
+#include "cli/service.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/metrics.h"
+
+bool rk_service_index_exists(const struct rk_settings *settings)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/data.mdb", settings->data_dir);
+	return access(path, F_OK) == 0;
+}
+
+/* After each commit: what status and health show, without asking the index at every request. */
+static void committed(void *context)
+{
+	struct rk_service *service = context;
+	struct rk_indexer *indexer;
+	struct rk_mirror *mirror;
+	struct rk_counts counts;
+
+	if (rk_snapshot_begin(service->counting) == 0) {
+		if (rk_read_counts(service->counting, &counts) == 0) {
+			atomic_store(&service->desynchronized, counts.desynchronized);
+			atomic_store(&service->unready, counts.unready);
+			rk_metric_set(RK_METRIC_DESYNCHRONIZED, (int64_t)counts.desynchronized);
+			rk_metric_set(RK_METRIC_MONGO_PENDING, (int64_t)counts.pending);
+		}
+		rk_snapshot_end(service->counting);
+	}
+	mirror = service->mirror;
+	if (mirror)
+		rk_mirror_wake(mirror);
+	indexer = service->indexer;
+	if (indexer)
+		rk_indexer_wake(indexer);
+}
+
+static int open_failed(const struct rk_settings *settings, int result, const char *error)
+{
+	fprintf(stderr, "refkey: %s (REFKEY_DATA_DIR is %s)\n", error, settings->data_dir);
+	switch (result) {
+	case RK_STORE_LOCKED:
+		fputs("refkey: stop the other process, or give this one a folder of its own\n", stderr);
+		return RK_EXIT_USAGE;
+	case RK_STORE_NEWER:
+		fputs("refkey: run the newer version, or restore a backup made by this one\n", stderr);
+		return RK_EXIT_USAGE;
+	case -EACCES:
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EROFS:
+		return RK_EXIT_USAGE;
+	default:
+		return RK_EXIT_FINDINGS;
+	}
+}
+
+int rk_service_open(struct rk_service *service, const struct rk_settings *settings)
+{
+	const struct rk_store_options options = {.dir = settings->data_dir};
+	char error[256];
+	int r;
+
+	*service = (struct rk_service){.settings = settings};
+	r = rk_store_open(&service->store, &options, error);
+	if (r)
+		return open_failed(settings, r, error);
+	r = rk_snapshot_create(&service->counting, service->store);
+	if (r == 0)
+		r = rk_writer_create(&service->writer, service->store);
+	if (r) {
+		fprintf(stderr, "refkey: cannot start: %s\n", strerror(-r));
+		rk_service_close(service);
+		return RK_EXIT_FINDINGS;
+	}
+	committed(service);
+	rk_writer_add_observer(service->writer, committed, service);
+	return 0;
+}
+
+int rk_service_mirror(struct rk_service *service, bool working)
+{
+	const struct rk_settings *settings = service->settings;
+	const struct rk_mirror_options options = {
+		.uri = settings->mongo_uri,
+		.database = settings->mongo_db,
+		.batch = settings->mongo_batch,
+		.recover = settings->recover,
+		.on_delete = settings->on_delete,
+		.guest_user = settings->guest_user,
+		.sweep_seconds = settings->sweep_seconds,
+		.on_request_only = !working,
+	};
+	struct rk_mirror *mirror;
+	int r = rk_mirror_create(&mirror, service->store, service->writer, &options);
+
+	if (r == 0) {
+		service->mirror = mirror;
+		return 0;
+	}
+	if (r == -EINVAL)
+		fputs("refkey: REFKEY_MONGO_URI: not a MongoDB connection string the driver accepts\n", stderr);
+	else
+		fprintf(stderr, "refkey: cannot start the MongoDB side: %s\n", strerror(-r));
+	return r == -EINVAL ? RK_EXIT_USAGE : RK_EXIT_FINDINGS;
+}
+
+void rk_service_close(struct rk_service *service)
+{
+	if (service->writer)
+		rk_writer_remove_observer(service->writer, service);
+	/* Their threads hand work to the writer: they end first. */
+	rk_indexer_destroy(service->indexer);
+	rk_mirror_destroy(service->mirror);
+	rk_writer_destroy(service->writer);
+	rk_snapshot_destroy(service->counting);
+	rk_store_close(service->store);
+	service->indexer = NULL;
+	service->mirror = NULL;
+	service->writer = NULL;
+	service->counting = NULL;
+	service->store = NULL;
+}
+
+static void reason(struct rk_buf *reasons, const char *text)
+{
+	if (reasons->len)
+		rk_buf_add_str(reasons, "; ");
+	rk_buf_add_str(reasons, text);
+}
+
+bool rk_service_ready(struct rk_service *service, struct rk_buf *reasons)
+{
+	unsigned long long unready = atomic_load(&service->unready);
+	int fault = rk_writer_fault(service->writer);
+	struct rk_indexer_status status = {0};
+
+	if (service->indexer)
+		rk_indexer_status(service->indexer, &status);
+	if (!status.connected)
+		reason(reasons, "the firehose is not connected");
+	if (!status.swept)
+		reason(reasons, "the first comparison with the source is not done");
+	if (unready) {
+		reason(reasons, "");
+		rk_buf_printf(reasons, "%llu repos are still to be fetched", unready);
+	}
+	if (fault) {
+		reason(reasons, "the index cannot be written: ");
+		rk_buf_add_str(reasons, strerror(-fault));
+	}
+	if (reasons->len)
+		return false;
+	atomic_store(&service->was_ready, true);
+	return true;
+}

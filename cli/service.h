@@ -1,0 +1,42 @@
+/*
+ * The parts of the program that a command needs, opened and closed in the right order: the index, its
+ * writer and, where asked for, the MongoDB side. serve adds the stream and the server.
+ */
+#ifndef RK_CLI_SERVICE_H
+#define RK_CLI_SERVICE_H
+
+#include <stdatomic.h>
+
+#include "cli/command.h"
+#include "indexer/indexer.h"
+#include "mirror/mirror.h"
+#include "store/writer.h"
+
+#define RK_USER_AGENT "refkey/" REFKEY_VERSION
+
+struct rk_service {
+	const struct rk_settings *settings;
+	struct rk_store *store;
+	struct rk_writer *writer;
+	/* Set once, while other threads look: NULL where MongoDB is not configured, or outside serve. */
+	struct rk_mirror *_Atomic mirror;
+	struct rk_indexer *_Atomic indexer;
+	atomic_bool stop;           /* end what is under way, cleanly */
+	atomic_bool was_ready;
+	atomic_ullong desynchronized, unready; /* as of the last commit */
+	struct rk_snapshot *counting; /* of the writer's thread */
+};
+
+/* Whether the data folder holds an index at all: opening makes one. */
+bool rk_service_index_exists(const struct rk_settings *settings);
+/* Opens index and writer. 0, or an exit code, after saying on standard error what is wrong. */
+int rk_service_open(struct rk_service *service, const struct rk_settings *settings);
+/* Adds the MongoDB side, which does its own work only if `working`. 0 or an exit code. */
+int rk_service_mirror(struct rk_service *service, bool working);
+/* Closes what is open, in order. */
+void rk_service_close(struct rk_service *service);
+
+/* Why the service is not ready, appended to reasons for people; true if it is. */
+bool rk_service_ready(struct rk_service *service, struct rk_buf *reasons);
+
+#endif

@@ -1,0 +1,311 @@
+/* See apply.h. One function an event type. */
+#include "indexer/apply.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+
+/* The tree without entries: what a repo's first commit may have. */
+static const char empty_tree[] = "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm";
+
+struct applying {
+	const struct rk_apply *apply;
+	struct rk_write *w;
+	const struct rk_decoded *decoded;
+	const struct rk_event *event;
+	struct rk_repo repo;
+	int64_t now_us;
+};
+
+/* LMDB moves what was read at the next write; what is stored again must not be borrowed from there. */
+static int repo_read(struct applying *a)
+{
+	int r = rk_read_repo_by_did(rk_write_view(a->w), &a->repo, a->event->did.text);
+
+	if (r == 0)
+		a->repo.did = a->event->did.text;
+	return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+}
+
+static int desynchronize(struct applying *a, const char *why)
+{
+	if (a->repo.sync == RK_SYNC_DESYNCHRONIZED)
+		return 0;
+	rk_log(RK_LOG_INFO, "indexer", "a repo has a gap and is fetched again",
+		RK_LOG_SLICE("did", a->repo.did), RK_LOG_INT("seq", a->event->seq),
+		RK_LOG_STR("reason", why));
+	a->repo.sync = RK_SYNC_DESYNCHRONIZED;
+	a->repo.retry_ms = 0;
+	return rk_write_repo(a->w, &a->repo);
+}
+
+/* A commit of a repo that is to be fetched: not applied, but what it did is remembered for judging the
+ * fetched copy. */
+static int commit_wait(struct applying *a)
+{
+	int r = 0;
+
+	a->apply->saw(a->apply->context, a->repo.id, a->event->rev);
+	for (size_t i = 0; r == 0 && i < a->decoded->count; i++) {
+		const struct rk_change_record *record = &a->decoded->records[i];
+		bool put = rk_cid_is_set(&record->cid);
+
+		r = rk_write_seen(a->w, a->repo.id, record->collection, record->rkey,
+			put ? RK_PENDING_APPEARED : RK_PENDING_DELETED);
+	}
+	return r;
+}
+
+/* A commit that is in already. Records that a first fetch brought were created while we watched. */
+static int commit_replayed(struct applying *a)
+{
+	rk_metric_add(RK_METRIC_COMMITS_REPLAYED, 1);
+	for (size_t i = 0; i < a->decoded->count; i++) {
+		const struct rk_change_record *record = &a->decoded->records[i];
+		const struct rk_change change = {
+			.repo = a->repo.id,
+			.source = RK_CHANGE_LIVE,
+			.records = record,
+			.count = 1,
+			.now_us = a->now_us,
+		};
+		struct rk_record held;
+		int r;
+
+		if (!rk_cid_is_set(&record->cid) ||
+			rk_read_record(rk_write_view(a->w), &held, a->repo.id, record->collection,
+				record->rkey) != 0 ||
+			!rk_cid_equal(&held.cid, &record->cid))
+			continue;
+		r = rk_write_change(a->w, &change);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int commit_take(struct applying *a)
+{
+	const struct rk_change change = {
+		.repo = a->repo.id,
+		.source = RK_CHANGE_LIVE,
+		.records = a->decoded->records,
+		.count = a->decoded->count,
+		.now_us = a->now_us,
+	};
+	int r = rk_write_change(a->w, &change);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < change.count; i++)
+		rk_metric_add(rk_cid_is_set(&change.records[i].cid) ? RK_METRIC_RECORDS_PUT
+								     : RK_METRIC_RECORDS_REMOVED, 1);
+	rk_metric_add(RK_METRIC_COMMITS_APPLIED, 1);
+	a->repo.rev = a->event->rev;
+	a->repo.data = a->decoded->verified.commit.data;
+	return rk_write_repo(a->w, &a->repo);
+}
+
+/* The DID document is to be read again, also if we stop before that. */
+static int identity_stale(struct applying *a)
+{
+	struct rk_identity identity;
+	char handle[RK_HANDLE_MOST], pds[RK_ORIGIN_MOST];
+	int r = rk_read_identity(rk_write_view(a->w), &identity, a->repo.id);
+
+	if (r < 0)
+		return r;
+	a->apply->identity(a->apply->context, a->repo.id);
+	if (r != 0 || identity.handle.len > sizeof(handle) || identity.pds.len > sizeof(pds))
+		return 0;
+	memcpy(handle, identity.handle.data, identity.handle.len);
+	memcpy(pds, identity.pds.data, identity.pds.len);
+	identity.handle.data = (const uint8_t *)handle;
+	identity.pds.data = (const uint8_t *)pds;
+	identity.fetched_ms = 0;
+	return rk_write_identity(a->w, a->repo.id, &identity);
+}
+
+static bool tree_is_empty(const struct rk_cid *data)
+{
+	struct rk_cid empty;
+
+	return rk_cid_from_text(&empty, rk_slice_str(empty_tree)) && rk_cid_equal(&empty, data);
+}
+
+/* The first commit of a repo that was not known: its creation, if nothing came before it. */
+static int commit_born(struct applying *a)
+{
+	int r = rk_write_repo_make(a->w, &a->repo, a->event->did.text);
+
+	if (r)
+		return r;
+	if (a->event->since == 0) {
+		a->repo.flags |= RK_REPO_BORN;
+		if (a->event->op_count == 0 && tree_is_empty(&a->decoded->verified.commit.data)) {
+			a->repo.flags |= RK_REPO_BACKFILLED;
+			a->repo.sync = RK_SYNC_SYNCHRONIZED;
+			a->repo.rev = a->event->rev;
+			a->repo.data = a->decoded->verified.commit.data;
+		}
+		r = rk_write_repo(a->w, &a->repo);
+	}
+	if (r == 0)
+		r = identity_stale(a);
+	if (r == 0 && a->repo.sync == RK_SYNC_DESYNCHRONIZED)
+		r = commit_wait(a);
+	return r;
+}
+
+static int commit_apply(struct applying *a)
+{
+	const struct rk_event *event = a->event;
+	const char *gap = NULL;
+	int r = repo_read(a);
+
+	if (r < 0)
+		return r;
+	if (r == RK_STORE_ABSENT)
+		return commit_born(a);
+	if (a->repo.account != RK_ACCOUNT_ACTIVE) {
+		rk_metric_refused_add(RK_VERDICT_REPO_INACTIVE);
+		return 0;
+	}
+	if (a->repo.sync == RK_SYNC_DESYNCHRONIZED)
+		return commit_wait(a);
+	if (event->rev <= a->repo.rev)
+		return commit_replayed(a);
+	if (event->too_big)
+		gap = "the commit was too big for the stream";
+	else if (event->since != a->repo.rev)
+		gap = "the commit does not follow from the rev held";
+	else if (!rk_cid_is_set(&event->prev_data))
+		gap = "the commit does not name the tree it changed";
+	else if (!rk_cid_equal(&event->prev_data, &a->repo.data))
+		gap = "the commit changed another tree than the one held";
+	if (!gap)
+		return commit_take(a);
+	r = desynchronize(a, gap);
+	return r ? r : commit_wait(a);
+}
+
+static int sync_apply(struct applying *a)
+{
+	const struct rk_commit *commit = &a->decoded->verified.commit;
+	int r = repo_read(a);
+
+	if (r < 0)
+		return r;
+	if (r == RK_STORE_ABSENT)
+		return rk_write_repo_make(a->w, &a->repo, a->event->did.text);
+	if (a->repo.account != RK_ACCOUNT_ACTIVE || commit->rev <= a->repo.rev)
+		return 0;
+	if (a->repo.sync == RK_SYNC_DESYNCHRONIZED) {
+		a->apply->saw(a->apply->context, a->repo.id, commit->rev);
+		return 0;
+	}
+	if (!rk_cid_equal(&commit->data, &a->repo.data))
+		return desynchronize(a, "a #sync names another tree");
+	a->repo.rev = commit->rev;
+	return rk_write_repo(a->w, &a->repo);
+}
+
+static int identity_apply(struct applying *a)
+{
+	int r = repo_read(a);
+
+	if (r)
+		return r < 0 ? r : 0;
+	return identity_stale(a);
+}
+
+static int account_apply(struct applying *a)
+{
+	enum rk_account account;
+	int r = repo_read(a);
+
+	if (r)
+		return r < 0 ? r : 0;
+	account = a->event->active ? RK_ACCOUNT_ACTIVE : rk_account_parse(a->event->status);
+	if (!a->event->active && account == RK_ACCOUNT_ACTIVE)
+		account = RK_ACCOUNT_INACTIVE;
+	if (account == a->repo.account)
+		return 0;
+	rk_log(RK_LOG_INFO, "indexer", "an account changed", RK_LOG_SLICE("did", a->repo.did),
+		RK_LOG_INT("seq", a->event->seq), RK_LOG_STR("status", rk_account_name(account)));
+	/* What happened while it was not active is not known. */
+	if (account == RK_ACCOUNT_ACTIVE) {
+		a->repo.sync = RK_SYNC_DESYNCHRONIZED;
+		a->repo.retry_ms = 0;
+	}
+	a->repo.account = (uint8_t)account;
+	return rk_write_repo(a->w, &a->repo);
+}
+
+static void note_say(const struct applying *a, const char *what)
+{
+	rk_log(RK_LOG_WARN, "firehose", what, RK_LOG_SLICE("name", a->event->name),
+		RK_LOG_SLICE("text", a->event->message));
+}
+
+static int event_apply(struct applying *a)
+{
+	struct rk_stream_notes *notes = a->apply->notes;
+
+	switch (a->event->type) {
+	case RK_EVENT_COMMIT:
+		return commit_apply(a);
+	case RK_EVENT_SYNC:
+		return sync_apply(a);
+	case RK_EVENT_IDENTITY:
+		return identity_apply(a);
+	case RK_EVENT_ACCOUNT:
+		return account_apply(a);
+	case RK_EVENT_INFO:
+		note_say(a, "the source says");
+		if (rk_slice_equal_str(a->event->name, "OutdatedCursor"))
+			atomic_store(&notes->outdated, true);
+		return 0;
+	case RK_EVENT_ERROR:
+		note_say(a, "the source closes with an error");
+		if (rk_slice_equal_str(a->event->name, "FutureCursor"))
+			atomic_store(&notes->future_cursor, true);
+		return 0;
+	case RK_EVENT_UNKNOWN:
+		rk_metric_add(RK_METRIC_EVENTS_UNKNOWN, 1);
+		return 0;
+	}
+	return 0;
+}
+
+int rk_apply_cursor(const struct rk_apply *apply, struct rk_write *w, int64_t seq)
+{
+	struct rk_cursor cursor = {0};
+	int r = rk_read_cursor(rk_write_view(w), &cursor, apply->source);
+
+	if (r < 0 || seq <= cursor.seq)
+		return r < 0 ? r : 0;
+	cursor.seq = seq;
+	return rk_write_cursor(w, apply->source, &cursor);
+}
+
+int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_decoded *decoded,
+	int64_t now_us)
+{
+	struct applying a = {
+		.apply = apply,
+		.w = w,
+		.decoded = decoded,
+		.event = &decoded->event,
+		.now_us = now_us,
+	};
+	int r;
+
+	if (decoded->verdict != RK_VERDICT_OK)
+		return 0;
+	r = event_apply(&a);
+	if (r == 0 && a.event->time_ms > atomic_load(&apply->notes->event_ms))
+		atomic_store(&apply->notes->event_ms, a.event->time_ms);
+	return r > 0 ? -EUCLEAN : r;
+}

@@ -1,0 +1,74 @@
+/* See decode.h. */
+#include "indexer/decode.h"
+
+#include <errno.h>
+
+static int records_read(struct rk_decoded *out, struct rk_arena *arena)
+{
+	const struct rk_event *event = &out->event;
+	size_t ours = 0;
+
+	for (size_t i = 0; i < event->op_count; i++)
+		ours += rk_collection_find(event->ops[i].collection) >= 0;
+	if (ours == 0)
+		return 0;
+	out->records = rk_arena_calloc(arena, ours, sizeof(*out->records));
+	if (!out->records)
+		return -ENOMEM;
+	for (size_t i = 0; i < event->op_count; i++) {
+		const struct rk_event_op *op = &event->ops[i];
+		int collection = rk_collection_find(op->collection);
+		struct rk_change_record *record = &out->records[out->count];
+		struct rk_slice block;
+		int r;
+
+		if (collection < 0)
+			continue;
+		record->collection = (uint8_t)collection;
+		record->rkey = op->rkey;
+		out->count++;
+		if (op->action == RK_OP_DELETE)
+			continue;
+		record->cid = op->cid;
+		if (!rk_blocks_find(&out->verified.blocks, &op->cid, &block)) {
+			out->verdict = RK_VERDICT_RECORD_MISSING;
+			return 0;
+		}
+		r = rk_record_read(&record->read, arena, (enum rk_collection_id)collection, op->rkey, block);
+		if (r == -EINVAL)
+			out->verdict = RK_VERDICT_RECORD_MALFORMED;
+		if (r)
+			return r == -EINVAL ? 0 : r;
+	}
+	return 0;
+}
+
+int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice frame, int64_t now_ms)
+{
+	const struct rk_verify_options options = {.now_ms = now_ms};
+	int r;
+
+	*out = (struct rk_decoded){0};
+	r = rk_event_parse(&out->event, arena, frame);
+	if (r < 0)
+		return r;
+	out->verdict = rk_verdict_of_event((enum rk_event_result)r);
+	if (out->verdict != RK_VERDICT_OK)
+		return 0;
+	switch (out->event.type) {
+	case RK_EVENT_COMMIT:
+		r = rk_verify_commit(&out->verified, arena, &out->event, &options);
+		break;
+	case RK_EVENT_SYNC:
+		r = rk_verify_sync(&out->verified, arena, &out->event, &options);
+		break;
+	default:
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	out->verdict = (enum rk_verdict)r;
+	if (out->verdict != RK_VERDICT_OK || out->event.type != RK_EVENT_COMMIT || out->event.too_big)
+		return 0;
+	return records_read(out, arena);
+}

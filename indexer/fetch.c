@@ -1,0 +1,87 @@
+/*
+ * The fetching threads: each claims the repo that is due first, or a DID document to be read, asks for
+ * it with blocking calls, and hands what came of it to the writer. Repos are only fetched while the
+ * stream is connected: what happens meanwhile must be seen.
+ */
+#include "indexer/inside.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+enum { IDLE_MS = 1000 };
+
+/* Under the lock: the place of a claim on the repo that is due first, or -1. */
+static int claim_take(struct rk_fetcher *fetcher, int64_t *wait_ms)
+{
+	struct rk_indexer *indexer = fetcher->indexer;
+	rk_repo_id busy[RK_FETCHERS];
+	size_t count = 0;
+	struct rk_repo repo;
+	int r, place = -1;
+
+	*wait_ms = IDLE_MS;
+	if (!atomic_load(&indexer->connected))
+		return -1;
+	for (int i = 0; i < RK_FETCHERS; i++) {
+		if (indexer->claims[i].repo)
+			busy[count++] = indexer->claims[i].repo;
+		else
+			place = i;
+	}
+	if (place < 0 || rk_snapshot_begin(fetcher->snapshot) != 0)
+		return -1;
+	r = rk_read_resync_next(fetcher->snapshot, &repo, wait_ms, rk_clock_wall_ms(), busy, count);
+	rk_snapshot_end(fetcher->snapshot);
+	if (*wait_ms < 0 || *wait_ms > IDLE_MS)
+		*wait_ms = IDLE_MS;
+	if (r)
+		return -1;
+	indexer->claims[place] = (struct rk_claim){.repo = repo.id};
+	return place;
+}
+
+static void work(struct rk_fetcher *fetcher)
+{
+	struct rk_indexer *indexer = fetcher->indexer;
+	rk_repo_id identity = 0;
+	int64_t wait_ms;
+	int place = -1;
+
+	pthread_mutex_lock(&indexer->lock);
+	if (indexer->identity_count) {
+		identity = indexer->identities[indexer->identity_first];
+		indexer->identity_first = (indexer->identity_first + 1) % RK_IDENTITY_QUEUE;
+		indexer->identity_count--;
+	} else {
+		place = claim_take(fetcher, &wait_ms);
+		if (place < 0)
+			rk_indexer_wait(indexer, wait_ms);
+	}
+	pthread_mutex_unlock(&indexer->lock);
+	if (identity)
+		rk_identity_refresh(fetcher, identity);
+	if (place < 0)
+		return;
+	rk_resync(fetcher, &indexer->claims[place]);
+	pthread_mutex_lock(&indexer->lock);
+	indexer->claims[place].repo = 0;
+	pthread_cond_broadcast(&indexer->wake);
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+void *rk_fetch_run(void *context)
+{
+	struct rk_indexer *indexer = context;
+	struct rk_fetcher fetcher;
+
+	if (rk_fetcher_init(&fetcher, indexer) != 0)
+		rk_log(RK_LOG_ERROR, "resync", "no memory for a fetching thread");
+	else
+		while (!atomic_load(&indexer->stopping))
+			work(&fetcher);
+	rk_fetcher_finish(&fetcher);
+	return NULL;
+}

@@ -1,0 +1,234 @@
+/*
+ * The receiving thread: connects at the durable cursor, moves frames into the ring, connects again
+ * with back-off. Silence is healthy; only the WebSocket client's pings decide that a connection is
+ * dead. What a frame says is none of its business, but for two notes the writer takes of the stream.
+ */
+#include "indexer/inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "net/backoff.h"
+
+enum {
+	BACKOFF_FIRST_MS = 200,
+	BACKOFF_MOST_MS = 10000,
+	CONNECT_MS = 15000,
+	PING_MS = 20000,
+	PONG_MS = 20000,
+	QUIET_MS = 1200, /* a PDS may hold a frame back for a second when idle */
+};
+
+struct firehose {
+	struct rk_indexer *indexer;
+	struct rk_snapshot *snapshot;
+	struct rk_backoff backoff;
+};
+
+static bool stopping(const struct rk_indexer *indexer)
+{
+	return atomic_load(&indexer->stopping);
+}
+
+static void pause_ms(struct rk_indexer *indexer, int64_t ms)
+{
+	int64_t until = rk_clock_mono_ms() + ms, now;
+
+	pthread_mutex_lock(&indexer->lock);
+	while (!stopping(indexer) && (now = rk_clock_mono_ms()) < until)
+		rk_indexer_wait(indexer, until - now);
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+static void ws_publish(struct rk_indexer *indexer, struct rk_ws *ws)
+{
+	pthread_mutex_lock(&indexer->lock);
+	indexer->ws = ws;
+	atomic_store(&indexer->connected, ws != NULL);
+	atomic_store(&indexer->quiet_ms, 0);
+	rk_metric_set(RK_METRIC_CONNECTED, ws != NULL);
+	if (ws && stopping(indexer))
+		rk_ws_interrupt(ws);
+	pthread_cond_broadcast(&indexer->wake);
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+static int cursor_read(struct firehose *f, struct rk_cursor *out)
+{
+	int r = rk_snapshot_begin(f->snapshot);
+
+	*out = (struct rk_cursor){0};
+	if (r)
+		return r;
+	r = rk_read_cursor(f->snapshot, out, f->indexer->apply.source);
+	rk_snapshot_end(f->snapshot);
+	return r < 0 ? r : 0;
+}
+
+/* Every repo is judged by what the source has now, also where that is older. */
+struct reset {
+	struct rk_indexer *indexer;
+	rk_repo_id after;
+	bool more;
+};
+enum { RESET_REPOS = 1000 };
+
+static int reset_write(void *context, struct rk_write *w)
+{
+	struct reset *reset = context;
+	rk_repo_id at = reset->after;
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < RESET_REPOS; i++) {
+		struct rk_repo repo;
+
+		r = rk_read_repo_after(rk_write_view(w), &repo, at);
+		if (r)
+			break;
+		at = repo.id;
+		repo.flags |= RK_REPO_RESET | RK_REPO_WENT_BACK;
+		r = rk_write_repo(w, &repo);
+	}
+	reset->more = r == 0;
+	if (r == RK_STORE_ABSENT) {
+		struct rk_cursor cursor = {0};
+
+		r = rk_read_cursor(rk_write_view(w), &cursor, reset->indexer->apply.source);
+		if (r < 0)
+			return r;
+		cursor.seq = 0;
+		cursor.epoch++;
+		r = rk_write_cursor(w, reset->indexer->apply.source, &cursor);
+	}
+	if (r == 0 && reset->more)
+		reset->after = at; /* safe to repeat: what is flagged stays flagged */
+	return r;
+}
+
+/* The source's numbering was started anew: it may have been restored from an older copy. */
+static void sequence_reset(struct rk_indexer *indexer)
+{
+	struct reset reset = {.indexer = indexer, .more = true};
+	int r = 0;
+
+	rk_log(RK_LOG_WARN, "firehose", "the source is behind our cursor: its sequence was reset");
+	while (r == 0 && reset.more)
+		r = rk_writer_call(indexer->writer, reset_write, &reset);
+	if (r == 0)
+		atomic_store(&indexer->notes.future_cursor, false);
+	rk_sweep_request(indexer);
+}
+
+/* Moves frames until the connection ends. */
+static void receive(struct firehose *f, struct rk_ws *ws)
+{
+	struct rk_indexer *indexer = f->indexer;
+	int64_t opened = rk_clock_mono_ms(), pinged = 0;
+
+	while (!stopping(indexer)) {
+		uint8_t *frame = NULL;
+		size_t len = 0;
+		int r = rk_ws_receive(ws, &frame, &len, QUIET_MS);
+
+		switch (r) {
+		case RK_WS_MESSAGE:
+		case RK_WS_TEXT:
+		case RK_WS_TOO_LARGE:
+			rk_metric_add(RK_METRIC_FRAMES, 1);
+			rk_metric_add(RK_METRIC_FRAME_BYTES, (int64_t)len);
+			pinged = 0;
+			if (!rk_ring_push(indexer->ring, frame, len, r == RK_WS_TEXT, r == RK_WS_TOO_LARGE))
+				return;
+			break;
+		case RK_WS_IDLE:
+			/* Silence counts once the peer has shown that it is there. */
+			if (pinged && rk_ws_ponged_since(ws, pinged)) {
+				atomic_store(&indexer->quiet_ms, rk_clock_mono_ms());
+			} else if (!pinged) {
+				pinged = rk_clock_mono_ms();
+				rk_ws_ping(ws);
+			}
+			break;
+		default:
+			rk_log(RK_LOG_WARN, "firehose", "the connection ended",
+				RK_LOG_STR("reason", r < 0 ? strerror(-r) : rk_ws_error(ws)));
+			return;
+		}
+		if (rk_clock_mono_ms() - opened > BACKOFF_MOST_MS)
+			rk_backoff_reset(&f->backoff);
+	}
+}
+
+static void connection(struct firehose *f)
+{
+	struct rk_indexer *indexer = f->indexer;
+	const struct rk_ws_options options = {
+		.http = {
+			.allow_private = indexer->options.allow_private,
+			.trusted_origin = indexer->options.source,
+			.cancel = &indexer->stopping,
+			.user_agent = indexer->options.user_agent,
+		},
+		.message_most = RK_FRAME_MOST,
+		.connect_ms = CONNECT_MS,
+		.ping_ms = PING_MS,
+		.pong_ms = PONG_MS,
+	};
+	char url[1024], error[256] = "";
+	struct rk_cursor cursor;
+	struct rk_ws *ws = NULL;
+	int r = cursor_read(f, &cursor);
+	int len;
+
+	if (r) {
+		rk_log(RK_LOG_ERROR, "firehose", "cannot read the cursor",
+			RK_LOG_STR("reason", strerror(-r)));
+		return;
+	}
+	len = snprintf(url, sizeof(url), "%s/xrpc/com.atproto.sync.subscribeRepos",
+		indexer->options.source);
+	if (cursor.seq > 0)
+		snprintf(url + len, sizeof(url) - (size_t)len, "?cursor=%lld", (long long)cursor.seq);
+	r = rk_ws_open(&ws, url, &options, error);
+	if (r) {
+		if (!stopping(indexer))
+			rk_log(RK_LOG_WARN, "firehose", "cannot connect", RK_LOG_STR("reason", error),
+				RK_LOG_INT("tries", f->backoff.tries + 1));
+		return;
+	}
+	rk_log(RK_LOG_INFO, "firehose", "connected", RK_LOG_STR("source", indexer->options.source),
+		RK_LOG_INT("cursor", cursor.seq));
+	rk_metric_add(RK_METRIC_CONNECTS, 1);
+	ws_publish(indexer, ws);
+	receive(f, ws);
+	ws_publish(indexer, NULL);
+	rk_ws_close(ws);
+	rk_metric_add(RK_METRIC_DISCONNECTS, 1);
+}
+
+void *rk_firehose_run(void *context)
+{
+	struct rk_indexer *indexer = context;
+	struct firehose f = {
+		.indexer = indexer,
+		.backoff = {.first_ms = BACKOFF_FIRST_MS, .most_ms = BACKOFF_MOST_MS},
+	};
+
+	while (rk_snapshot_create(&f.snapshot, indexer->store) != 0 && !stopping(indexer))
+		pause_ms(indexer, BACKOFF_MOST_MS);
+	while (!stopping(indexer)) {
+		connection(&f);
+		/* Only what is in the index counts: the next cursor covers all of it and no more. */
+		if (!stopping(indexer))
+			rk_ring_wait_empty(indexer->ring);
+		if (atomic_load(&indexer->notes.future_cursor) && !stopping(indexer))
+			sequence_reset(indexer);
+		if (!stopping(indexer))
+			pause_ms(indexer, rk_backoff_next(&f.backoff, rk_backoff_random()));
+	}
+	rk_snapshot_destroy(f.snapshot);
+	return NULL;
+}

@@ -1,0 +1,309 @@
+/* Threads and their wiring: workers decode, the writer applies, status is read. */
+#include "indexer/inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+/* Events of one transaction: enough to share a sync, few enough to answer soon. */
+enum { DRAIN_MOST = 1024 };
+
+static void slot_decode(struct rk_slot *slot)
+{
+	struct rk_slice frame = rk_slice_make(slot->frame, slot->len);
+
+	if (slot->text || slot->too_large) {
+		slot->decoded = (struct rk_decoded){
+			.verdict = slot->text ? RK_VERDICT_FRAME_TEXT : RK_VERDICT_FRAME_TOO_LARGE,
+		};
+	} else {
+		/* Without memory for it, a frame cannot be judged: try until there is some. */
+		while (rk_decode(&slot->decoded, &slot->arena, frame, rk_clock_wall_ms()) < 0) {
+			const struct timespec pause = {.tv_nsec = 10000000};
+
+			rk_arena_reset(&slot->arena);
+			nanosleep(&pause, NULL);
+		}
+	}
+	if (slot->decoded.verdict == RK_VERDICT_OK)
+		return;
+	rk_metric_refused_add(slot->decoded.verdict);
+	rk_log(RK_LOG_WARN, "verify", "a frame was refused",
+		RK_LOG_STR("reason", rk_verdict_rows[slot->decoded.verdict].name),
+		RK_LOG_SLICE("did", slot->decoded.event.did.text),
+		RK_LOG_INT("seq", slot->decoded.event.seq), RK_LOG_INT("bytes", slot->len));
+}
+
+static void *worker_run(void *context)
+{
+	struct rk_indexer *indexer = context;
+	struct rk_slot *slot;
+
+	while ((slot = rk_ring_work(indexer->ring))) {
+		slot_decode(slot);
+		if (rk_ring_worked(indexer->ring, slot))
+			rk_writer_wake(indexer->writer);
+	}
+	return NULL;
+}
+
+static int stream_drain(void *context, struct rk_write *w, size_t *count)
+{
+	struct rk_indexer *indexer = context;
+	int64_t seq = 0, now_us = rk_clock_wall_us();
+	const struct rk_slot *slot;
+	int r = 0;
+
+	indexer->applied = 0;
+	while (r == 0 && indexer->applied < DRAIN_MOST &&
+		(slot = rk_ring_ready(indexer->ring, indexer->applied))) {
+		r = rk_apply(&indexer->apply, w, &slot->decoded, now_us);
+		if (slot->decoded.verdict == RK_VERDICT_OK && slot->decoded.event.seq > seq)
+			seq = slot->decoded.event.seq;
+		indexer->applied++;
+	}
+	if (r == 0 && seq)
+		r = rk_apply_cursor(&indexer->apply, w, seq);
+	*count = indexer->applied;
+	return r;
+}
+
+static void stream_committed(void *context)
+{
+	struct rk_indexer *indexer = context;
+
+	if (indexer->applied)
+		rk_ring_release(indexer->ring, indexer->applied);
+	indexer->applied = 0;
+}
+
+static void stream_aborted(void *context)
+{
+	struct rk_indexer *indexer = context;
+
+	indexer->applied = 0;
+}
+
+static void commit_saw(void *context, rk_repo_id repo, uint64_t rev)
+{
+	struct rk_indexer *indexer = context;
+
+	pthread_mutex_lock(&indexer->lock);
+	for (int i = 0; i < RK_FETCHERS; i++) {
+		if (indexer->claims[i].repo == repo && indexer->claims[i].saw < rev)
+			indexer->claims[i].saw = rev;
+	}
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+uint64_t rk_claim_saw(struct rk_indexer *indexer, const struct rk_claim *claim)
+{
+	uint64_t saw;
+
+	pthread_mutex_lock(&indexer->lock);
+	saw = claim->saw;
+	pthread_mutex_unlock(&indexer->lock);
+	return saw;
+}
+
+void rk_identity_queue(struct rk_indexer *indexer, rk_repo_id id)
+{
+	size_t at;
+
+	pthread_mutex_lock(&indexer->lock);
+	if (indexer->identity_count < RK_IDENTITY_QUEUE) {
+		at = (indexer->identity_first + indexer->identity_count++) % RK_IDENTITY_QUEUE;
+		indexer->identities[at] = id;
+		pthread_cond_broadcast(&indexer->wake);
+	}
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+static void identity_changed(void *context, rk_repo_id repo)
+{
+	rk_identity_queue(context, repo);
+}
+
+void rk_sweep_request(struct rk_indexer *indexer)
+{
+	pthread_mutex_lock(&indexer->lock);
+	indexer->sweep_wanted = true;
+	pthread_cond_broadcast(&indexer->wake);
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+void rk_indexer_wait(struct rk_indexer *indexer, int64_t ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	if (!atomic_load(&indexer->stopping))
+		pthread_cond_timedwait(&indexer->wake, &indexer->lock, &until);
+}
+
+void rk_indexer_wake(struct rk_indexer *indexer)
+{
+	pthread_mutex_lock(&indexer->lock);
+	pthread_cond_broadcast(&indexer->wake);
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer)
+{
+	const struct rk_pds_options options = {
+		.http = {
+			.allow_private = indexer->options.allow_private,
+			.trusted_origin = indexer->options.source,
+			.cancel = &indexer->stopping,
+			.user_agent = indexer->options.user_agent,
+		},
+	};
+
+	*fetcher = (struct rk_fetcher){.indexer = indexer, .pds = rk_pds_create(&options)};
+	if (!fetcher->pds)
+		return -ENOMEM;
+	return rk_snapshot_create(&fetcher->snapshot, indexer->store);
+}
+
+void rk_fetcher_finish(struct rk_fetcher *fetcher)
+{
+	rk_snapshot_destroy(fetcher->snapshot);
+	rk_pds_destroy(fetcher->pds);
+}
+
+int rk_repo_copy_read(struct rk_fetcher *fetcher, struct rk_repo_copy *out, rk_repo_id id)
+{
+	int r = rk_snapshot_begin(fetcher->snapshot);
+
+	if (r)
+		return r;
+	r = rk_read_repo(fetcher->snapshot, &out->repo, id);
+	if (r == 0 && out->repo.did.len >= sizeof(out->did))
+		r = RK_STORE_CORRUPT;
+	if (r == 0) {
+		memcpy(out->did, out->repo.did.data, out->repo.did.len);
+		out->did[out->repo.did.len] = '\0';
+		out->repo.did.data = (const uint8_t *)out->did;
+	}
+	rk_snapshot_end(fetcher->snapshot);
+	return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+}
+
+static int threads_start(struct rk_indexer *indexer)
+{
+	int r = 0;
+
+	while (r == 0 && indexer->workers_running < indexer->options.threads) {
+		r = -pthread_create(&indexer->workers[indexer->workers_running], NULL, worker_run, indexer);
+		indexer->workers_running += r == 0;
+	}
+	while (r == 0 && indexer->fetchers_running < RK_FETCHERS) {
+		r = -pthread_create(&indexer->fetchers[indexer->fetchers_running], NULL, rk_fetch_run,
+			indexer);
+		indexer->fetchers_running += r == 0;
+	}
+	if (r == 0) {
+		r = -pthread_create(&indexer->sweeper, NULL, rk_sweep_run, indexer);
+		indexer->sweeper_running = r == 0;
+	}
+	if (r == 0) {
+		r = -pthread_create(&indexer->receiver, NULL, rk_firehose_run, indexer);
+		indexer->receiver_running = r == 0;
+	}
+	return r;
+}
+
+int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk_writer *writer,
+	const struct rk_indexer_options *options)
+{
+	struct rk_indexer *indexer = calloc(1, sizeof(*indexer));
+	pthread_condattr_t monotonic;
+	int r = -ENOMEM;
+
+	if (!indexer)
+		return r;
+	indexer->options = *options;
+	if (indexer->options.threads > 256)
+		indexer->options.threads = 256;
+	indexer->store = store;
+	indexer->writer = writer;
+	indexer->apply = (struct rk_apply){
+		.source = rk_slice_str(options->source),
+		.notes = &indexer->notes,
+		.saw = commit_saw,
+		.identity = identity_changed,
+		.context = indexer,
+	};
+	indexer->stream = (struct rk_writer_stream){
+		.context = indexer,
+		.drain = stream_drain,
+		.committed = stream_committed,
+		.aborted = stream_aborted,
+	};
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&indexer->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	pthread_mutex_init(&indexer->lock, NULL);
+	indexer->ring = rk_ring_create();
+	if (!indexer->ring)
+		goto fail;
+	rk_writer_set_stream(writer, &indexer->stream);
+	r = threads_start(indexer);
+	if (r)
+		goto fail;
+	*out = indexer;
+	return 0;
+fail:
+	rk_indexer_destroy(indexer);
+	return r;
+}
+
+void rk_indexer_destroy(struct rk_indexer *indexer)
+{
+	if (!indexer)
+		return;
+	pthread_mutex_lock(&indexer->lock);
+	atomic_store(&indexer->stopping, true);
+	if (indexer->ws)
+		rk_ws_interrupt(indexer->ws);
+	pthread_cond_broadcast(&indexer->wake);
+	pthread_mutex_unlock(&indexer->lock);
+	if (indexer->receiver_running)
+		pthread_join(indexer->receiver, NULL);
+	/* What was received still reaches the index, unless the disk refuses it: then the cursor brings
+	 * it again. */
+	if (indexer->ring && indexer->workers_running && rk_writer_fault(indexer->writer) == 0)
+		rk_ring_wait_empty(indexer->ring);
+	if (indexer->ring)
+		rk_ring_stop(indexer->ring);
+	while (indexer->workers_running)
+		pthread_join(indexer->workers[--indexer->workers_running], NULL);
+	if (indexer->sweeper_running)
+		pthread_join(indexer->sweeper, NULL);
+	while (indexer->fetchers_running)
+		pthread_join(indexer->fetchers[--indexer->fetchers_running], NULL);
+	rk_writer_set_stream(indexer->writer, NULL);
+	rk_ring_destroy(indexer->ring);
+	pthread_cond_destroy(&indexer->wake);
+	pthread_mutex_destroy(&indexer->lock);
+	free(indexer);
+}
+
+void rk_indexer_status(const struct rk_indexer *indexer, struct rk_indexer_status *out)
+{
+	int64_t event_ms = atomic_load(&indexer->notes.event_ms);
+	int64_t lag = rk_clock_wall_ms() - event_ms;
+
+	out->connected = atomic_load(&indexer->connected);
+	out->swept = atomic_load(&indexer->swept);
+	out->lag_ms = event_ms == 0 ? -1 : lag > 0 ? lag : 0;
+}

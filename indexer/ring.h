@@ -1,0 +1,48 @@
+/*
+ * Frames between arrival and index, in order of arrival: pushed by the receiving thread, decoded by
+ * any worker in any order, applied by the writer strictly in order. Bounded in frames and bytes; when
+ * it is full, pushing waits.
+ */
+#ifndef RK_INDEXER_RING_H
+#define RK_INDEXER_RING_H
+
+#include "base/arena.h"
+#include "indexer/decode.h"
+
+enum { RK_RING_SLOTS = 8192, RK_RING_BYTES = 32 << 20 };
+
+enum rk_slot_state { RK_SLOT_FREE, RK_SLOT_WAITING, RK_SLOT_WORKING, RK_SLOT_READY };
+
+struct rk_slot {
+	enum rk_slot_state state;
+	uint8_t *frame; /* owned: malloc */
+	size_t len;
+	bool text, too_large; /* the message was not a frame at all */
+	struct rk_arena arena;
+	struct rk_decoded decoded; /* valid when READY; borrowed from frame and arena */
+};
+
+struct rk_ring;
+
+struct rk_ring *rk_ring_create(void); /* NULL: no memory */
+void rk_ring_destroy(struct rk_ring *ring);
+/* Wakes everybody who waits; from then on nobody waits any more. */
+void rk_ring_stop(struct rk_ring *ring);
+
+/* Receiving thread. Takes over the frame (malloc) even when it returns false: the ring was stopped. */
+bool rk_ring_push(struct rk_ring *ring, uint8_t *frame, size_t len, bool text, bool too_large);
+/* Waits until everything pushed was released; false when the ring was stopped first. */
+bool rk_ring_wait_empty(struct rk_ring *ring);
+bool rk_ring_is_empty(struct rk_ring *ring);
+
+/* Workers: the oldest undecoded frame; NULL when the ring was stopped and none is left. */
+struct rk_slot *rk_ring_work(struct rk_ring *ring);
+/* True if the frame is the oldest of all: the writer has something to do. */
+bool rk_ring_worked(struct rk_ring *ring, struct rk_slot *slot);
+
+/* Writer: the slot `at` places behind the oldest, if it and all before it are ready; else NULL. */
+struct rk_slot *rk_ring_ready(struct rk_ring *ring, size_t at);
+/* The oldest `count` slots are done with. */
+void rk_ring_release(struct rk_ring *ring, size_t count);
+
+#endif

@@ -1,0 +1,393 @@
+/*
+ * The sweep: what the source lists against what the index holds. Repos that are new, that differ once
+ * the stream has passed the moment of the listing, or that are no longer listed, are marked to be
+ * fetched. At every start, every sweep_seconds, and when the stream says that it lost something.
+ */
+#include "indexer/inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+enum {
+	BATCH = 500,
+	PASS_MOST_MS = 60000, /* a stream that does not catch up in this time is not waited for */
+	PASS_STEP_MS = 100,
+	RETRY_MS = 1000,
+};
+
+struct entry {
+	char *did; /* owned */
+	uint64_t rev;
+	rk_repo_id repo; /* 0: not known yet */
+	enum rk_account account;
+};
+
+struct sweep {
+	struct rk_fetcher fetcher;
+	int64_t started_ms; /* wall clock */
+	struct entry *entries; /* that differ */
+	size_t count, cap;
+	size_t fresh; /* of them not known yet */
+	uint8_t *listed; /* bit per repo id */
+	size_t listed_bytes;
+	uint64_t repos;
+};
+
+static void entries_free(struct sweep *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		free(s->entries[i].did);
+	s->count = 0;
+	s->fresh = 0;
+}
+
+static bool listed_mark(struct sweep *s, rk_repo_id id)
+{
+	size_t at = id / 8;
+
+	if (at >= s->listed_bytes) {
+		size_t bytes = (at + 1) * 2;
+		uint8_t *bits = realloc(s->listed, bytes);
+
+		if (!bits)
+			return false;
+		memset(bits + s->listed_bytes, 0, bytes - s->listed_bytes);
+		s->listed = bits;
+		s->listed_bytes = bytes;
+	}
+	s->listed[at] |= (uint8_t)(1 << id % 8);
+	return true;
+}
+
+static bool listed_has(const struct sweep *s, rk_repo_id id)
+{
+	return id / 8 < s->listed_bytes && s->listed[id / 8] & 1 << id % 8;
+}
+
+static int new_repos_run(void *context, struct rk_write *w)
+{
+	const struct sweep *s = context;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct entry *entry = &s->entries[i];
+		struct rk_repo repo;
+		int r;
+
+		if (entry->repo)
+			continue;
+		r = rk_write_repo_make(w, &repo, rk_slice_str(entry->did));
+		if (r)
+			return r;
+		if (repo.rev == 0 && repo.account != (uint8_t)entry->account) {
+			repo.account = (uint8_t)entry->account;
+			r = rk_write_repo(w, &repo);
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* New repos are taken at once: there is nothing the stream could have to say about them first. */
+static int new_repos_write(struct sweep *s)
+{
+	size_t kept = 0;
+	int r = rk_writer_call(s->fetcher.indexer->writer, new_repos_run, s);
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct rk_repo repo;
+
+		if (s->entries[i].repo) {
+			s->entries[kept++] = s->entries[i];
+			continue;
+		}
+		if (r == 0 && rk_snapshot_begin(s->fetcher.snapshot) == 0) {
+			if (rk_read_repo_by_did(s->fetcher.snapshot, &repo, rk_slice_str(s->entries[i].did)) == 0 &&
+				!listed_mark(s, repo.id))
+				r = -ENOMEM;
+			rk_snapshot_end(s->fetcher.snapshot);
+		}
+		free(s->entries[i].did);
+	}
+	s->count = kept;
+	s->fresh = 0;
+	return r;
+}
+
+static int visit(void *context, const struct rk_pds_repo *listed)
+{
+	struct sweep *s = context;
+	struct entry entry = {.account = RK_ACCOUNT_ACTIVE};
+	struct rk_did did;
+	struct rk_repo repo;
+	bool same;
+	int r;
+
+	if (!rk_did_parse(&did, listed->did))
+		return 0;
+	s->repos++;
+	if (!rk_tid_parse(&entry.rev, listed->rev))
+		entry.rev = 0;
+	if (!listed->active) {
+		entry.account = rk_account_parse(listed->status);
+		if (entry.account == RK_ACCOUNT_ACTIVE)
+			entry.account = RK_ACCOUNT_INACTIVE;
+	}
+	r = rk_snapshot_begin(s->fetcher.snapshot);
+	if (r)
+		return r;
+	r = rk_read_repo_by_did(s->fetcher.snapshot, &repo, did.text);
+	same = r == 0 && repo.account == (uint8_t)entry.account &&
+		(entry.account != RK_ACCOUNT_ACTIVE || (repo.rev == entry.rev &&
+			!(repo.flags & (RK_REPO_WENT_BACK | RK_REPO_RESET))));
+	rk_snapshot_end(s->fetcher.snapshot);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		entry.repo = repo.id;
+		if (!listed_mark(s, repo.id))
+			return -ENOMEM;
+	}
+	if (same)
+		return 0;
+	if (s->count == s->cap) {
+		size_t cap = s->cap ? s->cap * 2 : BATCH;
+		struct entry *entries = realloc(s->entries, cap * sizeof(*entries));
+
+		if (!entries)
+			return -ENOMEM;
+		s->entries = entries;
+		s->cap = cap;
+	}
+	entry.did = strndup((const char *)did.text.data, did.text.len);
+	if (!entry.did)
+		return -ENOMEM;
+	s->entries[s->count++] = entry;
+	s->fresh += entry.repo == 0;
+	return s->fresh >= BATCH ? new_repos_write(s) : 0;
+}
+
+/*
+ * Waits until the stream has shown everything that happened before the listing: an event of later time
+ * is in the index, or the peer answered and had nothing more, with everything received applied.
+ */
+static bool stream_passed(struct sweep *s)
+{
+	struct rk_indexer *indexer = s->fetcher.indexer;
+	int64_t listed_wall = rk_clock_wall_ms(), listed_mono = rk_clock_mono_ms();
+
+	while (!atomic_load(&indexer->stopping)) {
+		bool quiet = atomic_load(&indexer->quiet_ms) > listed_mono &&
+			rk_ring_is_empty(indexer->ring);
+
+		if (!atomic_load(&indexer->connected))
+			return false;
+		if (quiet || atomic_load(&indexer->notes.event_ms) > listed_wall ||
+			rk_clock_mono_ms() - listed_mono > PASS_MOST_MS)
+			return true;
+		pthread_mutex_lock(&indexer->lock);
+		rk_indexer_wait(indexer, PASS_STEP_MS);
+		pthread_mutex_unlock(&indexer->lock);
+	}
+	return false;
+}
+
+static int entry_settle(struct sweep *s, struct rk_write *w, const struct entry *entry)
+{
+	const uint8_t doubt = RK_REPO_WENT_BACK | RK_REPO_RESET;
+	struct rk_repo repo;
+	int r = rk_read_repo(rk_write_view(w), &repo, entry->repo);
+
+	if (r)
+		return r < 0 ? r : -EUCLEAN;
+	if (repo.flags & RK_REPO_TOMBSTONE)
+		return 0;
+	if (entry->account != RK_ACCOUNT_ACTIVE) {
+		if (repo.account == (uint8_t)entry->account)
+			return 0;
+		repo.account = (uint8_t)entry->account;
+		return rk_write_repo(w, &repo);
+	}
+	if (repo.account != RK_ACCOUNT_ACTIVE) {
+		/* Active again, and nobody said so: what it holds now is not known. */
+		repo.account = RK_ACCOUNT_ACTIVE;
+		repo.sync = RK_SYNC_DESYNCHRONIZED;
+		repo.retry_ms = 0;
+	} else if (repo.sync == RK_SYNC_DESYNCHRONIZED) {
+		return 0;
+	} else if (repo.rev == entry->rev) {
+		repo.flags &= (uint8_t)~doubt;
+	} else if (repo.rev < entry->rev) {
+		repo.sync = RK_SYNC_DESYNCHRONIZED;
+		repo.retry_ms = 0;
+	} else if (rk_tid_unix_us(repo.rev) / 1000 < s->started_ms || repo.flags & doubt) {
+		/* Listed with an older rev than was held before the listing began. */
+		repo.flags |= RK_REPO_WENT_BACK;
+		repo.sync = RK_SYNC_DESYNCHRONIZED;
+		repo.retry_ms = 0;
+	} else {
+		return 0; /* a commit that came after the listing */
+	}
+	return rk_write_repo(w, &repo);
+}
+
+static int entries_run(void *context, struct rk_write *w)
+{
+	struct sweep *s = context;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->count; i++) {
+		if (s->entries[i].repo)
+			r = entry_settle(s, w, &s->entries[i]);
+	}
+	return r;
+}
+
+struct unlisted {
+	rk_repo_id ids[BATCH];
+	size_t count;
+};
+
+static int unlisted_run(void *context, struct rk_write *w)
+{
+	const struct unlisted *u = context;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < u->count; i++) {
+		struct rk_repo repo;
+
+		r = rk_read_repo(rk_write_view(w), &repo, u->ids[i]);
+		if (r)
+			return r < 0 ? r : -EUCLEAN;
+		repo.flags |= RK_REPO_WENT_BACK;
+		repo.sync = RK_SYNC_DESYNCHRONIZED;
+		repo.retry_ms = 0;
+		r = rk_write_repo(w, &repo);
+	}
+	return r;
+}
+
+/* One pass over all repos: those that should have been listed and were not, and DID documents to be
+ * read again. */
+static int repos_walk(struct sweep *s)
+{
+	struct rk_indexer *indexer = s->fetcher.indexer;
+	struct unlisted unlisted = {0};
+	rk_repo_id at = 0;
+	int r = 0;
+
+	while (r == 0 && !atomic_load(&indexer->stopping)) {
+		struct rk_identity identity = {0};
+		struct rk_repo repo;
+		bool missing, stale;
+
+		r = rk_snapshot_begin(s->fetcher.snapshot);
+		if (r)
+			return r;
+		r = rk_read_repo_after(s->fetcher.snapshot, &repo, at);
+		if (r) {
+			rk_snapshot_end(s->fetcher.snapshot);
+			break;
+		}
+		at = repo.id;
+		missing = repo.account == RK_ACCOUNT_ACTIVE && repo.sync == RK_SYNC_SYNCHRONIZED &&
+			!listed_has(s, repo.id) && rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
+		stale = repo.rev && rk_read_identity(s->fetcher.snapshot, &identity, at) == 0 &&
+			rk_clock_wall_ms() - identity.fetched_ms >
+				(identity.failed ? RK_IDENTITY_FAILED_MS : RK_IDENTITY_FRESH_MS);
+		rk_snapshot_end(s->fetcher.snapshot);
+		if (stale)
+			rk_identity_queue(indexer, at);
+		if (missing)
+			unlisted.ids[unlisted.count++] = at;
+		if (unlisted.count == BATCH) {
+			r = rk_writer_call(indexer->writer, unlisted_run, &unlisted);
+			unlisted.count = 0;
+		}
+	}
+	if (r == RK_STORE_ABSENT)
+		r = 0;
+	if (r == 0 && unlisted.count)
+		r = rk_writer_call(indexer->writer, unlisted_run, &unlisted);
+	return r;
+}
+
+/* 0, or the sweep is to be tried again. */
+static int sweep(struct sweep *s)
+{
+	struct rk_indexer *indexer = s->fetcher.indexer;
+	struct rk_pds_reply reply = {0};
+	int r;
+
+	s->started_ms = rk_clock_wall_ms();
+	s->repos = 0;
+	if (s->listed)
+		memset(s->listed, 0, s->listed_bytes);
+	r = rk_pds_list_repos(s->fetcher.pds, &reply, indexer->options.source, visit, s);
+	if (r != RK_PDS_OK) {
+		if (!atomic_load(&indexer->stopping))
+			rk_log(RK_LOG_WARN, "sweep", "the source's repos could not be listed",
+				RK_LOG_STR("reason", r < 0 ? strerror(-r) : reply.message));
+		return -EAGAIN;
+	}
+	r = new_repos_write(s);
+	if (r == 0 && s->count) {
+		if (!stream_passed(s))
+			return -EAGAIN;
+		r = rk_writer_call(indexer->writer, entries_run, s);
+	}
+	if (r == 0)
+		r = repos_walk(s);
+	if (r)
+		return r;
+	rk_metric_add(RK_METRIC_SWEEPS, 1);
+	rk_log(RK_LOG_INFO, "sweep", "compared with the source", RK_LOG_INT("repos", s->repos),
+		RK_LOG_INT("differed", s->count));
+	return 0;
+}
+
+void *rk_sweep_run(void *context)
+{
+	struct rk_indexer *indexer = context;
+	struct sweep s = {0};
+	int64_t due = 0;
+
+	if (rk_fetcher_init(&s.fetcher, indexer) != 0) {
+		rk_log(RK_LOG_ERROR, "sweep", "no memory for the sweep");
+		rk_fetcher_finish(&s.fetcher);
+		return NULL;
+	}
+	while (!atomic_load(&indexer->stopping)) {
+		bool now;
+
+		pthread_mutex_lock(&indexer->lock);
+		now = atomic_load(&indexer->connected) && (indexer->sweep_wanted || rk_clock_mono_ms() >= due ||
+			atomic_load(&indexer->notes.outdated));
+		if (!now)
+			rk_indexer_wait(indexer, RETRY_MS);
+		else
+			indexer->sweep_wanted = false;
+		pthread_mutex_unlock(&indexer->lock);
+		if (!now)
+			continue;
+		atomic_store(&indexer->notes.outdated, false);
+		if (sweep(&s) == 0) {
+			atomic_store(&indexer->swept, true);
+			due = rk_clock_mono_ms() + (int64_t)indexer->options.sweep_seconds * 1000;
+			/* A reset found meanwhile is not covered by this listing. */
+			if (atomic_load(&indexer->notes.outdated))
+				rk_sweep_request(indexer);
+		} else {
+			due = rk_clock_mono_ms() + RETRY_MS;
+		}
+		entries_free(&s);
+	}
+	free(s.listed);
+	free(s.entries);
+	rk_fetcher_finish(&s.fetcher);
+	return NULL;
+}
