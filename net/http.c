@@ -95,7 +95,9 @@ static void take_retry_after(struct rk_http_response *out, const char *value)
 			return;
 		wait = (int64_t)when * 1000 - rk_clock_wall_ms();
 	}
-	out->retry_after_ms = wait < 0 ? 0 : wait > RK_HTTP_RETRY_MOST_MS ? RK_HTTP_RETRY_MOST_MS : wait;
+	if (wait > RK_HTTP_RETRY_MOST_MS)
+		wait = RK_HTTP_RETRY_MOST_MS;
+	out->retry_after_ms = wait < 0 ? 0 : wait;
 }
 
 static void take_ratelimit_remaining(struct rk_http_response *out, const char *value)
@@ -169,7 +171,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *user)
 	rk_transfer_touch(x->transfer);
 	x->header_bytes += len;
 	if (x->header_bytes > HEADER_MOST) {
-		snprintf(x->out->error, sizeof(x->out->error), "header of more than %d bytes", HEADER_MOST);
+		snprintf(x->out->error, sizeof(x->out->error), "header of more than %d bytes",
+			HEADER_MOST);
 		x->failed = -EFBIG;
 		return 0;
 	}
@@ -210,7 +213,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 		most = REFUSAL_MOST;
 	}
 	if (len > most || x->body_bytes > most - len) {
-		snprintf(x->out->error, sizeof(x->out->error), "answer of more than %zu bytes", most);
+		snprintf(x->out->error, sizeof(x->out->error), "answer of more than %zu bytes",
+			most);
 		x->failed = -EFBIG;
 		return 0;
 	}
@@ -218,8 +222,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 	if (to_fd) {
 		rc = write_whole(x->request->body_fd, data, len);
 		if (rc < 0) {
-			snprintf(x->out->error, sizeof(x->out->error), "writing the answer down: %s",
-				strerror(-rc));
+			snprintf(x->out->error, sizeof(x->out->error),
+				"writing the answer down: %s", strerror(-rc));
 			x->failed = -ENOSPC;
 			return 0;
 		}
@@ -302,9 +306,8 @@ int rk_http_perform(struct rk_http *http, struct rk_http_response *out,
 		else if (rc < 0)
 			memcpy(out->error, error, sizeof(error));
 	}
-	if (rc == 0)
-		curl_easy_getinfo(http->transfer.easy, CURLINFO_RESPONSE_CODE, &out->status);
-	else
+	curl_easy_getinfo(http->transfer.easy, CURLINFO_RESPONSE_CODE, &out->status);
+	if (rc < 0)
 		rk_buf_finish(&out->body);
 	rk_transfer_release(&http->transfer);
 	curl_slist_free_all(headers);

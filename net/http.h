@@ -11,8 +11,8 @@
 
 struct rk_http_options {
 	bool allow_private;         /* connect to loopback, link-local and private addresses */
-	const char *trusted_origin; /* scheme://host[:port] that may be private all the same; NULL */
-	const atomic_bool *cancel;  /* set by another thread: requests end with -ECANCELED soon; NULL */
+	const char *trusted_origin; /* scheme://host[:port] that may be private; NULL: none */
+	const atomic_bool *cancel;  /* set by another thread: ends with -ECANCELED soon; NULL */
 	const char *user_agent;     /* NULL: refkey/VERSION */
 };
 
@@ -37,24 +37,26 @@ struct rk_http_request {
 	long idle_ms;               /* without a byte; 0: no bound of its own */
 };
 /* Start from this; body_fd = -1 means "keep in memory". */
-#define RK_HTTP_REQUEST_INIT {.body_fd = -1, .body_most = 1 << 20, .timeout_ms = 30000, .idle_ms = 10000}
+#define RK_HTTP_REQUEST_INIT                                                                       \
+	{.body_fd = -1, .body_most = 1 << 20, .timeout_ms = 30000, .idle_ms = 10000}
 
 enum { RK_HTTP_RETRY_MOST_MS = 24 * 3600 * 1000 }; /* a longer Retry-After counts as this */
 
 struct rk_http_response {
-	long status;        /* of the HTTP answer */
+	long status;        /* of the HTTP answer; 0 if none came, also beside a negative result */
 	struct rk_buf body; /* owned: finish with rk_http_response_finish */
 	int64_t retry_after_ms; /* of Retry-After (seconds or a date); -1: absent */
-	int64_t ratelimit_remaining, ratelimit_reset; /* of RateLimit-*; -1: absent; reset is Unix s */
+	int64_t ratelimit_remaining; /* of RateLimit-Remaining; -1: absent */
+	int64_t ratelimit_reset;     /* of RateLimit-Reset, in Unix seconds; -1: absent */
 	char content_type[64]; /* lower case, without parameters; "" if absent or longer */
 	char error[256];    /* what failed, for the log, when the result is negative */
 };
 
 /* 0: an answer came, whatever its status (response->status). Negative: -ECONNREFUSED (no connection
  * for whatever reason but time), -ETIMEDOUT, -EFBIG (body, or header over 64 KiB), -EACCES (address
- * not allowed), -ECANCELED, -EINVAL (URL or header), -ENOMEM, -ENOSPC (body_fd could not be written),
- * -EIO for the rest, an answer cut off among them. *out is set in every case; its body is empty
- * after a negative result, what body_fd got is not taken back. */
+ * not allowed), -ECANCELED, -EINVAL (URL or header), -ENOMEM, -ENOSPC (body_fd could not be
+ * written), -EIO for the rest, an answer cut off among them. *out is set in every case; its body is
+ * empty after a negative result, what body_fd got is not taken back. */
 int rk_http_perform(struct rk_http *http, struct rk_http_response *out,
 	const struct rk_http_request *request) __attribute__((warn_unused_result));
 void rk_http_response_finish(struct rk_http_response *response);

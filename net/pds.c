@@ -90,16 +90,25 @@ static int wrong(struct rk_pds_reply *reply, const char *message)
 	return RK_PDS_WRONG;
 }
 
-/* Our own trouble goes up as it is, the network's becomes a result. */
-static int classify_failure(struct rk_pds_reply *reply, const struct rk_http_response *response, int rc)
+/* Statuses that say nothing about what was asked for. */
+static bool is_passing(long status)
 {
+	return status == 408 || status == 429 || (status >= 500 && status != 501);
+}
+
+/* Our own trouble goes up as it is, the network's becomes a result. */
+static int classify_failure(
+	struct rk_pds_reply *reply, const struct rk_http_response *response, int rc)
+{
+	reply->http_status = response->status;
 	snprintf(reply->message, sizeof(reply->message), "%s", response->error);
 	switch (rc) {
 	case -ENOMEM:
 	case -ECANCELED:
 	case -ENOSPC:
 		return rc;
-	case -EFBIG:
+	case -EFBIG: /* it may be the error page of a proxy */
+		return is_passing(response->status) ? RK_PDS_RETRY : RK_PDS_WRONG;
 	case -EACCES:
 	case -EINVAL:
 		return RK_PDS_WRONG;
@@ -135,8 +144,8 @@ static int64_t asked_wait_ms(const struct rk_http_response *response)
 	return wait < 0 ? 0 : wait > RK_HTTP_RETRY_MOST_MS ? RK_HTTP_RETRY_MOST_MS : wait;
 }
 
-/* xrpc: a 404 counts as absent only with an XRPC error; a proxy in front of a PDS that is down, or a
- * host that is none, answers 404 too, and that must not look like a deleted account. */
+/* xrpc: a 404 counts as absent only with an XRPC error; a proxy in front of a PDS that is down, or
+ * a host that is none, answers 404 too, and that must not look like a deleted account. */
 static int classify(struct rk_pds_reply *reply, const struct rk_http_response *response, bool xrpc)
 {
 	long status = reply->http_status = response->status;
@@ -144,7 +153,7 @@ static int classify(struct rk_pds_reply *reply, const struct rk_http_response *r
 	if (status == 200)
 		return RK_PDS_OK;
 	take_xrpc_error(reply, rk_buf_slice(&response->body));
-	if (status == 408 || status == 429 || (status >= 500 && status != 501)) {
+	if (is_passing(status)) {
 		reply->retry_after_ms = asked_wait_ms(response);
 		return RK_PDS_RETRY;
 	}
@@ -195,8 +204,8 @@ static void add_method(struct rk_buf *url, const char *origin, const char *nsid)
 }
 
 /* A small answer as a JSON object. *root is the caller's, NULL unless the result is RK_PDS_OK. */
-static int ask_json(struct rk_pds *pds, struct rk_pds_reply *reply, json_t **root, struct rk_buf *url,
-	size_t body_most)
+static int ask_json(struct rk_pds *pds, struct rk_pds_reply *reply, json_t **root,
+	struct rk_buf *url, size_t body_most)
 {
 	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
 	struct rk_http_response response;
@@ -430,7 +439,8 @@ static bool plc_url(struct rk_buf *url, const char *directory, const char *did)
 {
 	const char *id = did + strlen("did:plc:");
 
-	if (strlen(id) != PLC_ID_LEN || strspn(id, "abcdefghijklmnopqrstuvwxyz234567") != PLC_ID_LEN)
+	if (strlen(id) != PLC_ID_LEN ||
+		strspn(id, "abcdefghijklmnopqrstuvwxyz234567") != PLC_ID_LEN)
 		return false;
 	add_origin(url, directory);
 	rk_buf_add_byte(url, '/');
@@ -442,7 +452,8 @@ static bool plc_url(struct rk_buf *url, const char *directory, const char *did)
 static bool web_url(struct rk_buf *url, const char *did)
 {
 	const char *id = did + strlen("did:web:");
-	size_t host = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
+	size_t host =
+		strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
 	bool local = host == strlen("localhost") && memcmp(id, "localhost", host) == 0;
 	const char *port = id + host;
 

@@ -1,10 +1,11 @@
 /*
- * What refkey asks a PDS, a relay or a DID directory, one blocking call each. One client per thread.
+ * What refkey asks a PDS, a relay or a DID directory, one blocking call each. One client per
+ * thread.
  *
  * Every call tells apart what an answer means to the caller: it is there, it is absent, the account
- * is not active, ask again later, or the answer is wrong. Nothing here decides what follows from it.
- * Source: atproto.com/specs/xrpc, lexicons com.atproto.sync.*, com.atproto.server.describeServer,
- * com.atproto.identity.resolveHandle; atproto.com/specs/did.
+ * is not active, ask again later, or the answer is wrong. Nothing here decides what follows from
+ * it. Source: atproto.com/specs/xrpc, lexicons com.atproto.sync.*,
+ * com.atproto.server.describeServer, com.atproto.identity.resolveHandle; atproto.com/specs/did.
  */
 #ifndef RK_NET_PDS_H
 #define RK_NET_PDS_H
@@ -13,11 +14,15 @@
 
 enum rk_pds_result {
 	RK_PDS_OK,
-	RK_PDS_ABSENT,   /* the server knows that there is no such account, record, handle or DID */
-	RK_PDS_INACTIVE, /* the account is not active: reply->account_status */
-	RK_PDS_RETRY,    /* could not be asked now: network, 408, 429, 5xx */
-	RK_PDS_WRONG,    /* an answer that is none: malformed, too long, redirected, another refusal,
-	                  * or an address that may not be asked */
+	/* The server knows that there is no such account, record, handle or DID. */
+	RK_PDS_ABSENT,
+	/* The account is not active: reply->account_status. */
+	RK_PDS_INACTIVE,
+	/* Could not be asked now: network, 408, 429, 5xx. */
+	RK_PDS_RETRY,
+	/* An answer that is none: malformed, too long, redirected, another refusal, or an address
+	 * that may not be asked. */
+	RK_PDS_WRONG,
 };
 
 /* Text of a result, for logs and counters. */
@@ -26,7 +31,7 @@ const char *rk_pds_result_name(int result);
 struct rk_pds_reply {
 	long http_status;        /* 0: no answer came */
 	int64_t retry_after_ms;  /* RK_PDS_RETRY: what the server asked for; -1: nothing */
-	char account_status[16]; /* RK_PDS_INACTIVE: as #account names it, "deactivated" and so on */
+	char account_status[16]; /* RK_PDS_INACTIVE: as #account names it, "deactivated" ... */
 	char error[64];          /* name of the XRPC error; "" if there is none */
 	char message[256];       /* for the log, whenever the result is not RK_PDS_OK */
 };
@@ -63,8 +68,9 @@ struct rk_pds_repo {
  * values, or positive ones beyond enum rk_pds_result. */
 typedef int rk_pds_visit_repo(void *user, const struct rk_pds_repo *repo);
 
-/* All repos of a host, page by page; entries without a DID are left out. Ends without a cursor, with
- * an empty page or when cursors go round. A failure in mid-list: what was visited stays visited. */
+/* All repos of a host, page by page; entries without a DID are left out. Ends without a cursor,
+ * with an empty page or when cursors go round. A failure in mid-list: what was visited stays
+ * visited. */
 int rk_pds_list_repos(struct rk_pds *pds, struct rk_pds_reply *reply, const char *origin,
 	rk_pds_visit_repo *visit, void *user) __attribute__((warn_unused_result));
 
@@ -80,8 +86,8 @@ int rk_pds_resolve_handle(struct rk_pds *pds, struct rk_pds_reply *reply, struct
 
 enum { RK_PDS_DID_DOCUMENT_MOST = 256 << 10 };
 
-/* The document's bytes are appended to *json. did:plc is asked at the directory, did:web at its host,
- * which has a port only if it is localhost; others are RK_PDS_WRONG. ABSENT: 404, or 410 of a
+/* The document's bytes are appended to *json. did:plc is asked at the directory, did:web at its
+ * host, which has a port only if it is localhost; others are RK_PDS_WRONG. ABSENT: 404, or 410 of a
  * tombstone (reply->http_status). */
 int rk_pds_did_document(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *json,
 	const char *directory, const char *did) __attribute__((warn_unused_result));

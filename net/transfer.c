@@ -73,7 +73,8 @@ int rk_transfer_prepare(struct rk_transfer *t, const char *url, char *error)
 	}
 	rk_transfer_release(t);
 	curl_easy_reset(easy);
-	t->allow_private = t->options.allow_private || (t->trusted[0] && strcmp(origin, t->trusted) == 0);
+	t->allow_private =
+		t->options.allow_private || (t->trusted[0] && strcmp(origin, t->trusted) == 0);
 	t->address_refused = false;
 	t->sockets = 0;
 	t->sent = 0;
@@ -179,7 +180,10 @@ int rk_transfer_run(struct rk_transfer *t, long timeout_ms, long idle_ms, char *
 	int running;
 
 	rk_transfer_touch(t);
-	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
+	/* libcurl shares this out among the host's addresses, so that one that is silent leaves
+	 * time for the next. */
+	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
+		idle_ms > 0 && idle_ms < timeout_ms ? idle_ms : timeout_ms);
 	mc = curl_multi_add_handle(t->multi, t->easy);
 	t->attached = mc == CURLM_OK;
 	while (mc == CURLM_OK) {

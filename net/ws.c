@@ -18,8 +18,8 @@
 
 enum {
 	ERROR_SIZE = 256,
-	/* A peer that keeps talking may be late with its pong, behind a backlog, by this many pong_ms
-	 * of our waiting for it. */
+	/* A peer that keeps talking may be late with its pong, behind a backlog, by this many
+	 * pong_ms of our waiting for it. */
 	PONG_PATIENCE = 8,
 	WAIT_MOST_MS = 3600 * 1000,
 };
@@ -50,8 +50,8 @@ static void flush_out(struct rk_ws *ws)
 	while (f->out_at < f->out_len) {
 		size_t n = 0;
 
-		if (curl_easy_send(ws->transfer.easy, f->out + f->out_at, f->out_len - f->out_at, &n) !=
-			CURLE_OK)
+		if (curl_easy_send(ws->transfer.easy, f->out + f->out_at, f->out_len - f->out_at,
+			    &n) != CURLE_OK)
 			return; /* later; a lost connection shows when reading */
 		f->out_at += n;
 	}
@@ -110,8 +110,8 @@ static int64_t keep_alive(struct rk_ws *ws, int64_t now, bool drained)
 {
 	if (ws->frames.out_len > 0)
 		flush_out(ws);
-	/* A requested ping goes out in a later millisecond than it was asked for in, so that comparing
-	 * times tells which came first. */
+	/* A requested ping goes out in a later millisecond than it was asked for in, so that
+	 * comparing times tells which came first. */
 	if (!ws->ping_out && ((ws->ping_asked && now > ws->ping_asked_ms) ||
 		(drained && ws->ping_ms > 0 && now - ws->byte_ms >= ws->ping_ms)))
 		send_ping(ws, now);
@@ -247,7 +247,8 @@ static int send_request(struct rk_ws *ws, struct rk_slice request, int64_t deadl
 		if (code == CURLE_AGAIN) {
 			rc = wait_opening(ws, POLLOUT, deadline, error);
 		} else if (code != CURLE_OK) {
-			snprintf(error, ERROR_SIZE, "sending the upgrade: %s", curl_easy_strerror(code));
+			snprintf(error, ERROR_SIZE, "sending the upgrade: %s",
+				curl_easy_strerror(code));
 			rc = -EIO;
 		}
 		request = rk_slice_sub(request, n, request.len - n);
@@ -274,7 +275,8 @@ static int read_answer(struct rk_ws *ws, const char *key, int64_t deadline, char
 
 		if (f->in_len >= RK_WS_HEADER_MOST)
 			return header_too_long(error);
-		code = curl_easy_recv(ws->transfer.easy, f->in + f->in_len, sizeof(f->in) - f->in_len, &n);
+		code = curl_easy_recv(
+			ws->transfer.easy, f->in + f->in_len, sizeof(f->in) - f->in_len, &n);
 		if (code == CURLE_AGAIN) {
 			rc = wait_opening(ws, POLLIN, deadline, error);
 			if (rc < 0)
@@ -325,7 +327,8 @@ static int upgrade(struct rk_ws *ws, const char *url, int64_t deadline, char *er
 	char key[RK_WS_KEY_SIZE];
 	int rc = rk_ws_upgrade_key(key);
 
-	if (rc == 0 && !rk_ws_upgrade_request(&request, url, ws->transfer.options.user_agent, key)) {
+	if (rc == 0 &&
+		!rk_ws_upgrade_request(&request, url, ws->transfer.options.user_agent, key)) {
 		snprintf(error, ERROR_SIZE, "not a URL of a WebSocket");
 		rc = -EINVAL;
 	}
@@ -348,7 +351,8 @@ static void destroy(struct rk_ws *ws)
 	free(ws);
 }
 
-int rk_ws_open(struct rk_ws **out, const char *url, const struct rk_ws_options *options, char error[256])
+int rk_ws_open(
+	struct rk_ws **out, const char *url, const struct rk_ws_options *options, char error[256])
 {
 	int64_t deadline = rk_clock_mono_ms() + options->connect_ms;
 	struct rk_ws *ws = calloc(1, sizeof(*ws));
@@ -390,7 +394,8 @@ fail:
 
 void rk_ws_close(struct rk_ws *ws)
 {
-	static const uint8_t code[] = {WSLAY_CODE_NORMAL_CLOSURE >> 8, WSLAY_CODE_NORMAL_CLOSURE & 0xff};
+	static const uint8_t code[] = {
+		WSLAY_CODE_NORMAL_CLOSURE >> 8, WSLAY_CODE_NORMAL_CLOSURE & 0xff};
 
 	if (!ws)
 		return;

@@ -2,10 +2,10 @@
  * A blocking WebSocket client: TLS and TCP by libcurl, upgrade by hand, framing by wslay.
  * Used by one thread; only rk_ws_interrupt may be called from others.
  *
- * Silence is healthy: a ping is sent after ping_ms without a byte, and only a missed pong or a closed
- * socket ends the connection. A pong is missed when nothing at all came for pong_ms since the ping, or
- * when other bytes come but no pong in eight times that; time spent outside rk_ws_receive is the
- * caller's and never counts against the peer.
+ * Silence is healthy: a ping is sent after ping_ms without a byte, and only a missed pong or a
+ * closed socket ends the connection. A pong is missed when nothing at all came for pong_ms since
+ * the ping, or when other bytes come but no pong in eight times that; time spent outside
+ * rk_ws_receive is the caller's and never counts against the peer.
  */
 #ifndef RK_NET_WS_H
 #define RK_NET_WS_H
@@ -44,7 +44,8 @@ void rk_ws_close(struct rk_ws *ws); /* NULL is fine; sends a close frame if it c
  * further call returns it. With a timeout of 0 what has come is still taken. */
 int rk_ws_receive(struct rk_ws *ws, uint8_t **data, size_t *len, long timeout_ms)
 	__attribute__((warn_unused_result));
-/* True when a ping sent after `since_mono_ms` was answered: all the peer sent before is received. */
+/* True when a ping sent after `since_mono_ms` was answered: what the peer sent before that ping
+ * came is received. */
 bool rk_ws_ponged_since(const struct rk_ws *ws, int64_t since_mono_ms);
 /* Asks for a ping at the next receive. */
 void rk_ws_ping(struct rk_ws *ws);

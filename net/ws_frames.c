@@ -59,7 +59,8 @@ int rk_ws_frames_end(struct rk_ws_frames *f, const char *reason)
 
 static int violation(struct rk_ws_frames *f, const char *what)
 {
-	static const uint8_t code[] = {WSLAY_CODE_PROTOCOL_ERROR >> 8, WSLAY_CODE_PROTOCOL_ERROR & 0xff};
+	static const uint8_t code[] = {
+		WSLAY_CODE_PROTOCOL_ERROR >> 8, WSLAY_CODE_PROTOCOL_ERROR & 0xff};
 
 	rk_ws_frames_control(f, WSLAY_CONNECTION_CLOSE, code, sizeof(code));
 	return rk_ws_frames_end(f, what);

@@ -4,8 +4,9 @@
  * until it returns 0, and sends what gathers in `out`.
  *
  * wslay's frame layer is used, not its event layer: that one takes in all it can get before it
- * returns, where the caller wants one message at a time and the socket to hold the rest, and it ends
- * the connection over a long message or a text that is not UTF-8, where the stream is to go on.
+ * returns, where the caller wants one message at a time and the socket to hold the rest, and it
+ * ends the connection over a long message or a text that is not UTF-8, where the stream is to go
+ * on.
  */
 #ifndef RK_NET_WS_FRAMES_H
 #define RK_NET_WS_FRAMES_H

@@ -66,7 +66,8 @@ bool rk_ws_upgrade_request(struct rk_buf *out, const char *url, const char *agen
 			rk_buf_printf(out, "?%s", query);
 		rk_buf_printf(out,
 			" HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nUpgrade: websocket\r\n"
-			"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
+			"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+			"%s\r\n\r\n",
 			strstr(origin, "://") + 3, agent, key);
 	}
 	curl_free(query);
@@ -162,7 +163,8 @@ int rk_ws_upgrade_check(struct rk_slice header, const char *key, char *error)
 	if (rc == 0 && !connection)
 		rc = refuse(error, "101 without Connection: Upgrade", (struct rk_slice){0});
 	if (rc == 0 && !accept)
-		rc = refuse(error, "101 with a wrong or no Sec-WebSocket-Accept", (struct rk_slice){0});
+		rc = refuse(
+			error, "101 with a wrong or no Sec-WebSocket-Accept", (struct rk_slice){0});
 	rk_buf_finish(&want);
 	return rc;
 }

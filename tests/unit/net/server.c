@@ -166,13 +166,14 @@ bool server_send_str(struct server_conn *conn, const char *text)
 	return server_send(conn, text, strlen(text));
 }
 
-bool server_answer(struct server_conn *conn, const char *status, const char *extra, const char *body)
+bool server_answer(
+	struct server_conn *conn, const char *status, const char *extra, const char *body)
 {
 	struct rk_buf out = {0};
 	bool ok;
 
-	rk_buf_printf(&out, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s\r\n%s", status, strlen(body), extra,
-		body);
+	rk_buf_printf(&out, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s\r\n%s", status, strlen(body),
+		extra, body);
 	ok = server_send(conn, out.data, out.len);
 	rk_buf_finish(&out);
 	return ok;

@@ -45,7 +45,8 @@ bool server_read_request(struct server_conn *conn);
 bool server_send(struct server_conn *conn, const void *data, size_t len);
 bool server_send_str(struct server_conn *conn, const char *text);
 /* A whole answer with Content-Length. extra: more header lines, each with CRLF, or "". */
-bool server_answer(struct server_conn *conn, const char *status, const char *extra, const char *body);
+bool server_answer(
+	struct server_conn *conn, const char *status, const char *extra, const char *body);
 /* Waits until the peer closes; what it sends is dropped. */
 void server_hold(struct server_conn *conn);
 /* Waits ms, or less if the peer closes (false) or the server stops (false). For slow answers. */
@@ -56,7 +57,8 @@ bool server_upgrade(struct server_conn *conn, const void *glued, size_t glued_le
 /* Builds a frame with an unmasked payload; out needs len + 10 bytes. head: FIN, RSV and opcode. */
 size_t server_frame(uint8_t *out, uint8_t head, const void *payload, size_t len);
 bool server_send_frame(struct server_conn *conn, uint8_t head, const void *payload, size_t len);
-/* The next frame from the client, unmasked; payload holds 125 bytes. False: closed or not masked. */
+/* The next frame from the client, unmasked; payload holds 125 bytes. False: closed or not masked.
+ */
 bool server_read_frame(struct server_conn *conn, uint8_t *opcode, uint8_t *payload, size_t *len);
 
 #endif

@@ -11,7 +11,8 @@ static void doubles_to_the_cap(void **state)
 
 	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++) {
 		/* random modulo (half + 1): 0 is the least wait, half the most. */
-		assert_int_equal(rk_backoff_next(&high, (uint32_t)(most[i] - most[i] / 2)), most[i]);
+		assert_int_equal(
+			rk_backoff_next(&high, (uint32_t)(most[i] - most[i] / 2)), most[i]);
 		assert_int_equal(rk_backoff_next(&low, 0), most[i] / 2);
 	}
 }

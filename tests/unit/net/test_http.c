@@ -1,4 +1,5 @@
-/* Rules of net/http against a server that misbehaves. Times are short: the bounds are what counts. */
+/* Rules of net/http against a server that misbehaves. Times are short: the bounds are what counts.
+ */
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -15,7 +16,8 @@
 
 static struct rk_http *client(bool allow_private)
 {
-	struct rk_http *http = rk_http_create(&(struct rk_http_options){.allow_private = allow_private});
+	struct rk_http *http =
+		rk_http_create(&(struct rk_http_options){.allow_private = allow_private});
 
 	assert_non_null(http);
 	return http;
@@ -59,12 +61,16 @@ static void answers_come_with_status_body_and_type(void **state)
 		long status;
 		const char *body, *type;
 	} cases[] = {
-		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: Text/HTML; charset=x\r\n\r\nhi", 200,
-			"hi", "text/html"},
-		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 200,
-			"abcde", ""},
-		{"HTTP/1.1 404 No\r\nContent-Length: 0\r\nContent-Type: a/b\r\n\r\n", 404, "", "a/b"},
-		{"HTTP/1.1 100 Continue\r\nRetry-After: 9\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: Text/HTML; "
+		 "charset=x\r\n\r\nhi",
+			200, "hi", "text/html"},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+		 "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+			200, "abcde", ""},
+		{"HTTP/1.1 404 No\r\nContent-Length: 0\r\nContent-Type: a/b\r\n\r\n", 404, "",
+			"a/b"},
+		{"HTTP/1.1 100 Continue\r\nRetry-After: 9\r\n\r\nHTTP/1.1 200 "
+		 "OK\r\nContent-Length: 1\r\n\r\nx",
 			200, "x", ""},
 		{"HTTP/1.1 204 None\r\n\r\n", 204, "", ""},
 	};
@@ -139,9 +145,10 @@ static void requests_carry_method_headers_and_body(void **state)
 
 static void wrong_requests_are_refused(void **state)
 {
-	static const char *const urls[] = {"", "ftp://127.0.0.1/", "file:///etc/passwd", "http://", "127.0.0.1",
-		"http://user:pass@127.0.0.1/", "http://user@127.0.0.1/", "gopher://127.0.0.1/",
-		"http://127.0.0.1:99999/", "http://a b/", "http://127.0.0.1/\r\nX: y", "ws://127.0.0.1/"};
+	static const char *const urls[] = {"", "ftp://127.0.0.1/", "file:///etc/passwd", "http://",
+		"127.0.0.1", "http://user:pass@127.0.0.1/", "http://user@127.0.0.1/",
+		"gopher://127.0.0.1/", "http://127.0.0.1:99999/", "http://a b/",
+		"http://127.0.0.1/\r\nX: y", "ws://127.0.0.1/"};
 	static const char *const headers[] = {"X: 1\r\nY: 2", NULL};
 	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
 	struct rk_http *http = client(true);
@@ -226,9 +233,11 @@ static void bodies_are_bounded(void **state)
 	} cases[] = {
 		{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345", 5, 0},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n123456", 5, -EFBIG},
-		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n", 5, 0},
-		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n1\r\n6\r\n0\r\n\r\n", 5,
-			-EFBIG},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n", 5,
+			0},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+		 "chunked\r\n\r\n5\r\n12345\r\n1\r\n6\r\n0\r\n\r\n",
+			5, -EFBIG},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0, 0},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1", 0, -EFBIG},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n1", 5, -EFBIG},
@@ -421,7 +430,8 @@ static void retry_after_and_rate_limits_are_read(void **state)
 	} cases[] = {
 		{"Retry-After: 7\r\n", 7000, 7000, -1},
 		{"retry-after: 0\r\n", 0, 0, -1},
-		{"Retry-After: 99999999999999999999\r\n", RK_HTTP_RETRY_MOST_MS, RK_HTTP_RETRY_MOST_MS, -1},
+		{"Retry-After: 99999999999999999999\r\n", RK_HTTP_RETRY_MOST_MS,
+			RK_HTTP_RETRY_MOST_MS, -1},
 		{"Retry-After: Thu, 01 Jan 1998 00:00:00 GMT\r\n", 0, 0, -1},
 		{"Retry-After: Thu, 01 Jan 2099 00:00:00 GMT\r\n", RK_HTTP_RETRY_MOST_MS,
 			RK_HTTP_RETRY_MOST_MS, -1},
@@ -462,7 +472,8 @@ static void ratelimit_reset_is_unix_time_either_way(void **state)
 		struct server server;
 		char raw[256];
 
-		snprintf(raw, sizeof(raw), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRateLimit-Reset: %s\r\n\r\n",
+		snprintf(raw, sizeof(raw),
+			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRateLimit-Reset: %s\r\n\r\n",
 			values[i]);
 		server_start(&server, answer_raw, raw);
 		assert_int_equal(get(http, &out, server.http), 0);

@@ -13,7 +13,8 @@
 
 static struct rk_pds *client(void)
 {
-	struct rk_pds_options options = {.http.allow_private = true, .timeout_ms = 3000, .idle_ms = 300};
+	struct rk_pds_options options = {
+		.http.allow_private = true, .timeout_ms = 3000, .idle_ms = 300};
 	struct rk_pds *pds = rk_pds_create(&options);
 
 	assert_non_null(pds);
@@ -48,12 +49,16 @@ static void answers_mean_what_they_say(void **state)
 		int64_t retry_after_ms;
 	} cases[] = {
 		{{"200 OK", "", "car"}, RK_PDS_OK, "", -1},
-		{{"400 Bad", "", "{\"error\":\"RepoNotFound\",\"message\":\"x\"}"}, RK_PDS_ABSENT, "", -1},
+		{{"400 Bad", "", "{\"error\":\"RepoNotFound\",\"message\":\"x\"}"}, RK_PDS_ABSENT,
+			"", -1},
 		{{"404 No", "", "{\"error\":\"RepoNotFound\"}"}, RK_PDS_ABSENT, "", -1},
 		{{"400 Bad", "", "{\"error\":\"RecordNotFound\"}"}, RK_PDS_ABSENT, "", -1},
-		{{"400 Bad", "", "{\"error\":\"RepoDeactivated\"}"}, RK_PDS_INACTIVE, "deactivated", -1},
-		{{"400 Bad", "", "{\"error\":\"RepoTakendown\"}"}, RK_PDS_INACTIVE, "takendown", -1},
-		{{"400 Bad", "", "{\"error\":\"RepoSuspended\"}"}, RK_PDS_INACTIVE, "suspended", -1},
+		{{"400 Bad", "", "{\"error\":\"RepoDeactivated\"}"}, RK_PDS_INACTIVE, "deactivated",
+			-1},
+		{{"400 Bad", "", "{\"error\":\"RepoTakendown\"}"}, RK_PDS_INACTIVE, "takendown",
+			-1},
+		{{"400 Bad", "", "{\"error\":\"RepoSuspended\"}"}, RK_PDS_INACTIVE, "suspended",
+			-1},
 		{{"400 Bad", "", "{\"error\":\"InvalidRequest\"}"}, RK_PDS_WRONG, "", -1},
 		{{"404 No", "", "<html>nginx</html>"}, RK_PDS_WRONG, "", -1},
 		{{"404 No", "", "{\"error\":\"MethodNotImplemented\"}"}, RK_PDS_WRONG, "", -1},
@@ -61,7 +66,8 @@ static void answers_mean_what_they_say(void **state)
 		{{"401 No", "", "{\"error\":\"AuthMissing\"}"}, RK_PDS_WRONG, "", -1},
 		{{"302 Found", "Location: http://127.0.0.1:1/\r\n", ""}, RK_PDS_WRONG, "", -1},
 		{{"204 None", "", ""}, RK_PDS_WRONG, "", -1},
-		{{"429 Slow", "Retry-After: 3\r\n", "{\"error\":\"RateLimitExceeded\"}"}, RK_PDS_RETRY, "", 3000},
+		{{"429 Slow", "Retry-After: 3\r\n", "{\"error\":\"RateLimitExceeded\"}"},
+			RK_PDS_RETRY, "", 3000},
 		{{"429 Slow", "", "[1"}, RK_PDS_RETRY, "", -1},
 		{{"500 Oops", "", "{\"error\":\"RepoNotFound\"}"}, RK_PDS_RETRY, "", -1},
 		{{"502 Oops", "", "<html>"}, RK_PDS_RETRY, "", -1},
@@ -116,7 +122,8 @@ static void an_unreachable_server_is_for_later(void **state)
 	struct rk_buf did = {0};
 	struct server server;
 
-	assert_int_equal(rk_pds_describe_server(pds, &reply, &did, "http://127.0.0.1:1"), RK_PDS_RETRY);
+	assert_int_equal(
+		rk_pds_describe_server(pds, &reply, &did, "http://127.0.0.1:1"), RK_PDS_RETRY);
 	assert_int_equal(reply.http_status, 0);
 	assert_int_equal(reply.retry_after_ms, -1);
 	assert_true(reply.message[0] != '\0');
@@ -127,13 +134,45 @@ static void an_unreachable_server_is_for_later(void **state)
 	rk_pds_destroy(pds);
 }
 
+static void answer_at_length(struct server_conn *conn, void *user)
+{
+	static char body[100000];
+
+	memset(body, ' ', sizeof(body) - 1);
+	if (server_read_request(conn))
+		server_answer(conn, user, "", body);
+}
+
+static void a_long_error_page_keeps_its_meaning(void **state)
+{
+	static const struct {
+		const char *status;
+		int result;
+	} cases[] = {{"502 Bad", RK_PDS_RETRY}, {"404 No", RK_PDS_WRONG}, {"200 OK", RK_PDS_WRONG}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rk_pds *pds = client();
+		struct rk_pds_reply reply;
+		struct rk_buf did = {0};
+		struct server server;
+
+		server_start(&server, answer_at_length, cases[i].status);
+		assert_int_equal(
+			rk_pds_describe_server(pds, &reply, &did, server.http), cases[i].result);
+		assert_int_equal(reply.http_status, strtol(cases[i].status, NULL, 10));
+		rk_pds_destroy(pds);
+		server_stop(&server);
+	}
+}
+
 static void a_private_address_is_wrong(void **state)
 {
 	struct rk_pds *pds = rk_pds_create(&(struct rk_pds_options){0});
 	struct rk_pds_reply reply;
 	struct rk_buf json = {0};
 
-	assert_int_equal(rk_pds_did_document(pds, &reply, &json, "http://127.0.0.1:1", DID), RK_PDS_WRONG);
+	assert_int_equal(
+		rk_pds_did_document(pds, &reply, &json, "http://127.0.0.1:1", DID), RK_PDS_WRONG);
 	assert_int_equal(rk_pds_did_document(pds, &reply, &json, "http://x", "did:web:localhost"),
 		RK_PDS_WRONG);
 	rk_pds_destroy(pds);
@@ -162,7 +201,8 @@ static void a_did_must_be_in_the_answer(void **state)
 		struct server server;
 
 		server_start(&server, answer_all, &answer);
-		assert_int_equal(rk_pds_describe_server(pds, &reply, &did, server.http), cases[i].result);
+		assert_int_equal(
+			rk_pds_describe_server(pds, &reply, &did, server.http), cases[i].result);
 		assert_string_equal(rk_buf_cstr(&did), i == 0 ? "did:web:localhost" : "");
 		rk_buf_finish(&did);
 		server_stop(&server);
@@ -173,7 +213,8 @@ static void a_did_must_be_in_the_answer(void **state)
 static void answer_handles(struct server_conn *conn, void *user)
 {
 	while (server_read_request(conn)) {
-		if (strstr(conn->request, "GET /xrpc/com.atproto.identity.resolveHandle?handle=a.test "))
+		if (strstr(conn->request,
+			    "GET /xrpc/com.atproto.identity.resolveHandle?handle=a.test "))
 			server_answer(conn, "200 OK", "", "{\"did\":\"" DID "\"}");
 		else if (strstr(conn->request, "handle=named.test "))
 			server_answer(conn, "400 Bad", "", "{\"error\":\"HandleNotFound\"}");
@@ -190,10 +231,13 @@ static void handles_resolve_or_are_absent(void **state)
 	struct server server;
 
 	server_start(&server, answer_handles, NULL);
-	assert_int_equal(rk_pds_resolve_handle(pds, &reply, &did, server.http, "a.test"), RK_PDS_OK);
+	assert_int_equal(
+		rk_pds_resolve_handle(pds, &reply, &did, server.http, "a.test"), RK_PDS_OK);
 	assert_string_equal(rk_buf_cstr(&did), DID);
-	assert_int_equal(rk_pds_resolve_handle(pds, &reply, &did, server.http, "named.test"), RK_PDS_ABSENT);
-	assert_int_equal(rk_pds_resolve_handle(pds, &reply, &did, server.http, "b.test"), RK_PDS_ABSENT);
+	assert_int_equal(
+		rk_pds_resolve_handle(pds, &reply, &did, server.http, "named.test"), RK_PDS_ABSENT);
+	assert_int_equal(
+		rk_pds_resolve_handle(pds, &reply, &did, server.http, "b.test"), RK_PDS_ABSENT);
 	rk_buf_finish(&did);
 	rk_pds_destroy(pds);
 	server_stop(&server);
@@ -212,9 +256,10 @@ static void answer_pages(struct server_conn *conn, void *user)
 	struct pages *pages = user;
 
 	for (int page = 0; server_read_request(conn); page++) {
-		snprintf(pages->last, sizeof(pages->last), "%.*s", (int)strcspn(conn->request, "\r"),
-			conn->request);
-		server_answer(conn, "200 OK", "", pages->bodies[page < pages->count ? page : pages->count - 1]);
+		snprintf(pages->last, sizeof(pages->last), "%.*s",
+			(int)strcspn(conn->request, "\r"), conn->request);
+		server_answer(conn, "200 OK", "",
+			pages->bodies[page < pages->count ? page : pages->count - 1]);
 	}
 }
 
@@ -229,8 +274,8 @@ static int note(void *user, const struct rk_pds_repo *repo)
 	size_t len = strlen(seen->text);
 
 	snprintf(seen->text + len, sizeof(seen->text) - len, "%.*s,%.*s,%.*s,%d,%.*s;",
-		RK_SLICE_ARG(repo->did), RK_SLICE_ARG(repo->head), RK_SLICE_ARG(repo->rev), repo->active,
-		RK_SLICE_ARG(repo->status));
+		RK_SLICE_ARG(repo->did), RK_SLICE_ARG(repo->head), RK_SLICE_ARG(repo->rev),
+		repo->active, RK_SLICE_ARG(repo->status));
 	return ++seen->count == seen->stop_at ? -EDOM : 0;
 }
 
@@ -238,23 +283,27 @@ static void all_pages_are_visited(void **state)
 {
 	static const char *const normal[] = {
 		("{\"cursor\":\"a b\",\"repos\":[{\"did\":\"d1\",\"head\":\"h1\",\"rev\":\"r1\"},"
-		 "{\"did\":\"d2\",\"head\":\"h2\",\"rev\":\"r2\",\"active\":false,\"status\":\"takendown\"}]}"),
-		"{\"cursor\":\"c\",\"repos\":[{\"did\":\"d3\",\"active\":true},{\"head\":\"x\"},5]}",
+		 "{\"did\":\"d2\",\"head\":\"h2\",\"rev\":\"r2\",\"active\":false,\"status\":"
+		 "\"takendown\"}]}"),
+		"{\"cursor\":\"c\",\"repos\":[{\"did\":\"d3\",\"active\":true},{\"head\":\"x\"},5]"
+		"}",
 		"{\"repos\":[{\"did\":\"d4\",\"head\":7}]}",
 	};
-	static const char *const empty_ends[] = {
-		"{\"cursor\":\"1\",\"repos\":[{\"did\":\"d1\"}]}", "{\"cursor\":\"2\",\"repos\":[]}",
-		"{\"repos\":[{\"did\":\"never\"}]}"};
-	static const char *const same_cursor[] = {"{\"cursor\":\"1\",\"repos\":[{\"did\":\"d1\"}]}"};
-	static const char *const malformed[] = {
-		"{\"cursor\":\"1\",\"repos\":[{\"did\":\"d1\"}]}", "{\"cursor\":\"2\",\"repos\":{}}"};
+	static const char *const empty_ends[] = {"{\"cursor\":\"1\",\"repos\":[{\"did\":\"d1\"}]}",
+		"{\"cursor\":\"2\",\"repos\":[]}", "{\"repos\":[{\"did\":\"never\"}]}"};
+	static const char *const same_cursor[] = {
+		"{\"cursor\":\"1\",\"repos\":[{\"did\":\"d1\"}]}"};
+	static const char *const malformed[] = {"{\"cursor\":\"1\",\"repos\":[{\"did\":\"d1\"}]}",
+		"{\"cursor\":\"2\",\"repos\":{}}"};
 	static const struct {
 		const char *const *bodies;
 		int count, stop_at, result;
 		const char *seen, *last;
 	} cases[] = {
-		{normal, 3, 0, RK_PDS_OK, "d1,h1,r1,1,;d2,h2,r2,0,takendown;d3,,,1,;d4,,,1,;", "&cursor=c "},
-		{normal, 3, 3, -EDOM, "d1,h1,r1,1,;d2,h2,r2,0,takendown;d3,,,1,;", "&cursor=a%20b "},
+		{normal, 3, 0, RK_PDS_OK, "d1,h1,r1,1,;d2,h2,r2,0,takendown;d3,,,1,;d4,,,1,;",
+			"&cursor=c "},
+		{normal, 3, 3, -EDOM, "d1,h1,r1,1,;d2,h2,r2,0,takendown;d3,,,1,;",
+			"&cursor=a%20b "},
 		{empty_ends, 3, 0, RK_PDS_OK, "d1,,,1,;", "&cursor=1 "},
 		{same_cursor, 1, 0, RK_PDS_OK, "d1,,,1,;d1,,,1,;", "&cursor=1 "},
 		{malformed, 2, 0, RK_PDS_WRONG, "d1,,,1,;", "&cursor=1 "},
@@ -268,11 +317,13 @@ static void all_pages_are_visited(void **state)
 		struct server server;
 
 		server_start(&server, answer_pages, &pages);
-		assert_int_equal(rk_pds_list_repos(pds, &reply, server.http, note, &seen), cases[i].result);
+		assert_int_equal(
+			rk_pds_list_repos(pds, &reply, server.http, note, &seen), cases[i].result);
 		assert_string_equal(seen.text, cases[i].seen);
 		rk_pds_destroy(pds);
 		server_stop(&server);
-		assert_non_null(strstr(pages.last, "GET /xrpc/com.atproto.sync.listRepos?limit=500"));
+		assert_non_null(
+			strstr(pages.last, "GET /xrpc/com.atproto.sync.listRepos?limit=500"));
 		assert_non_null(strstr(pages.last, cases[i].last));
 	}
 }
@@ -282,7 +333,8 @@ static void go_round(struct server_conn *conn, void *user)
 	char body[128];
 
 	for (int page = 0; server_read_request(conn); page++) {
-		snprintf(body, sizeof(body), "{\"cursor\":\"%d\",\"repos\":[{\"did\":\"d\"}]}", page % 7);
+		snprintf(body, sizeof(body), "{\"cursor\":\"%d\",\"repos\":[{\"did\":\"d\"}]}",
+			page % 7);
 		server_answer(conn, "200 OK", "", body);
 	}
 }
@@ -315,14 +367,17 @@ static void repos_are_read_from_the_start(void **state)
 
 	server_start(&server, answer_all, &answer);
 	snprintf(origin, sizeof(origin), "%s/", server.http);
-	assert_int_equal(rk_pds_get_repo(pds, &reply, &fd, &size, origin, DID, "/tmp", 9), RK_PDS_OK);
+	assert_int_equal(
+		rk_pds_get_repo(pds, &reply, &fd, &size, origin, DID, "/tmp", 9), RK_PDS_OK);
 	assert_int_equal(size, 9);
 	assert_int_equal(read(fd, got, sizeof(got) - 1), 9);
 	assert_string_equal(got, "car bytes");
 	close(fd);
-	assert_int_equal(rk_pds_get_repo(pds, &reply, &fd, &size, origin, DID, "/tmp", 8), RK_PDS_WRONG);
+	assert_int_equal(
+		rk_pds_get_repo(pds, &reply, &fd, &size, origin, DID, "/tmp", 8), RK_PDS_WRONG);
 	assert_int_equal(fd, -1);
-	assert_int_equal(rk_pds_get_repo(pds, &reply, &fd, &size, origin, DID, "/nowhere", 9), -ENOENT);
+	assert_int_equal(
+		rk_pds_get_repo(pds, &reply, &fd, &size, origin, DID, "/nowhere", 9), -ENOENT);
 	rk_pds_destroy(pds);
 	server_stop(&server);
 }
@@ -366,7 +421,7 @@ static void documents_come_from_where_the_did_says(void **state)
 		{DID, RK_PDS_OK, 200, 8},
 		{local, RK_PDS_OK, 200, 8},
 		{"did:plc:222222222222222222222222", RK_PDS_ABSENT, 410, 0},
-		{"did:plc:333333333333333333333333", RK_PDS_WRONG, 0, 0},
+		{"did:plc:333333333333333333333333", RK_PDS_WRONG, 200, 0},
 		{"did:plc:444444444444444444444444", RK_PDS_OK, 200, RK_PDS_DID_DOCUMENT_MOST},
 		{"did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", RK_PDS_ABSENT, 404, 0},
 		{"did:plc:short", RK_PDS_WRONG, 0, 0},
@@ -393,11 +448,13 @@ static void documents_come_from_where_the_did_says(void **state)
 		int rc = rk_pds_did_document(pds, &reply, &json, server.http, cases[i].did);
 
 		if (rc != cases[i].result)
-			fail_msg("%s is %s: %s", cases[i].did, rk_pds_result_name(rc), reply.message);
+			fail_msg("%s is %s: %s", cases[i].did, rk_pds_result_name(rc),
+				reply.message);
 		assert_int_equal(reply.http_status, cases[i].status);
 		assert_int_equal(json.len, cases[i].len);
 		rk_buf_finish(&json);
-		/* The server takes one connection at a time: the next host must not find it taken. */
+		/* The server takes one connection at a time: the next host must not find it taken.
+		 */
 		rk_pds_destroy(pds);
 		pds = client();
 	}
@@ -416,6 +473,7 @@ int main(void)
 		cmocka_unit_test(answers_mean_what_they_say),
 		cmocka_unit_test(an_exhausted_rate_limit_names_the_wait),
 		cmocka_unit_test(an_unreachable_server_is_for_later),
+		cmocka_unit_test(a_long_error_page_keeps_its_meaning),
 		cmocka_unit_test(a_private_address_is_wrong),
 		cmocka_unit_test(a_did_must_be_in_the_answer),
 		cmocka_unit_test(handles_resolve_or_are_absent),

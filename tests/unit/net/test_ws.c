@@ -1,64 +1,11 @@
 /* Rules of net/ws against a server that misbehaves. Times are short: the bounds are what counts. */
-#include "tests/unit/test.h"
-
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "net/ws.h"
-#include "tests/unit/net/server.h"
-
-enum { FIN = 0x80, CONTINUE = 0x00, TEXT = 0x01, BINARY = 0x02, CLOSE = 0x08, PING = 0x09, PONG = 0x0a };
-enum { WAIT_MS = 5000 };
-
-static struct rk_ws_options options(void)
-{
-	return (struct rk_ws_options){
-		.http.allow_private = true,
-		.message_most = 1 << 20,
-		.connect_ms = 3000,
-		.ping_ms = 60000,
-		.pong_ms = 60000,
-	};
-}
-
-static struct rk_ws *open_with(const struct server *server, const struct rk_ws_options *how)
-{
-	char error[256];
-	struct rk_ws *ws;
-	int rc = rk_ws_open(&ws, server->ws, how, error);
-
-	if (rc != 0)
-		fail_msg("%d %s", rc, error);
-	return ws;
-}
-
-static struct rk_ws *open_plain(const struct server *server)
-{
-	struct rk_ws_options how = options();
-
-	return open_with(server, &how);
-}
-
-/* The next event must be this one, with this text if there is one. */
-static void expect(struct rk_ws *ws, int result, const char *text)
-{
-	uint8_t *data;
-	size_t len;
-	int got = rk_ws_receive(ws, &data, &len, WAIT_MS);
-
-	if (got != result)
-		fail_msg("%d, not %d: %s", got, result, rk_ws_error(ws));
-	if (text) {
-		assert_int_equal(len, strlen(text));
-		assert_memory_equal(data, text, len);
-	}
-	assert_int_equal(data != NULL, result == RK_WS_MESSAGE || result == RK_WS_TEXT);
-	free(data);
-}
+#include "tests/unit/net/client.h"
 
 /* The opening */
 
@@ -96,7 +43,8 @@ static void say_path(struct server_conn *conn, void *user)
 		return;
 	snprintf(line, sizeof(line), "%.*s", (int)strcspn(conn->request, "\r"), conn->request);
 	server_send_frame(conn, FIN | TEXT, line, strlen(line));
-	server_send_frame(conn, FIN | TEXT, "no", strstr(conn->request, "Host: 127.0.0.1:") ? 0 : 2);
+	server_send_frame(
+		conn, FIN | TEXT, "no", strstr(conn->request, "Host: 127.0.0.1:") ? 0 : 2);
 	server_hold(conn);
 }
 
@@ -108,7 +56,8 @@ static void path_and_query_are_asked_for(void **state)
 	char url[256], error[256];
 
 	server_start(&server, say_path, NULL);
-	snprintf(url, sizeof(url), "%s/xrpc/com.atproto.sync.subscribeRepos?cursor=12#x", server.http);
+	snprintf(url, sizeof(url), "%s/xrpc/com.atproto.sync.subscribeRepos?cursor=12#x",
+		server.http);
 	assert_int_equal(rk_ws_open(&ws, url, &how, error), 0);
 	expect(ws, RK_WS_TEXT, "GET /xrpc/com.atproto.sync.subscribeRepos?cursor=12 HTTP/1.1");
 	expect(ws, RK_WS_TEXT, "");
@@ -131,7 +80,8 @@ static void anything_but_an_upgrade_is_refused(void **state)
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
 		"HTTP/1.1 426 Upgrade Required\r\n\r\n",
 		"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/\r\n\r\n",
-		"HTTP/1.1 1011 Almost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" ACCEPT "\r\n",
+		"HTTP/1.1 1011 Almost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" ACCEPT
+		"\r\n",
 		SWITCH "Upgrade: websocket\r\nConnection: Upgrade\r\n" ACCEPT "\r\n",
 		SWITCH "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
 		"garbage\r\n\r\n",
@@ -415,9 +365,9 @@ static void invalid_frames_close_with_a_reason(void **state)
 		{RK_SLICE_LIT("\x8b\x00"), "reserved opcode"},
 		{RK_SLICE_LIT("\x80\x01x"), "continuation"},
 		{RK_SLICE_LIT("\x02\x01x\x82\x01y"), "within a message"},
-		{RK_SLICE_LIT("\x09\x00"), "malformed"},				 /* ping in fragments */
-		{RK_SLICE_LIT("\x89\x7e\x00\x80"), "malformed"},			 /* ping of 128 bytes */
-		{RK_SLICE_LIT("\x82\x7e\x00\x01x"), "malformed"},			 /* length not shortest */
+		{RK_SLICE_LIT("\x09\x00"), "malformed"},	  /* ping in fragments */
+		{RK_SLICE_LIT("\x89\x7e\x00\x80"), "malformed"},  /* ping of 128 bytes */
+		{RK_SLICE_LIT("\x82\x7e\x00\x01x"), "malformed"}, /* length not shortest */
 		{RK_SLICE_LIT("\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00"), "malformed"}, /* 2^63 */
 		{RK_SLICE_LIT("\x88\x01x"), "one byte"},
 	};
@@ -497,244 +447,6 @@ static void closing_says_goodbye(void **state)
 	assert_int_equal(atomic_load(&code), 1000);
 }
 
-/* Pings */
-
-static void ping_client(struct server_conn *conn, void *user)
-{
-	uint8_t payload[125], opcode;
-	size_t len;
-	char text[200];
-
-	if (!server_upgrade(conn, "", 0) || !server_send_frame(conn, FIN | PING, "are you there", 13) ||
-		!server_read_frame(conn, &opcode, payload, &len))
-		return;
-	snprintf(text, sizeof(text), "%d %.*s", opcode, (int)len, (const char *)payload);
-	server_send_frame(conn, FIN | TEXT, text, strlen(text));
-	server_hold(conn);
-}
-
-static void pings_from_the_server_are_answered(void **state)
-{
-	struct server server;
-	struct rk_ws *ws;
-
-	server_start(&server, ping_client, NULL);
-	ws = open_plain(&server);
-	expect(ws, RK_WS_TEXT, "10 are you there");
-	rk_ws_close(ws);
-	server_stop(&server);
-}
-
-static void upgrade_and_hold(struct server_conn *conn, void *user)
-{
-	if (server_upgrade(conn, "", 0))
-		server_hold(conn);
-}
-
-static void talk_without_pong(struct server_conn *conn, void *user)
-{
-	if (!server_upgrade(conn, "", 0))
-		return;
-	while (server_send_frame(conn, FIN | BINARY, "x", 1) && server_pause(conn, 5))
-		;
-}
-
-static void a_missing_pong_closes_within_the_bound(void **state)
-{
-	static const struct {
-		server_handler *handler;
-		int least, most;
-	} cases[] = {
-		{upgrade_and_hold, 90, 2000},
-		{talk_without_pong, 0, 4000}, /* bytes give it more time, not for ever */
-	};
-
-	for (size_t i = 0; i < 2; i++) {
-		struct rk_ws_options how = options();
-		int64_t start = rk_clock_mono_ms();
-		struct server server;
-		struct rk_ws *ws;
-		int rc = RK_WS_MESSAGE;
-
-		how.ping_ms = 50;
-		how.pong_ms = 50;
-		server_start(&server, cases[i].handler, NULL);
-		ws = open_with(&server, &how);
-		rk_ws_ping(ws);
-		while (rc == RK_WS_MESSAGE) {
-			uint8_t *data;
-			size_t len;
-
-			rc = rk_ws_receive(ws, &data, &len, -1);
-			free(data);
-		}
-		assert_int_equal(rc, RK_WS_CLOSED);
-		assert_non_null(strstr(rk_ws_error(ws), "ping"));
-		assert_in_range(rk_clock_mono_ms() - start, cases[i].least / 2, cases[i].most);
-		rk_ws_close(ws);
-		server_stop(&server);
-	}
-}
-
-/* Answers every ping; user counts them. */
-static void answer_pings(struct server_conn *conn, void *user)
-{
-	uint8_t payload[125], opcode;
-	size_t len;
-
-	if (!server_upgrade(conn, "", 0))
-		return;
-	while (server_read_frame(conn, &opcode, payload, &len)) {
-		if (opcode != PING)
-			continue;
-		if (user)
-			atomic_fetch_add((atomic_int *)user, 1);
-		server_send_frame(conn, FIN | PONG, payload, len);
-	}
-}
-
-static void silence_with_pongs_is_healthy(void **state)
-{
-	struct rk_ws_options how = options();
-	atomic_int pings = 0;
-	int64_t deadline = rk_clock_mono_ms() + WAIT_MS;
-	struct server server;
-	struct rk_ws *ws;
-
-	how.ping_ms = 20;
-	how.pong_ms = 2000;
-	server_start(&server, answer_pings, &pings);
-	ws = open_with(&server, &how);
-	while (atomic_load(&pings) < 5 && rk_clock_mono_ms() < deadline) {
-		uint8_t *data;
-		size_t len;
-
-		assert_int_equal(rk_ws_receive(ws, &data, &len, 30), RK_WS_IDLE);
-	}
-	assert_true(atomic_load(&pings) >= 5);
-	rk_ws_close(ws);
-	server_stop(&server);
-}
-
-static void an_asked_ping_tells_what_is_received(void **state)
-{
-	struct server server;
-	struct rk_ws *ws;
-
-	server_start(&server, answer_pings, NULL);
-	ws = open_plain(&server);
-	for (int i = 0; i < 5; i++) {
-		int64_t since = rk_clock_mono_ms(), deadline = since + WAIT_MS;
-
-		assert_false(rk_ws_ponged_since(ws, since));
-		rk_ws_ping(ws);
-		while (!rk_ws_ponged_since(ws, since) && rk_clock_mono_ms() < deadline) {
-			uint8_t *data;
-			size_t len;
-
-			assert_int_equal(rk_ws_receive(ws, &data, &len, 5), RK_WS_IDLE);
-		}
-		assert_true(rk_ws_ponged_since(ws, since));
-	}
-	rk_ws_close(ws);
-	server_stop(&server);
-}
-
-static void wrong_pongs(struct server_conn *conn, void *user)
-{
-	if (!server_upgrade(conn, "", 0))
-		return;
-	while (server_send_frame(conn, FIN | PONG, "01234567", 8) && server_pause(conn, 5))
-		;
-}
-
-static void pongs_to_nothing_do_not_count(void **state)
-{
-	int64_t since = rk_clock_mono_ms() - 1;
-	struct server server;
-	struct rk_ws *ws;
-	uint8_t *data;
-	size_t len;
-
-	server_start(&server, wrong_pongs, NULL);
-	ws = open_plain(&server);
-	rk_ws_ping(ws);
-	assert_int_equal(rk_ws_receive(ws, &data, &len, 100), RK_WS_IDLE);
-	assert_false(rk_ws_ponged_since(ws, since));
-	rk_ws_close(ws);
-	server_stop(&server);
-}
-
-static void flood_pings(struct server_conn *conn, void *user)
-{
-	static const char payload[125];
-
-	if (!server_upgrade(conn, "", 0))
-		return;
-	for (int i = 0; i < 50000; i++) {
-		if (!server_send_frame(conn, FIN | PING, payload, sizeof(payload)))
-			return;
-	}
-	server_send_frame(conn, FIN | BINARY, "after", 5);
-	server_hold(conn);
-}
-
-static void pings_whose_answers_are_not_read_do_no_harm(void **state)
-{
-	struct server server;
-	struct rk_ws *ws;
-
-	server_start(&server, flood_pings, NULL);
-	ws = open_plain(&server);
-	expect(ws, RK_WS_MESSAGE, "after");
-	rk_ws_close(ws);
-	server_stop(&server);
-}
-
-/* Interrupts */
-
-struct interrupter {
-	struct rk_ws *ws;
-	atomic_bool go;
-	int64_t at_ms;
-};
-
-static void *interrupt_when_told(void *user)
-{
-	struct interrupter *i = user;
-
-	while (!atomic_load(&i->go))
-		sched_yield();
-	i->at_ms = rk_clock_mono_ms();
-	rk_ws_interrupt(i->ws);
-	return NULL;
-}
-
-static void another_thread_interrupts_an_idle_wait(void **state)
-{
-	struct interrupter interrupter = {0};
-	struct server server;
-	struct rk_ws *ws;
-	pthread_t thread;
-	uint8_t *data;
-	size_t len;
-
-	server_start(&server, upgrade_and_hold, NULL);
-	ws = interrupter.ws = open_plain(&server);
-	for (int round = 0; round < 20; round++) {
-		atomic_store(&interrupter.go, round % 2 == 0); /* before the wait, or about then */
-		assert_int_equal(pthread_create(&thread, NULL, interrupt_when_told, &interrupter), 0);
-		atomic_store(&interrupter.go, true);
-		assert_int_equal(rk_ws_receive(ws, &data, &len, -1), RK_WS_INTERRUPTED);
-		pthread_join(thread, NULL);
-		assert_in_range(rk_clock_mono_ms() - interrupter.at_ms, 0, 2000);
-		/* It was taken, once. */
-		assert_int_equal(rk_ws_receive(ws, &data, &len, 0), RK_WS_IDLE);
-	}
-	rk_ws_close(ws);
-	server_stop(&server);
-}
-
 static int setup(void **state)
 {
 	return rk_http_global_init();
@@ -756,13 +468,6 @@ int main(void)
 		cmocka_unit_test(invalid_frames_close_with_a_reason),
 		cmocka_unit_test(lost_connections_say_how),
 		cmocka_unit_test(closing_says_goodbye),
-		cmocka_unit_test(pings_from_the_server_are_answered),
-		cmocka_unit_test(a_missing_pong_closes_within_the_bound),
-		cmocka_unit_test(silence_with_pongs_is_healthy),
-		cmocka_unit_test(an_asked_ping_tells_what_is_received),
-		cmocka_unit_test(pongs_to_nothing_do_not_count),
-		cmocka_unit_test(pings_whose_answers_are_not_read_do_no_harm),
-		cmocka_unit_test(another_thread_interrupts_an_idle_wait),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

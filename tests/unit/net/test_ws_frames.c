@@ -1,5 +1,5 @@
-/* Rules of net/ws_frames without a socket: bytes mean the same in pieces of any size, and no bytes do
- * harm. */
+/* Rules of net/ws_frames without a socket: bytes mean the same in pieces of any size, and no bytes
+ * do harm. */
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
@@ -68,10 +68,32 @@ static void pieces_of_any_size_mean_the_same(void **state)
 		uint8_t head;
 		size_t len;
 	} frames[] = {
-		{FIN | 2, 0}, {FIN | 2, 1}, {FIN | 2, 125}, {FIN | 2, 126}, {FIN | 1, 127}, {FIN | 9, 125},
-		{FIN | 2, MOST}, {FIN | 2, MOST + 1}, {2, 300}, {FIN | 9, 0}, {0, 0}, {FIN | 10, 8}, {0, 300},
-		{FIN, 400}, {1, 999}, {0, 1}, {FIN, 0}, {2, 999}, {0, 2}, {0, 5}, {FIN, 1}, {FIN | 2, 65535},
-		{FIN | 2, 65536}, {FIN | 1, 3}, {FIN | 8, 2}, {FIN | 2, 5},
+		{FIN | 2, 0},
+		{FIN | 2, 1},
+		{FIN | 2, 125},
+		{FIN | 2, 126},
+		{FIN | 1, 127},
+		{FIN | 9, 125},
+		{FIN | 2, MOST},
+		{FIN | 2, MOST + 1},
+		{2, 300},
+		{FIN | 9, 0},
+		{0, 0},
+		{FIN | 10, 8},
+		{0, 300},
+		{FIN, 400},
+		{1, 999},
+		{0, 1},
+		{FIN, 0},
+		{2, 999},
+		{0, 2},
+		{0, 5},
+		{FIN, 1},
+		{FIN | 2, 65535},
+		{FIN | 2, 65536},
+		{FIN | 1, 3},
+		{FIN | 8, 2},
+		{FIN | 2, 5},
 	};
 	static const size_t pieces[] = {1, 2, 3, 7, 64, 1000, 4095, 4096, 4097, RK_WS_IN_SIZE};
 	struct rk_buf bytes = {0}, expected = {0}, got = {0};
@@ -123,7 +145,8 @@ static void random_bytes_do_no_harm(void **state)
 
 static void a_long_message_is_not_held(void **state)
 {
-	static const uint8_t head[] = {FIN | 2, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	static const uint8_t head[] = {
+		FIN | 2, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	struct rk_ws_frames *f = create();
 
 	memcpy(f->in, head, sizeof(head));

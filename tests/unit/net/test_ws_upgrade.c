@@ -28,17 +28,26 @@ static void answers_are_judged(void **state)
 	} cases[] = {
 		{SWITCH UPGRADE CONNECTION ACCEPT "\r\n", true},
 		{"HTTP/1.1 101\r\n" ACCEPT CONNECTION UPGRADE "\r\n", true},
-		{SWITCH "UPGRADE:WebSocket \r\nconnection: keep-alive , upgrade\r\n" ACCEPT "\r\n", true},
-		{SWITCH UPGRADE "Connection: keep-alive\r\n" CONNECTION ACCEPT "X:\r\nno colon\r\n\r\n", true},
+		{SWITCH "UPGRADE:WebSocket \r\nconnection: keep-alive , upgrade\r\n" ACCEPT "\r\n",
+			true},
+		{SWITCH UPGRADE "Connection: keep-alive\r\n" CONNECTION ACCEPT
+				"X:\r\nno colon\r\n\r\n",
+			true},
 		{SWITCH CONNECTION ACCEPT "\r\n", false},
 		{SWITCH UPGRADE ACCEPT "\r\n", false},
 		{SWITCH UPGRADE CONNECTION "\r\n", false},
 		{SWITCH "Upgrade: websocket2\r\n" CONNECTION ACCEPT "\r\n", false},
 		{SWITCH UPGRADE "Connection: Upgraded\r\n" ACCEPT "\r\n", false},
-		{SWITCH UPGRADE CONNECTION "Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n", false},
-		{SWITCH UPGRADE CONNECTION "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo\r\n\r\n", false},
+		{SWITCH UPGRADE CONNECTION
+			"Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+			false},
+		{SWITCH UPGRADE CONNECTION
+			"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo\r\n\r\n",
+			false},
 		{SWITCH UPGRADE CONNECTION "Sec-WebSocket-Accept:\r\n\r\n", false},
-		{SWITCH UPGRADE CONNECTION ACCEPT "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n", false},
+		{SWITCH UPGRADE CONNECTION ACCEPT
+			"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+			false},
 		{SWITCH UPGRADE CONNECTION ACCEPT "Sec-WebSocket-Protocol: chat\r\n\r\n", false},
 		{"HTTP/1.0 101 X\r\n" UPGRADE CONNECTION ACCEPT "\r\n", false},
 		{"HTTP/1.1 1019 X\r\n" UPGRADE CONNECTION ACCEPT "\r\n", false},
@@ -68,8 +77,9 @@ static void requests_are_whole(void **state)
 
 	assert_true(rk_ws_upgrade_request(&out, "wss://Host:443/a%20b?c=d&e", "agent", KEY));
 	assert_string_equal(rk_buf_cstr(&out),
-		"GET /a%20b?c=d&e HTTP/1.1\r\nHost: host\r\nUser-Agent: agent\r\n" UPGRADE CONNECTION
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n\r\n");
+		"GET /a%20b?c=d&e HTTP/1.1\r\nHost: host\r\nUser-Agent: agent\r\n" UPGRADE
+			CONNECTION "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY
+		"\r\n\r\n");
 	rk_buf_clear(&out);
 	assert_true(rk_ws_upgrade_request(&out, "ws://[::1]:8080", "agent", KEY));
 	assert_non_null(strstr(rk_buf_cstr(&out), "GET / HTTP/1.1\r\nHost: [::1]:8080\r\n"));
