@@ -17,19 +17,27 @@ struct found {
 	struct rk_slice whole; /* the value's bytes */
 };
 
+/* scheme:[//]something, without spaces, as the reference checks it. */
 static bool uri_valid(struct rk_slice s)
 {
 	size_t i = 0;
 
-	while (i < s.len && ((s.data[i] | 0x20) >= 'a' && (s.data[i] | 0x20) <= 'z'))
+	while (i < s.len && s.data[i] != ':') {
+		uint8_t c = s.data[i], low = c | 0x20;
+		bool letter = low >= 'a' && low <= 'z';
+
+		if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')))
+			return false;
 		i++;
-	if (i == 0)
+	}
+	if (i == 0 || i == s.len)
 		return false;
-	while (i < s.len && s.data[i] != ':')
-		i++;
-	if (i + 1 >= s.len)
+	i++;
+	if (s.len - i >= 2 && s.data[i] == '/' && s.data[i + 1] == '/')
+		i += 2;
+	if (i == s.len || s.data[i] == '/')
 		return false;
-	for (i = 0; i < s.len; i++) {
+	for (; i < s.len; i++) {
 		if (s.data[i] <= ' ' || s.data[i] == 0x7f)
 			return false;
 	}
@@ -67,6 +75,8 @@ static bool blob_valid(struct rk_slice value, uint32_t most)
 static const char *field_check(const struct rk_field *field, const struct found *found,
 	struct rk_facts *facts)
 {
+	int64_t when_ms;
+
 	if (!found->here)
 		return field->required ? "a required field is missing" : NULL;
 	if (field->kind == RK_FIELD_BLOB)
@@ -77,10 +87,12 @@ static const char *field_check(const struct rk_field *field, const struct found 
 		return "a string is too long";
 	switch (field->kind) {
 	case RK_FIELD_DATETIME:
-		if (!rk_datetime_parse(&facts->when_ms, found->item.bytes))
+		if (!rk_datetime_parse(&when_ms, found->item.bytes))
 			return "a datetime is malformed";
-		if (field->role == RK_ROLE_WHEN)
+		if (field->role == RK_ROLE_WHEN) {
 			facts->has_when = true;
+			facts->when_ms = when_ms;
+		}
 		break;
 	case RK_FIELD_URI:
 		if (!uri_valid(found->item.bytes))
@@ -195,8 +207,9 @@ int rk_record_read(struct rk_record_read *out, struct rk_arena *arena, enum rk_c
 
 	*out = (struct rk_record_read){0};
 	if (!rk_data_cbor_to_json(&json, cbor)) {
+		r = rk_buf_failed(&json);
 		rk_buf_finish(&json);
-		return json.failed ? -ENOMEM : -EINVAL;
+		return r ? r : -EINVAL;
 	}
 	copy = rk_arena_copy(arena, rk_buf_slice(&json));
 	out->json = rk_slice_make(copy, json.len);
