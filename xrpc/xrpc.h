@@ -11,7 +11,7 @@ enum { RK_NOT_READY_MOST = 256 };
 /* What the rest of the service says of itself; filled anew for each request that shows it. */
 struct rk_service_status {
 	bool ready;                       /* stream connected, first sweep done, repos in */
-	bool first_sweep_done;            /* until then, and while not ready, a miss is NotReady */
+	bool was_ready;                   /* once since the start: until then a miss is NotReady */
 	char reasons[RK_NOT_READY_MOST];  /* why not ready, for people; "" when ready */
 	bool stream_connected;
 	int64_t lag_ms;                   /* age of the newest event in the index; -1: not known */

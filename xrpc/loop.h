@@ -1,0 +1,67 @@
+/*
+ * The HTTP side, h2o's: a struct rk_server that all loops share and one struct rk_loop a thread. Only
+ * http.c, loop.c and server.c see this.
+ */
+#ifndef RK_XRPC_LOOP_H
+#define RK_XRPC_LOOP_H
+
+/* With its own event loop. */
+#define H2O_USE_LIBUV 0
+#include <h2o.h>
+#include <h2o/http1.h>
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "xrpc/call.h"
+
+enum {
+	RK_HEAD_MOST = 64 << 10,  /* bytes of a request's head that is not yet whole */
+	RK_BODY_MOST = 1 << 20,   /* bytes of a request's body */
+	RK_SWEEP_MS = 250,        /* how often connections are looked at */
+	RK_DRAIN_MS = 5000,       /* how long a stop waits for answers under way */
+	RK_REPLY_SMALL = 16 << 10, /* larger replies are counted while they are sent */
+	RK_SENDING_MOST = 256 << 20, /* bytes of large replies being sent; more are refused */
+	RK_SEND_RATE = 32 << 10,  /* bytes a second a client must take, after idle_ms */
+};
+
+struct rk_server {
+	struct rk_service service;
+	h2o_globalconf_t config;
+	int fd; /* listening; each loop has its own duplicate */
+	unsigned connections_most, request_ms, idle_ms;
+	atomic_uint connections;
+	atomic_size_t sending; /* bytes of large replies */
+};
+
+struct rk_loop {
+	struct rk_server *server;
+	struct rk_call *call;
+	h2o_loop_t *evloop;
+	h2o_context_t context;
+	h2o_accept_ctx_t accept;
+	h2o_socket_t *listener; /* NULL once stopping */
+	h2o_timeout_t sweep;
+	h2o_timeout_entry_t sweep_entry;
+	h2o_multithread_receiver_t receiver;
+	h2o_multithread_message_t stop;
+	unsigned connections;   /* of this loop */
+	bool paused;            /* no file descriptors: accepting again at the next sweep */
+	bool stopping;
+	int64_t stop_by;        /* monotonic ms */
+	sem_t started;
+	int failed;             /* of starting: negative errno */
+	pthread_t thread;
+};
+
+/* http.c: the handler and filter that make calls of requests; config must be initialised. */
+void rk_http_register(h2o_globalconf_t *config);
+
+/* Starts a thread. The struct must stay where it is. */
+int rk_loop_start(struct rk_loop *loop, struct rk_server *server) __attribute__((warn_unused_result));
+/* Asks it to stop accepting and to finish; join frees what it has. */
+void rk_loop_stop(struct rk_loop *loop);
+void rk_loop_join(struct rk_loop *loop);
+
+#endif
