@@ -1,0 +1,408 @@
+/*
+ * Rules of indexer/apply: what follows from what is held is taken, what does not marks a gap, what was
+ * refused changes nothing, and the cursor moves in the same transaction.
+ */
+#include "tests/unit/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "indexer/apply.h"
+#include "store/inside.h"
+
+static const char did[] = "did:plc:abcdefghijklmnopqrstuvwx";
+static const char rkey[] = "3k2yihcrzzk2c";
+static const char ref[] = "507f1f77bcf86cd799439011";
+
+struct world {
+	char dir[64];
+	struct rk_store *store;
+	struct rk_write w;
+	struct rk_stream_notes notes;
+	struct rk_apply apply;
+	rk_repo_id saw_repo;
+	uint64_t saw_rev;
+	int identities;
+};
+
+static void saw(void *context, rk_repo_id repo, uint64_t rev)
+{
+	struct world *world = context;
+
+	world->saw_repo = repo;
+	world->saw_rev = rev;
+}
+
+static void identity(void *context, rk_repo_id repo)
+{
+	struct world *world = context;
+
+	assert_int_not_equal(repo, 0);
+	world->identities++;
+}
+
+static int world_begin(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	struct rk_store_options options = {.dir = world->dir, .map_bytes = 64 << 20};
+	char error[256];
+
+	snprintf(world->dir, sizeof(world->dir), "/tmp/refkey-apply-XXXXXX");
+	assert_non_null(mkdtemp(world->dir));
+	assert_int_equal(rk_store_open(&world->store, &options, error), 0);
+	assert_int_equal(rk_write_begin(&world->w, world->store), 0);
+	world->apply = (struct rk_apply){
+		.source = RK_SLICE_LIT("http://pds"),
+		.notes = &world->notes,
+		.saw = saw,
+		.identity = identity,
+		.context = world,
+	};
+	*state = world;
+	return 0;
+}
+
+static int world_end(void **state)
+{
+	struct world *world = *state;
+	char command[128];
+
+	rk_write_abort(&world->w);
+	rk_write_finish(&world->w);
+	rk_store_close(world->store);
+	snprintf(command, sizeof(command), "rm -r %s", world->dir);
+	assert_int_equal(system(command), 0);
+	free(world);
+	return 0;
+}
+
+static struct rk_cid tree(uint8_t mark)
+{
+	struct rk_cid cid;
+
+	rk_cid_compute(&cid, RK_CODEC_DAG_CBOR, rk_slice_make(&mark, 1));
+	return cid;
+}
+
+/* A repo that is in, at rev 10 with tree 10. */
+static rk_repo_id repo_in(struct world *world)
+{
+	struct rk_repo repo;
+
+	assert_int_equal(rk_write_repo_make(&world->w, &repo, rk_slice_str(did)), 0);
+	repo.sync = RK_SYNC_SYNCHRONIZED;
+	repo.flags = RK_REPO_BACKFILLED;
+	repo.rev = 10;
+	repo.data = tree(10);
+	assert_int_equal(rk_write_repo(&world->w, &repo), 0);
+	return repo.id;
+}
+
+/* A commit from rev - 1 to rev that puts one mood, or removes it. */
+static struct rk_decoded commit(struct rk_change_record *record, uint64_t rev, bool put)
+{
+	struct rk_decoded decoded = {
+		.event = {
+			.type = RK_EVENT_COMMIT,
+			.seq = (int64_t)rev * 100,
+			.did = {.text = rk_slice_str(did)},
+			.rev = rev,
+			.since = rev - 1,
+			.prev_data = tree((uint8_t)(rev - 1)),
+			.op_count = 1,
+			.time_ms = 1000,
+		},
+		.records = record,
+		.count = 1,
+	};
+
+	*record = (struct rk_change_record){
+		.collection = RK_COLLECTION_MOOD,
+		.rkey = rk_slice_str(rkey),
+		.read = {.facts = {.ref = rk_slice_str(ref)}, .json = RK_SLICE_LIT("{}")},
+	};
+	if (put)
+		record->cid = tree((uint8_t)(100 + rev));
+	decoded.verified.commit.data = tree((uint8_t)rev);
+	return decoded;
+}
+
+static void apply(struct world *world, const struct rk_decoded *decoded)
+{
+	assert_int_equal(rk_apply(&world->apply, &world->w, decoded, 1000000), 0);
+}
+
+static struct rk_repo repo_now(struct world *world)
+{
+	struct rk_repo repo;
+
+	assert_int_equal(rk_read_repo_by_did(rk_write_view(&world->w), &repo, rk_slice_str(did)), 0);
+	return repo;
+}
+
+static int record_now(struct world *world, struct rk_record *record)
+{
+	return rk_read_record(rk_write_view(&world->w), record, repo_now(world).id, RK_COLLECTION_MOOD,
+		rk_slice_str(rkey));
+}
+
+static void takes_a_commit_that_follows(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+	struct rk_record record;
+	struct rk_repo repo;
+
+	repo_in(world);
+	apply(world, &decoded);
+	repo = repo_now(world);
+	assert_int_equal(repo.rev, 11);
+	assert_true(rk_cid_equal(&repo.data, &decoded.verified.commit.data));
+	assert_int_equal(record_now(world, &record), 0);
+	assert_int_equal(record.flags, 0);
+	decoded = commit(&change, 12, false);
+	apply(world, &decoded);
+	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
+	assert_int_equal(atomic_load(&world->notes.event_ms), 1000);
+}
+
+static void skips_replayed_rev(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded;
+	struct rk_record record;
+
+	repo_in(world);
+	decoded = commit(&change, 11, true);
+	apply(world, &decoded);
+	decoded = commit(&change, 12, false);
+	apply(world, &decoded);
+	decoded = commit(&change, 11, true);
+	apply(world, &decoded);
+	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
+	assert_int_equal(repo_now(world).rev, 12);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+}
+
+static void what_does_not_follow_is_a_gap(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded wrong_since = commit(&change, 12, true);
+	struct rk_record record;
+
+	repo_in(world);
+	apply(world, &wrong_since);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
+	assert_int_equal(repo_now(world).rev, 10);
+	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
+	assert_int_equal(world->saw_repo, repo_now(world).id);
+	assert_int_equal(world->saw_rev, 12);
+}
+
+static void gap_by_tree_by_missing_prev_data_and_by_size(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+
+	repo_in(world);
+	for (int i = 0; i < 3; i++) {
+		struct rk_decoded decoded = commit(&change, 11, true);
+		struct rk_repo repo;
+
+		if (i == 0)
+			decoded.event.prev_data = tree(99);
+		if (i == 1)
+			decoded.event.prev_data = (struct rk_cid){0};
+		if (i == 2)
+			decoded.event.too_big = true;
+		apply(world, &decoded);
+		repo = repo_now(world);
+		assert_int_equal(repo.sync, RK_SYNC_DESYNCHRONIZED);
+		assert_int_equal(repo.rev, 10);
+		repo.sync = RK_SYNC_SYNCHRONIZED;
+		assert_int_equal(rk_write_repo(&world->w, &repo), 0);
+	}
+}
+
+static void refused_frames_change_nothing(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+	struct rk_record record;
+
+	repo_in(world);
+	decoded.verdict = RK_VERDICT_BLOCK_CID;
+	apply(world, &decoded);
+	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
+	assert_int_equal(repo_now(world).rev, 10);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+}
+
+static void unknown_repo_is_made_and_to_be_fetched(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+
+	apply(world, &decoded);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
+	assert_int_equal(repo_now(world).flags & RK_REPO_BORN, 0);
+	assert_int_equal(world->identities, 1);
+}
+
+static void first_commit_without_records_is_a_whole_repo(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+
+	decoded.event.since = 0;
+	decoded.event.prev_data = (struct rk_cid){0};
+	decoded.event.op_count = decoded.count = 0;
+	assert_true(rk_cid_from_text(&decoded.verified.commit.data,
+		rk_slice_str("bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm")));
+	apply(world, &decoded);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+	assert_int_equal(repo_now(world).rev, 11);
+	assert_true(repo_now(world).flags & RK_REPO_BORN);
+}
+
+static void record_created_during_the_first_fetch_is_not_from_before(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded;
+	struct rk_change fetched = {.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
+	struct rk_record record;
+	struct rk_repo repo;
+
+	/* Seen live while the repo was to be fetched: remembered until the copy is in. */
+	assert_int_equal(rk_write_repo_make(&world->w, &repo, rk_slice_str(did)), 0);
+	fetched.repo = repo.id;
+	decoded = commit(&change, 11, true);
+	apply(world, &decoded);
+	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
+	assert_int_equal(rk_write_change(&world->w, &fetched), 0);
+	assert_int_equal(record_now(world, &record), 0);
+	assert_int_equal(record.flags & RK_RECORD_FIRST, 0);
+}
+
+static void record_fetched_before_its_event_is_not_from_before_either(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 10, true);
+	struct rk_change fetched = {.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
+	struct rk_record record;
+
+	fetched.repo = repo_in(world);
+	assert_int_equal(rk_write_change(&world->w, &fetched), 0);
+	assert_int_equal(record_now(world, &record), 0);
+	assert_int_equal(record.flags & RK_RECORD_FIRST, RK_RECORD_FIRST);
+	apply(world, &decoded);
+	assert_int_equal(record_now(world, &record), 0);
+	assert_int_equal(record.flags & RK_RECORD_FIRST, 0);
+}
+
+static void inactive_accounts_are_hidden_and_fetched_when_back(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+	struct rk_decoded account = {
+		.event = {
+			.type = RK_EVENT_ACCOUNT,
+			.did = {.text = rk_slice_str(did)},
+			.status = RK_SLICE_LIT("takendown"),
+		},
+	};
+
+	repo_in(world);
+	apply(world, &account);
+	assert_int_equal(repo_now(world).account, RK_ACCOUNT_TAKENDOWN);
+	apply(world, &decoded);
+	assert_int_equal(repo_now(world).rev, 10);
+	account.event.active = true;
+	apply(world, &account);
+	assert_int_equal(repo_now(world).account, RK_ACCOUNT_ACTIVE);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
+}
+
+static void sync_message_with_another_tree_is_a_gap(void **state)
+{
+	struct world *world = *state;
+	struct rk_decoded sync = {
+		.event = {.type = RK_EVENT_SYNC, .did = {.text = rk_slice_str(did)}, .rev = 11},
+	};
+
+	repo_in(world);
+	sync.verified.commit.rev = 10;
+	sync.verified.commit.data = tree(77);
+	apply(world, &sync);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+	sync.verified.commit.rev = 11;
+	sync.verified.commit.data = tree(10);
+	apply(world, &sync);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+	assert_int_equal(repo_now(world).rev, 11);
+	sync.verified.commit.rev = 12;
+	sync.verified.commit.data = tree(77);
+	apply(world, &sync);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
+}
+
+static void cursor_only_moves_on(void **state)
+{
+	struct world *world = *state;
+	struct rk_cursor cursor;
+
+	assert_int_equal(rk_apply_cursor(&world->apply, &world->w, 7), 0);
+	assert_int_equal(rk_apply_cursor(&world->apply, &world->w, 5), 0);
+	assert_int_equal(rk_read_cursor(rk_write_view(&world->w), &cursor, world->apply.source), 0);
+	assert_int_equal(cursor.seq, 7);
+}
+
+static void notes_what_the_stream_says_of_itself(void **state)
+{
+	struct world *world = *state;
+	struct rk_decoded note = {.event = {.type = RK_EVENT_INFO, .name = RK_SLICE_LIT("OutdatedCursor")}};
+
+	apply(world, &note);
+	assert_true(atomic_load(&world->notes.outdated));
+	note.event.type = RK_EVENT_ERROR;
+	note.event.name = (struct rk_slice)RK_SLICE_LIT("ConsumerTooSlow");
+	apply(world, &note);
+	assert_false(atomic_load(&world->notes.future_cursor));
+	note.event.name = (struct rk_slice)RK_SLICE_LIT("FutureCursor");
+	apply(world, &note);
+	assert_true(atomic_load(&world->notes.future_cursor));
+}
+
+#define RULE(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RULE(takes_a_commit_that_follows),
+		RULE(skips_replayed_rev),
+		RULE(what_does_not_follow_is_a_gap),
+		RULE(gap_by_tree_by_missing_prev_data_and_by_size),
+		RULE(refused_frames_change_nothing),
+		RULE(unknown_repo_is_made_and_to_be_fetched),
+		RULE(first_commit_without_records_is_a_whole_repo),
+		RULE(record_created_during_the_first_fetch_is_not_from_before),
+		RULE(record_fetched_before_its_event_is_not_from_before_either),
+		RULE(inactive_accounts_are_hidden_and_fetched_when_back),
+		RULE(sync_message_with_another_tree_is_a_gap),
+		RULE(cursor_only_moves_on),
+		RULE(notes_what_the_stream_says_of_itself),
+	};
+	rk_log_setup(RK_LOG_ERROR, RK_LOG_TEXT);
+	return cmocka_run_group_tests_name("indexer/apply", tests, NULL, NULL);
+}
