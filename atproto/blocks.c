@@ -1,7 +1,7 @@
 /*
- * The table of a CAR's blocks. The CAR is read twice: once to count the blocks, which sizes the table
- * and finds every fault of form before anything is allocated or hashed, and once to hash and enter
- * them. Probing is linear.
+ * The table of a CAR's blocks. The CAR is read twice: once to count the blocks, which sizes the
+ * table and finds every fault of form before anything is allocated or hashed, and once to hash and
+ * enter them. Probing is linear.
  *
  * Whoever sends the CAR chooses its blocks, and could choose them so that all fall on one place of
  * the table. Places are therefore spread by the table's address, which a sender does not know.
@@ -101,7 +101,7 @@ int rk_blocks_load(struct rk_blocks *out, struct rk_arena *arena, struct rk_slic
 	while (rk_car_next(&car, &block)) {
 		struct rk_blocks_slot *slot = slot_of(out, &block.cid);
 
-		/* A block that is there already has the same CID, but need not have the same bytes. */
+		/* Of a block seen before, too: the CID is the same, the bytes may differ. */
 		if (!rk_cid_matches(&block.cid, block.bytes)) {
 			rk_blocks_finish(out);
 			return RK_BLOCKS_BAD_CID;

@@ -1,7 +1,8 @@
 /*
  * CAR v1: a header with root CIDs, then length-prefixed blocks of CID and bytes. Works over memory
  * (a frame's blocks, a mapped file); nothing is copied or allocated.
- * Source: ipld.io/specs/transport/car/carv1, atproto.com/specs/repository ("CAR file serialization").
+ * Source: ipld.io/specs/transport/car/carv1, atproto.com/specs/repository ("CAR file
+ * serialization").
  */
 #ifndef RK_ATPROTO_CAR_H
 #define RK_ATPROTO_CAR_H
@@ -23,7 +24,7 @@ struct rk_car_block {
 	size_t offset;         /* of bytes in the input */
 };
 
-/* Reads the header. False unless it is version 1 with at least one root and only CIDs of our kind. */
+/* Reads the header. False unless it is version 1 with one root or more, all CIDs of our kind. */
 bool rk_car_open(struct rk_car *car, struct rk_slice in);
 /* The next block; false at the end and on malformed input (car->reader.failed tells which). The
  * block's CID lies right before its bytes in the input. Does not hash: see rk_cid_matches. */

@@ -2,8 +2,8 @@
  * Canonical DAG-CBOR in both directions.
  *
  * Reading is a pull parser over borrowed bytes: no allocation, no recursion by the input's choice.
- * Strict: definite lengths, shortest integers, map keys are text, sorted by length and then bytes and
- * never twice, tag 42 only (a CID with its 0x00 prefix), no undefined, no half or single floats,
+ * Strict: definite lengths, shortest integers, map keys are text, sorted by length and then bytes
+ * and never twice, tag 42 only (a CID with its 0x00 prefix), no undefined, no half or single floats,
  * valid UTF-8. Floats (64 bit) are read as a type of their own; the data model forbids them and
  * rk_cbor_check refuses them.
  * Source: atproto.com/specs/data-model, ipld.io/specs/codecs/dag-cbor.

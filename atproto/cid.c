@@ -19,8 +19,10 @@ bool rk_cid_from_bytes(struct rk_cid *out, struct rk_slice in)
 {
 	const uint8_t *b = in.data;
 
-	if (in.len != RK_CID_BYTES || b[0] != 1 || (b[1] != RK_CODEC_DAG_CBOR && b[1] != RK_CODEC_RAW) ||
-		b[2] != MULTIHASH_SHA256 || b[3] != RK_SHA256_BYTES)
+	if (in.len != RK_CID_BYTES || b[0] != 1 || b[2] != MULTIHASH_SHA256 ||
+		b[3] != RK_SHA256_BYTES)
+		return false;
+	if (b[1] != RK_CODEC_DAG_CBOR && b[1] != RK_CODEC_RAW)
 		return false;
 	memcpy(out->bytes, b, RK_CID_BYTES);
 	return true;

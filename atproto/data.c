@@ -2,8 +2,9 @@
  * Between DAG-CBOR and JSON. Recursion is bounded by RK_CBOR_DEPTH_MOST in both directions.
  *
  * The reference PDS decodes a record into JavaScript objects and prints those with JSON.stringify,
- * whose objects put keys that are array indexes first. Records with such keys behind others are rare:
- * they are found out on the way, and the whole value is then printed again, each map in two passes.
+ * whose objects put keys that are array indexes first. Records with such keys behind others are
+ * rare: they are found out on the way, and the whole value is then printed again, each map in two
+ * passes.
  */
 #include "atproto/data.h"
 

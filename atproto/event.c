@@ -1,7 +1,7 @@
 /*
- * Parses firehose frames. Enforced: two canonical DAG-CBOR maps and nothing behind them; op 1 with a
- * type, or op -1; sizes and counts before anything is allocated; the syntax of every identifier; an
- * operation has a CID, unless it deletes.
+ * Parses firehose frames. Enforced: two canonical DAG-CBOR maps and nothing behind them; op 1 with
+ * a type, or op -1; sizes and counts before anything is allocated; the syntax of every identifier;
+ * an operation has a CID, unless it deletes.
  *
  * Tolerated, because senders differ: fields we do not know; a time that is absent or no datetime;
  * null for an optional field; rebase, blobs, prev and tooBig left out, which the lexicon calls

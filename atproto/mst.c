@@ -4,9 +4,9 @@
  * v: CID of the record}. Canonical DAG-CBOR spells that in one way only, so nodes are read by
  * comparing with that spelling.
  *
- * Layers: every key of a node has the node's layer, a subtree is one layer below, so a root of layer
- * n is n + 1 nodes deep. A node without entries stands in where keys skip a layer: it has a subtree
- * and a parent. The root of an empty tree alone has neither entries nor subtree.
+ * Layers: every key of a node has the node's layer, a subtree is one layer below, so a root of
+ * layer n is n + 1 nodes deep. A node without entries stands in where keys skip a layer: it has a
+ * subtree and a parent. The root of an empty tree alone has neither entries nor subtree.
  *
  * Keys: only the last one is held, not one for each open node. What a node's key before a subtree
  * shares with its key behind it, all keys between share too, if they are in order; so `shared`, the
@@ -205,8 +205,8 @@ static bool key_valid(struct rk_slice key)
 	return slash != SIZE_MAX && slash > 0 && slash + 1 < key.len;
 }
 
-/* Bytes that the last key and the one of the entry have in common, the entry's prefix being known to
- * be; false if the entry's is not the greater one. */
+/* Bytes that the last key and the one of the entry have in common, which the entry's prefix is known
+ * to be; false if the entry's is not the greater one. */
 static bool key_compare(size_t *common, const struct walk *walk, const struct entry *entry)
 {
 	struct rk_slice last = rk_slice_make(

@@ -16,7 +16,7 @@ enum rk_mst_result {
 	RK_MST_OK,
 	RK_MST_STOPPED,   /* the visitor asked to */
 	RK_MST_MISSING,   /* a node is not among the blocks */
-	RK_MST_MALFORMED, /* not a node, key out of order or not collection/rkey, wrong layer, ... */
+	RK_MST_MALFORMED, /* not a node, a key or a layer that is wrong, an empty node, too deep */
 };
 
 /* Called for each entry in key order. key ("collection/rkey": its letters are checked, its parts'

@@ -9,8 +9,8 @@
 
 enum {
 	REV_AHEAD_MOST_MS = 5 * 60 * 1000,
-	SYNC_BLOCKS_MOST = 10000,       /* bytes: the lexicon's maxLength */
-	REPO_BLOCKS_MOST = 16 << 20,    /* blocks: a table of 512 MB at the worst */
+	SYNC_BLOCKS_MOST = 10000,    /* bytes: the lexicon's maxLength */
+	REPO_BLOCKS_MOST = 16 << 20, /* blocks: a table of 512 MB at the worst */
 	MAJOR_MAP = 5,
 };
 
@@ -44,11 +44,11 @@ enum rk_verdict rk_verdict_of_event(enum rk_event_result result)
 /* What the checks look at. */
 struct subject {
 	struct rk_verified *out;
-	struct rk_arena *arena;        /* NULL: a whole repo, whose table is on the heap */
-	const struct rk_event *event;  /* NULL: a whole repo */
+	struct rk_arena *arena;       /* NULL: a whole repo, whose table is on the heap */
+	const struct rk_event *event; /* NULL: a whole repo */
 	struct rk_slice car;
-	struct rk_did did;             /* whose it must be */
-	size_t car_most, blocks_most;  /* bytes; blocks */
+	struct rk_did did;            /* whose it must be */
+	size_t car_most, blocks_most; /* bytes; blocks */
 	const struct rk_verify_options *options;
 };
 
@@ -107,9 +107,9 @@ static int commit_is_there(struct subject *s)
 {
 	struct rk_slice block;
 
-	return rk_blocks_find(&s->out->blocks, &s->out->blocks.root, &block) ?
-		       0 :
-		       RK_VERDICT_COMMIT_MISSING;
+	if (!rk_blocks_find(&s->out->blocks, &s->out->blocks.root, &block))
+		return RK_VERDICT_COMMIT_MISSING;
+	return 0;
 }
 
 static int commit_is_well_formed(struct subject *s)
@@ -117,10 +117,10 @@ static int commit_is_well_formed(struct subject *s)
 	const struct rk_cid *root = &s->out->blocks.root;
 	struct rk_slice block = {0};
 
-	return root->bytes[1] == RK_CODEC_DAG_CBOR && rk_blocks_find(&s->out->blocks, root, &block) &&
-			       rk_commit_parse(&s->out->commit, block) ?
-		       0 :
-		       RK_VERDICT_COMMIT_MALFORMED;
+	rk_blocks_find(&s->out->blocks, root, &block);
+	if (root->bytes[1] != RK_CODEC_DAG_CBOR || !rk_commit_parse(&s->out->commit, block))
+		return RK_VERDICT_COMMIT_MALFORMED;
+	return 0;
 }
 
 static int commit_is_of_the_repo(struct subject *s)

@@ -1,7 +1,7 @@
 /*
  * The one place where a commit, a sync message or a whole repo is believed or refused: an ordered
- * list of checks, cheap before costly. Pure: bytes in, verdict out; what needs stored state (the rev
- * already held, since and prevData against it) is the indexer's.
+ * list of checks, cheap before costly. Pure: bytes in, verdict out; what needs stored state (the
+ * rev already held, since and prevData against it) is the indexer's.
  *
  * Every way to fail has one row here: its name is the counter's label and the log's reason.
  */
@@ -75,8 +75,8 @@ int rk_verify_sync(struct rk_verified *out, struct rk_arena *arena, const struct
 /* A whole repo as getRepo sends it. The caller finishes out->blocks, whatever comes back (malloc,
  * 16 bytes a slot, flat in record size). Every block is hashed and then the tree walked: visit is
  * called for each entry in key order, may find records in out->blocks and says for itself whether
- * they are missing or malformed. A verdict may come after entries were visited; when visit stops the
- * walk, the result is -ECANCELED. */
+ * they are missing or malformed. A verdict may come after entries were visited; when visit stops
+ * the walk, the result is -ECANCELED. */
 int rk_verify_repo(struct rk_verified *out, struct rk_slice car, struct rk_did did,
 	const struct rk_verify_options *options, rk_mst_visit *visit, void *context)
 	__attribute__((warn_unused_result));

@@ -120,7 +120,8 @@ static void every_truncation_is_refused_and_a_byte_more(void **state)
 			assert_non_null(cut);
 			memcpy(cut, frame.data, len);
 			result = rk_event_parse(&event, &arena, rk_slice_make(cut, len));
-			if (result != RK_EVENT_MALFORMED_HEADER && result != RK_EVENT_MALFORMED_BODY)
+			if (result != RK_EVENT_MALFORMED_HEADER &&
+				result != RK_EVENT_MALFORMED_BODY)
 				fail_msg("%s cut to %zu: %d", fixtures[i].fixture, len, result);
 			free(cut);
 			rk_arena_reset(&arena);
@@ -298,69 +299,84 @@ static void unknown_fields_are_passed_over(void **state)
 }
 
 static const struct {
-	const char *what, *ops;
+	const char *what, *action, *path;
+	bool cid, prev;
 	int result;
 } ops[] = {
-	{"create", "81a3 63636964 " CID_HEX " 6470617468 67612e622e632f64 66616374696f6e 66637265617465",
-		RK_EVENT_OK},
-	{"create with prev", "81a4 63636964 " CID_HEX " 6470617468 67612e622e632f64 6470726576 " CID_HEX
-			     " 66616374696f6e 66637265617465",
-		RK_EVENT_MISSING_FIELD},
-	{"create without CID", "81a3 63636964 f6 6470617468 67612e622e632f64 66616374696f6e 66637265617465",
-		RK_EVENT_MISSING_FIELD},
-	{"update without prev",
-		"81a3 63636964 " CID_HEX " 6470617468 67612e622e632f64 66616374696f6e 66757064617465",
-		RK_EVENT_OK},
-	{"delete", "81a3 63636964 f6 6470617468 67612e622e632f64 66616374696f6e 6664656c657465",
-		RK_EVENT_OK},
-	{"delete with CID",
-		"81a3 63636964 " CID_HEX " 6470617468 67612e622e632f64 66616374696f6e 6664656c657465",
-		RK_EVENT_MISSING_FIELD},
-	{"another action", "81a3 63636964 f6 6470617468 67612e622e632f64 66616374696f6e 6664656c65746f",
-		RK_EVENT_MISSING_FIELD},
-	{"no slash", "81a3 63636964 f6 6470617468 67612e622e632e64 66616374696f6e 6664656c657465",
-		RK_EVENT_MISSING_FIELD},
-	{"no NSID", "81a3 63636964 f6 6470617468 65612e622f64 66616374696f6e 6664656c657465",
-		RK_EVENT_MISSING_FIELD},
-	{"no rkey", "81a3 63636964 f6 6470617468 66612e622e632f 66616374696f6e 6664656c657465",
-		RK_EVENT_MISSING_FIELD},
-	{"rkey of one dot", "81a3 63636964 f6 6470617468 67612e622e632f2e 66616374696f6e 6664656c657465",
-		RK_EVENT_MISSING_FIELD},
-	{"no CID field", "81a2 6470617468 67612e622e632f64 66616374696f6e 6664656c657465",
-		RK_EVENT_MISSING_FIELD},
-	{"no map", "8101", RK_EVENT_MALFORMED_BODY},
-	{"none", "80", RK_EVENT_OK},
+	{"create", "create", "a.b.c/d", true, false, RK_EVENT_OK},
+	{"create with prev", "create", "a.b.c/d", true, true, RK_EVENT_MISSING_FIELD},
+	{"create without CID", "create", "a.b.c/d", false, false, RK_EVENT_MISSING_FIELD},
+	{"update", "update", "a.b.c/d", true, true, RK_EVENT_OK},
+	{"update without prev", "update", "a.b.c/d", true, false, RK_EVENT_OK},
+	{"update without CID", "update", "a.b.c/d", false, true, RK_EVENT_MISSING_FIELD},
+	{"delete", "delete", "a.b.c/d", false, true, RK_EVENT_OK},
+	{"delete without prev", "delete", "a.b.c/d", false, false, RK_EVENT_OK},
+	{"delete with CID", "delete", "a.b.c/d", true, true, RK_EVENT_MISSING_FIELD},
+	{"another action", "move", "a.b.c/d", true, true, RK_EVENT_MISSING_FIELD},
+	{"no slash", "delete", "a.b.c", false, false, RK_EVENT_MISSING_FIELD},
+	{"two slashes", "delete", "a.b.c/d/e", false, false, RK_EVENT_MISSING_FIELD},
+	{"no path", "delete", "", false, false, RK_EVENT_MISSING_FIELD},
+	{"no NSID", "delete", "a.b/d", false, false, RK_EVENT_MISSING_FIELD},
+	{"no rkey", "delete", "a.b.c/", false, false, RK_EVENT_MISSING_FIELD},
+	{"rkey of one dot", "delete", "a.b.c/.", false, false, RK_EVENT_MISSING_FIELD},
 };
 
-static void operations_are_checked(void **state)
+/* A commit with these ops, in hex. */
+static int parse_ops(const char *hex)
 {
-	struct field fields[sizeof(commit_fields) / sizeof(commit_fields[0])];
-	const struct body body = {"#commit", BODY(fields)};
-	struct rk_event event;
-
-	memcpy(fields, commit_fields, sizeof(fields));
-	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
-		fields[0].good = ops[i].ops;
-		if (parse_changed(&event, &body, 0, NOTHING) != ops[i].result)
-			fail_msg("%s", ops[i].what);
-	}
-}
-
-static void ops_200_ok_201_refused(void **state)
-{
-	static char hex[8 + 201 * sizeof(OP)];
 	struct field fields[sizeof(commit_fields) / sizeof(commit_fields[0])];
 	const struct body body = {"#commit", BODY(fields)};
 	struct rk_event event;
 
 	memcpy(fields, commit_fields, sizeof(fields));
 	fields[0].good = hex;
+	return parse_changed(&event, &body, 0, NOTHING);
+}
+
+static void operations_are_checked(void **state)
+{
+	struct rk_cid cid = make_cid(rk_slice_str("x"));
+	struct rk_buf op = {0}, hex = {0};
+
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		rk_buf_clear(&op);
+		rk_buf_clear(&hex);
+		rk_cbor_put_array(&op, 1);
+		rk_cbor_put_map(&op, ops[i].prev ? 4 : 3);
+		rk_cbor_put_text(&op, rk_slice_str("cid"));
+		if (ops[i].cid)
+			rk_cbor_put_cid(&op, &cid);
+		else
+			rk_cbor_put_null(&op);
+		rk_cbor_put_text(&op, rk_slice_str("path"));
+		rk_cbor_put_text(&op, rk_slice_str(ops[i].path));
+		if (ops[i].prev) {
+			rk_cbor_put_text(&op, rk_slice_str("prev"));
+			rk_cbor_put_cid(&op, &cid);
+		}
+		rk_cbor_put_text(&op, rk_slice_str("action"));
+		rk_cbor_put_text(&op, rk_slice_str(ops[i].action));
+		rk_hex_encode(&hex, rk_buf_slice(&op));
+		if (parse_ops(rk_buf_cstr(&hex)) != ops[i].result)
+			fail_msg("%s", ops[i].what);
+	}
+	assert_int_equal(parse_ops("80"), RK_EVENT_OK);
+	assert_int_equal(parse_ops("81 01"), RK_EVENT_MALFORMED_BODY);
+	assert_int_equal(parse_ops("81 a0"), RK_EVENT_MISSING_FIELD);
+	rk_buf_finish(&op);
+	rk_buf_finish(&hex);
+}
+
+static void ops_200_ok_201_refused(void **state)
+{
+	static char hex[8 + 201 * sizeof(OP)];
+
 	for (int count = RK_EVENT_OPS_MOST; count <= RK_EVENT_OPS_MOST + 1; count++) {
 		size_t len = (size_t)snprintf(hex, sizeof(hex), "98%02x", (unsigned)count);
 
 		for (int i = 0; i < count; i++)
 			len += (size_t)snprintf(hex + len, sizeof(hex) - len, "%s", OP);
-		assert_int_equal(parse_changed(&event, &body, 0, NOTHING),
+		assert_int_equal(parse_ops(hex),
 			count == RK_EVENT_OPS_MOST ? RK_EVENT_OK : RK_EVENT_TOO_MANY_OPS);
 	}
 }

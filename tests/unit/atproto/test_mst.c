@@ -104,7 +104,8 @@ typedef struct rk_cid build(struct rk_buf *car);
 
 static struct rk_cid good(struct rk_buf *car)
 {
-	struct rk_cid left = leaf(car, A0, -1), middle = leaf(car, C0, D0), right = leaf(car, F0, -1);
+	struct rk_cid left = leaf(car, A0, -1), middle = leaf(car, C0, D0);
+	struct rk_cid right = leaf(car, F0, -1);
 	struct tree_entry entries[] = {entry(B1, 0, &middle), entry(E1, 2, &right)};
 
 	return tree_node(car, &left, entries, 2);
@@ -188,7 +189,7 @@ static struct rk_cid prefix_past_the_limit(struct rk_buf *car)
 	return tree_node(car, NULL, entries, 2);
 }
 
-/* The prefix is of the subtree's key, not of the node's: read from the former, the key would fit. */
+/* The prefix is of the subtree's key, not of the node's; taken from there, the key would fit. */
 static struct rk_cid prefix_of_the_subtree(struct rk_buf *car)
 {
 	char name[64];

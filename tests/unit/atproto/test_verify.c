@@ -275,7 +275,8 @@ static void sync_of_10000_bytes_ok_more_refused(void **state)
 		message_init(&m, "tests/fixtures/sync.frame");
 		car_copy(&m.car, m.event.blocks, NULL, NULL);
 		/* A length of two bytes and a CID stand before the block's bytes. */
-		assert_non_null(rk_buf_reserve(&filler, 10000 + more - m.car.len - 2 - RK_CID_BYTES));
+		assert_non_null(
+			rk_buf_reserve(&filler, 10000 + more - m.car.len - 2 - RK_CID_BYTES));
 		memset(filler.data, 0, filler.len);
 		cid = make_cid(rk_buf_slice(&filler));
 		make_block(&m.car, &cid, rk_buf_slice(&filler));
@@ -484,7 +485,8 @@ static void every_flip_of_a_frame_is_survived(void **state)
 			bytes[at] ^= flips[i];
 			if (rk_event_parse(&event, &arena, frame) == RK_EVENT_OK &&
 				event.type == RK_EVENT_COMMIT)
-				assert_true(rk_verify_commit(&verified, &arena, &event, &later) >= 0);
+				assert_true(
+					rk_verify_commit(&verified, &arena, &event, &later) >= 0);
 			bytes[at] ^= flips[i];
 			rk_arena_reset(&arena);
 		}

@@ -53,8 +53,8 @@ static inline struct rk_cid tree_node(struct rk_buf *car, const struct rk_cid *l
 enum { TREE_NODE_MOST = 64 };
 
 /* The subtree of the keys, none above the layer; unset if there are none. */
-static inline struct rk_cid tree_build(struct rk_buf *car, const struct rk_slice *keys, size_t count,
-	int layer)
+static inline struct rk_cid tree_build(struct rk_buf *car, const struct rk_slice *keys,
+	size_t count, int layer)
 {
 	struct tree_entry entries[TREE_NODE_MOST];
 	struct rk_slice previous = {0};
