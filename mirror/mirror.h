@@ -21,6 +21,7 @@ struct rk_mirror_options {
 	enum rk_on_delete on_delete;
 	const char *guest_user; /* users._id that owns documents without a user */
 	unsigned sweep_seconds; /* how often all documents are read and links re-evaluated */
+	bool on_request_only;   /* no work of its own: only what rk_mirror_recover asks */
 };
 
 struct rk_mirror;

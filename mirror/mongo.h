@@ -22,6 +22,9 @@ int rk_mongo_ping(struct rk_mongo *mongo) __attribute__((warn_unused_result));
 /* Of the last call that failed. Never holds the URI's user or password. */
 const char *rk_mongo_error(const struct rk_mongo *mongo);
 
+/* The last failure was the server's (not to be had, not allowed, not now), not the command's. */
+bool rk_mongo_is_away(const struct rk_mongo *mongo);
+
 /* All users that have a DID, or, with handles, all users and their @handles. On failure users is as
  * it was. */
 int rk_mongo_users(struct rk_mongo *mongo, struct rk_users *users, bool handles)

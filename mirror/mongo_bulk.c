@@ -25,6 +25,23 @@ static enum rk_statement judge(int code)
 	return RK_STATEMENT_REFUSED;
 }
 
+bool rk_mongo_is_away(const struct rk_mongo *mongo)
+{
+	enum { UNAUTHORIZED = 13, AUTHENTICATION_FAILED = 18 };
+	int code = (int)mongo->error.code;
+
+	switch (mongo->error.domain) {
+	case MONGOC_ERROR_SERVER_SELECTION:
+	case MONGOC_ERROR_WRITE_CONCERN:
+		return true;
+	case MONGOC_ERROR_SERVER:
+		return code == UNAUTHORIZED || code == AUTHENTICATION_FAILED ||
+			judge(code) == RK_STATEMENT_BUSY;
+	default:
+		return false;
+	}
+}
+
 static int64_t number_at(const bson_t *bson, const char *name)
 {
 	bson_iter_t iter;

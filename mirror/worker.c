@@ -1,0 +1,262 @@
+/*
+ * The mirror's thread: connects, takes due work in rounds, sweeps, and runs what rk_mirror_recover
+ * asks for. Whenever MongoDB is lost, what was under way is dropped untold and the thread starts again
+ * from connecting; the index still has the work.
+ */
+#include "mirror/inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+enum {
+	BACKOFF_FIRST_MS = 500, BACKOFF_MOST_MS = 30000,
+	PING_MS = 5000,
+	IDLE_MS = 1000,        /* at most, between looks at what is due */
+	REFUSED_ATTEMPTS = 5,  /* an entry that fails alone so often becomes an issue */
+};
+
+bool rk_worker_stopping(struct rk_mirror *mirror)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&mirror->lock);
+	stopping = mirror->stopping;
+	pthread_mutex_unlock(&mirror->lock);
+	return stopping;
+}
+
+static struct rk_recover_call *call_next(struct rk_mirror *mirror)
+{
+	struct rk_recover_call *call;
+
+	pthread_mutex_lock(&mirror->lock);
+	call = mirror->calls;
+	pthread_mutex_unlock(&mirror->lock);
+	return call;
+}
+
+/* Until woken, asked to stop or to recover, or so long. */
+static void rest(struct rk_mirror *mirror, int64_t wait_ms, bool for_work)
+{
+	struct timespec until;
+	bool waiting;
+
+	if (wait_ms <= 0)
+		return;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += wait_ms / 1000;
+	until.tv_nsec += wait_ms % 1000 * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&mirror->lock);
+	waiting = !for_work && mirror->calls; /* a new call interrupts, those already there do not */
+	while (!mirror->stopping && !(for_work && mirror->woken) && (waiting || !mirror->calls) &&
+		pthread_cond_timedwait(&mirror->work, &mirror->lock, &until) == 0)
+		;
+	if (for_work)
+		mirror->woken = false;
+	pthread_mutex_unlock(&mirror->lock);
+}
+
+static void disconnected(struct rk_mirror *mirror, const char *what)
+{
+	if (mirror->mongo) {
+		rk_log(RK_LOG_WARN, "mirror", what,
+			RK_LOG_STR("reason", rk_mongo_error(mirror->mongo)));
+		rk_mongo_destroy(mirror->mongo);
+	}
+	mirror->mongo = NULL;
+	atomic_store(&mirror->connected, false);
+	rk_metric_set(RK_METRIC_MONGO_CONNECTED, 0);
+}
+
+/* A new client each time: an old one waits before it looks for its server again. */
+static int connect_once(struct rk_mirror *mirror, bool say)
+{
+	char error[256];
+	int r = rk_mongo_create(&mirror->mongo, mirror->options.uri, mirror->options.database, error);
+
+	if (r)
+		return r;
+	r = rk_mongo_ping(mirror->mongo);
+	if (r == 0)
+		r = rk_claims_refresh(mirror);
+	if (r) {
+		if (!say) {
+			rk_mongo_destroy(mirror->mongo);
+			mirror->mongo = NULL;
+		}
+		disconnected(mirror, "MongoDB is not to be had; trying again");
+		return r;
+	}
+	rk_log(RK_LOG_INFO, "mirror", "connected to MongoDB");
+	atomic_store(&mirror->connected, true);
+	rk_metric_set(RK_METRIC_MONGO_CONNECTED, 1);
+	mirror->sweep_ms = 0;
+	mirror->ping_ms = rk_clock_mono_ms() + PING_MS;
+	return 0;
+}
+
+static int64_t jitter(int64_t wait_ms)
+{
+	uint32_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = 0;
+	return wait_ms / 2 + (int64_t)(random % (uint32_t)(wait_ms / 2 + 1));
+}
+
+static void connect_until(struct rk_mirror *mirror)
+{
+	int64_t wait_ms = BACKOFF_FIRST_MS;
+
+	for (int tries = 0; !rk_worker_stopping(mirror) && connect_once(mirror, tries == 0); tries++) {
+		rk_recover_expire(mirror, 0);
+		/* Somebody who waits for an answer is not to wait for a long back-off as well. */
+		if (call_next(mirror))
+			wait_ms = BACKOFF_FIRST_MS;
+		rest(mirror, jitter(wait_ms), false);
+		if (wait_ms < BACKOFF_MOST_MS)
+			wait_ms *= 2;
+	}
+}
+
+/*
+ * A round failed as a whole. With the server gone that is that. With the server there, something in the
+ * round is too much for it: smaller rounds find what, and that alone waits.
+ */
+static int round_failed(struct rk_mirror *mirror, struct rk_round *round)
+{
+	struct rk_item *item = round->items;
+	char reason[256];
+
+	if (rk_mongo_is_away(mirror->mongo))
+		return -EIO;
+	snprintf(reason, sizeof(reason), "%s", rk_mongo_error(mirror->mongo));
+	if (rk_mongo_ping(mirror->mongo))
+		return -EIO;
+	if (round->count > 1) {
+		mirror->take = (round->count + 1) / 2;
+		return 0;
+	}
+	rk_log(RK_LOG_WARN, "mirror", "MongoDB fails over a record", RK_LOG_SLICE("did", item->did),
+		RK_LOG_SLICE("rkey", item->rkey), RK_LOG_STR("reason", reason));
+	item->state = RK_ITEM_AGAIN;
+	if (item->attempts >= REFUSED_ATTEMPTS)
+		rk_round_reject(item, rk_slice_str(reason));
+	rk_round_tell(round);
+	return rk_round_told(round);
+}
+
+int rk_worker_step(struct rk_mirror *mirror, size_t *done)
+{
+	struct rk_round round;
+	int r;
+
+	*done = 0;
+	rk_round_init(&round, mirror);
+	r = rk_round_take(&round, mirror->take);
+	if (r == 0 && round.count > 0) {
+		r = rk_round_run(&round);
+		if (r == 0) {
+			*done = round.count;
+			rk_round_tell(&round);
+			r = rk_round_told(&round);
+			if (mirror->take < RK_TAKE_MOST)
+				mirror->take = mirror->take * 2;
+		} else if (r == -EIO) {
+			r = round_failed(mirror, &round);
+			*done = r == 0; /* there is more to do */
+		}
+	}
+	rk_round_finish(&round);
+	return r;
+}
+
+/* When there is something to do next, and the figures that others show. */
+static int look_ahead(struct rk_mirror *mirror, int64_t *wait_ms, bool *unclaimed)
+{
+	struct rk_counts counts;
+	int64_t due_ms;
+	int r = rk_snapshot_begin(mirror->snapshot);
+
+	if (r)
+		return r;
+	r = rk_read_counts(mirror->snapshot, &counts);
+	if (r == 0)
+		r = rk_read_pending_due(mirror->snapshot, &due_ms);
+	rk_snapshot_end(mirror->snapshot);
+	if (r)
+		return r < 0 ? r : -EUCLEAN;
+	rk_metric_set(RK_METRIC_MONGO_PENDING, (int64_t)counts.pending);
+	*unclaimed = counts.issues[RK_ISSUE_UNCLAIMED] > 0;
+	*wait_ms = due_ms == INT64_MAX ? IDLE_MS : due_ms - rk_clock_wall_ms();
+	if (*wait_ms > IDLE_MS)
+		*wait_ms = IDLE_MS;
+	return 0;
+}
+
+/* Whatever is to be done now. */
+static int turn(struct rk_mirror *mirror)
+{
+	struct rk_recover_call *call = call_next(mirror);
+	bool unclaimed;
+	int64_t wait_ms;
+	size_t done;
+	int r = 0;
+
+	if (call)
+		return rk_recover_run(mirror, call);
+	if (mirror->options.on_request_only) {
+		rest(mirror, PING_MS, true);
+		return rk_mongo_ping(mirror->mongo);
+	}
+	if (rk_clock_mono_ms() >= mirror->sweep_ms) {
+		r = rk_sweep(mirror);
+		mirror->sweep_ms = rk_clock_mono_ms() + (int64_t)mirror->options.sweep_seconds * 1000;
+		if (r)
+			return r;
+	}
+	r = rk_worker_step(mirror, &done);
+	if (r || done)
+		return r;
+	r = look_ahead(mirror, &wait_ms, &unclaimed);
+	if (r == 0 && unclaimed && rk_claims_old(mirror, RK_USERS_POLL_MS))
+		return rk_claims_refresh(mirror);
+	if (r == 0 && rk_clock_mono_ms() >= mirror->ping_ms) {
+		r = rk_mongo_ping(mirror->mongo);
+		mirror->ping_ms = rk_clock_mono_ms() + PING_MS;
+	}
+	if (r == 0)
+		rest(mirror, wait_ms, true);
+	return r;
+}
+
+void *rk_worker_main(void *context)
+{
+	struct rk_mirror *mirror = context;
+
+	while (!rk_worker_stopping(mirror)) {
+		int r = 0;
+
+		connect_until(mirror);
+		while (mirror->mongo && r == 0 && !rk_worker_stopping(mirror))
+			r = turn(mirror);
+		if (r == -EIO) {
+			disconnected(mirror, "MongoDB was lost; trying again");
+		} else if (r && r != -ECANCELED) {
+			rk_log(RK_LOG_ERROR, "mirror", "cannot go on; trying again",
+				RK_LOG_INT("errno", -r));
+			rest(mirror, BACKOFF_FIRST_MS, false);
+		}
+	}
+	rk_recover_expire(mirror, -ECANCELED);
+	disconnected(mirror, "stopped");
+	return NULL;
+}
