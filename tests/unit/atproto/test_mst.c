@@ -287,7 +287,7 @@ static struct rk_cid key_not_ascii(struct rk_buf *car)
 
 static struct rk_cid key_of(struct rk_buf *car, size_t len)
 {
-	char key[RK_MST_KEY_MOST + 2];
+	char key[8 * RK_MST_KEY_MOST + 1];
 
 	memset(key, 'x', len);
 	key[len] = '\0';
@@ -303,6 +303,23 @@ static struct rk_cid key_1024(struct rk_buf *car)
 static struct rk_cid key_1025(struct rk_buf *car)
 {
 	return key_of(car, RK_MST_KEY_MOST + 1);
+}
+
+static struct rk_cid key_8192(struct rk_buf *car)
+{
+	return key_of(car, 8 * RK_MST_KEY_MOST);
+}
+
+/* 640 nodes that point on, below the lowest layer. */
+static struct rk_cid nodes_beyond_the_lowest(struct rk_buf *car)
+{
+	struct rk_cid below = leaf(car, D0, -1);
+	struct tree_entry entries[] = {entry(C0, 0, NULL)};
+
+	for (int i = 0; i < 10 * RK_MST_DEPTH_MOST; i++)
+		below = tree_node(car, &below, NULL, 0);
+	entries[0].right = below;
+	return tree_node(car, NULL, entries, 1);
 }
 
 static struct rk_cid root_missing(struct rk_buf *car)
@@ -376,6 +393,8 @@ static const struct {
 	{"the empty tree", empty, RK_MST_OK},
 	{"a key of 1024 bytes", key_1024, RK_MST_OK},
 	{"a key of 1025 bytes", key_1025, RK_MST_MALFORMED},
+	{"a key of 8192 bytes", key_8192, RK_MST_MALFORMED},
+	{"nodes beyond the lowest", nodes_beyond_the_lowest, RK_MST_MALFORMED},
 	{"leaf out of order", leaf_out_of_order, RK_MST_MALFORMED},
 	{"key twice", key_twice, RK_MST_MALFORMED},
 	{"left key behind", left_key_behind, RK_MST_MALFORMED},
