@@ -9,7 +9,9 @@
 struct change {
 	struct rk_write *w;
 	const struct rk_change *in;
-	struct rk_repo repo;
+	rk_repo_id repo;
+	uint8_t repo_flags; /* enum rk_repo_flag */
+	int64_t added[RK_COLLECTION_COUNT];
 };
 
 int rk_record_put(struct rk_write *w, const struct rk_record *record)
@@ -58,7 +60,7 @@ static int pending_record(struct change *c, const struct rk_record *record, uint
 	const uint8_t keep = RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE;
 
 	rk_key_pending(&key, false, (struct rk_slice){0}, record->repo, record->collection, record->rkey);
-	if ((c->repo.flags & RK_REPO_TOMBSTONE) || record->flags & RK_RECORD_INVALID)
+	if (c->repo_flags & RK_REPO_TOMBSTONE || record->flags & RK_RECORD_INVALID)
 		return rk_pending_remove(c->w, rk_key_slice(&key));
 	return rk_pending_put(c->w, rk_key_slice(&key), flags, keep, c->in->now_us / 1000, 0, record->rkey);
 }
@@ -69,9 +71,11 @@ static int pending_gone(struct change *c, const struct rk_record *old, bool vani
 	struct rk_key_buf key = {0};
 	uint8_t flags = RK_PENDING_GONE | (vanished ? RK_PENDING_VANISHED : 0);
 
-	if (c->repo.flags & RK_REPO_TOMBSTONE)
+	if (c->repo_flags & RK_REPO_TOMBSTONE)
 		return 0;
-	if (old->flags & RK_RECORD_INVALID && old->link != RK_LINK_LINKED)
+	/* An invalid one whose link is not known may have been linked by the site, or while it was valid. */
+	if (old->flags & RK_RECORD_INVALID &&
+		(old->link == RK_LINK_NONE || old->link == RK_LINK_CONFLICT))
 		return 0;
 	rk_key_pending(&key, true, old->ref, old->repo, old->collection, old->rkey);
 	return rk_pending_put(c->w, rk_key_slice(&key), flags, 0, c->in->now_us / 1000, 0, old->rkey);
@@ -82,15 +86,15 @@ static int record_remove(struct change *c, const struct rk_change_record *change
 	struct rk_key_buf key = {0}, pending = {0};
 	struct rk_record old;
 	uint8_t seen;
-	int r = seen_take(c->w, &seen, c->repo.id, change);
+	int r = seen_take(c->w, &seen, c->repo, change);
 
 	if (r)
 		return r;
-	r = old_read(c->w, &old, c->repo.id, change->collection, change->rkey);
+	r = old_read(c->w, &old, c->repo, change->collection, change->rkey);
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r;
-	rk_key_record(&key, c->repo.id, change->collection, change->rkey);
-	rk_key_pending(&pending, false, (struct rk_slice){0}, c->repo.id, change->collection, change->rkey);
+	rk_key_record(&key, c->repo, change->collection, change->rkey);
+	rk_key_pending(&pending, false, (struct rk_slice){0}, c->repo, change->collection, change->rkey);
 	r = rk_lookup_remove(c->w, &old);
 	if (r == 0)
 		r = rk_issues_set(c->w, &old, UINT32_MAX, 0, (struct rk_slice){0}, c->in->now_us / 1000);
@@ -100,10 +104,8 @@ static int record_remove(struct change *c, const struct rk_change_record *change
 		r = rk_table_del(c->w, RK_TABLE_RECORD, rk_key_slice(&key), (struct rk_slice){0});
 	if (r == 0)
 		r = pending_gone(c, &old, c->in->vanished && !(seen & RK_PENDING_DELETED));
-	if (r == 0) {
-		c->repo.counts[change->collection]--;
-		c->w->counts.records[change->collection]--;
-	}
+	if (r == 0)
+		c->added[change->collection]--;
 	return r;
 }
 
@@ -112,24 +114,28 @@ static int record_succeed(struct change *c, struct rk_record *record, const stru
 	uint8_t *pending)
 {
 	bool same_ref = rk_slice_equal(old->ref, record->ref);
+	bool same_code = rk_slice_equal(old->code, record->code);
+	bool renamed = !same_code || !rk_slice_equal(old->slug, record->slug);
 
-	record->first_us = old->first_us;
 	record->issues = old->issues;
 	record->flags |= old->flags & RK_RECORD_FIRST;
-	if (same_ref) {
+	/* Whoever claims a ref or code by an update comes after all who had it before. */
+	if ((same_ref || record->ref.len == 0) && (same_code || record->code.len == 0))
+		record->first_us = old->first_us;
+	if (same_ref || record->ref.len == 0) {
 		record->link = old->link;
-		record->flags |= old->flags & RK_RECORD_UNREF;
-		*pending |= RK_PENDING_UPDATED;
-		return 0;
-	}
-	if (record->ref.len == 0) {
-		/* The link stays, and with it the fact that there was a ref. */
-		record->link = old->link;
-		record->flags |= RK_RECORD_UNREF;
+		record->flags |= old->flags & (RK_RECORD_UNREF | RK_RECORD_RENAMED);
+		if (renamed && old->link == RK_LINK_LINKED)
+			record->flags |= RK_RECORD_RENAMED;
+		if (same_ref)
+			*pending |= RK_PENDING_UPDATED;
+		else /* the link stays, and with it the fact that there was a ref */
+			record->flags |= RK_RECORD_UNREF;
 		return 0;
 	}
 	if (c->in->source == RK_CHANGE_LIVE)
 		record->flags &= (uint8_t)~RK_RECORD_FIRST;
+	/* Where it had none, the document it was found by may be the very one that it names now. */
 	return old->ref.len ? pending_gone(c, old, false) : 0;
 }
 
@@ -149,7 +155,7 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 {
 	const struct rk_facts *facts = &change->read.facts;
 	struct rk_record old, record = {
-		.repo = c->repo.id,
+		.repo = c->repo,
 		.collection = change->collection,
 		.rkey = change->rkey,
 		.cid = change->cid,
@@ -165,11 +171,11 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 	};
 	const uint32_t all = UINT32_MAX;
 	uint8_t seen, pending = 0;
-	int found, r = seen_take(c->w, &seen, c->repo.id, change);
+	int found, r = seen_take(c->w, &seen, c->repo, change);
 
 	if (r)
 		return r;
-	found = old_read(c->w, &old, c->repo.id, change->collection, change->rkey);
+	found = old_read(c->w, &old, c->repo, change->collection, change->rkey);
 	if (found < 0)
 		return found;
 	if (found == 0 && rk_cid_equal(&old.cid, &change->cid))
@@ -181,8 +187,7 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 	} else {
 		if (c->in->source == RK_CHANGE_FIRST && !(seen & RK_PENDING_APPEARED))
 			record.flags |= RK_RECORD_FIRST;
-		c->repo.counts[change->collection]++;
-		c->w->counts.records[change->collection]++;
+		c->added[change->collection]++;
 	}
 	if (r == 0)
 		r = rk_issues_set(c->w, &record, all, facts->invalid ? 1u << RK_ISSUE_INVALID : 0,
@@ -196,31 +201,53 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 	return r;
 }
 
+/* Brings the counts of the repo and of all in step with what was added. */
+static int counts_settle(struct change *c)
+{
+	struct rk_write *w = c->w;
+	struct rk_key_buf key = {0};
+	struct rk_repo repo;
+	bool changed = false;
+	int r;
+
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
+		changed = changed || c->added[i];
+	if (!changed)
+		return 0;
+	r = rk_read_repo(&w->view, &repo, c->repo);
+	if (r)
+		return r < 0 ? r : -EUCLEAN;
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		repo.counts[i] += (uint32_t)c->added[i];
+		w->counts.records[i] += (uint64_t)c->added[i];
+	}
+	rk_key_uint(&key, c->repo, 4);
+	rk_buf_clear(&w->value);
+	rk_value_repo(&w->value, &repo);
+	if (rk_buf_failed(&w->value))
+		return -ENOMEM;
+	return rk_table_put(w, RK_TABLE_REPO, rk_key_slice(&key), rk_buf_slice(&w->value));
+}
+
 int rk_write_change(struct rk_write *w, const struct rk_change *change)
 {
-	struct change c = {.w = w, .in = change};
-	struct rk_key_buf key = {0};
+	struct change c = {.w = w, .in = change, .repo = change->repo};
+	struct rk_repo repo;
 	int r;
 
 	if (change->count == 0)
 		return 0;
-	r = rk_read_repo(&w->view, &c.repo, change->repo);
+	r = rk_read_repo(&w->view, &repo, change->repo);
 	if (r)
 		return r < 0 ? r : -EUCLEAN;
-	r = rk_write_keep(w, &c.repo.did);
+	c.repo_flags = repo.flags;
 	for (size_t i = 0; r == 0 && i < change->count; i++) {
 		const struct rk_change_record *record = &change->records[i];
 
+		rk_arena_reset(&w->arena); /* a change may be a whole repo */
 		r = rk_cid_is_set(&record->cid) ? record_put(&c, record) : record_remove(&c, record);
 	}
-	if (r)
-		return r;
-	rk_key_uint(&key, c.repo.id, 4);
-	rk_buf_clear(&w->value);
-	rk_value_repo(&w->value, &c.repo);
-	if (rk_buf_failed(&w->value))
-		return -ENOMEM;
-	return rk_table_put(w, RK_TABLE_REPO, rk_key_slice(&key), rk_buf_slice(&w->value));
+	return r ? r : counts_settle(&c);
 }
 
 int rk_write_seen(struct rk_write *w, rk_repo_id repo, uint8_t collection, struct rk_slice rkey,

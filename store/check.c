@@ -17,6 +17,8 @@ struct check {
 	int64_t wrong;
 	uint64_t lookups, times, queued, due, record_issues;
 	struct rk_counts counts;
+	rk_repo_id next_repo;
+	uint64_t generation;
 	uint32_t repo_counts[RK_COLLECTION_COUNT]; /* of the repo whose records are being read */
 	rk_repo_id repo;
 };
@@ -59,20 +61,18 @@ static void lookups_check(struct check *c, const struct rk_record *record)
 {
 	const struct rk_slice values[] = {record->ref, record->code, record->slug};
 	const rk_repo_id under[] = {0, record->repo};
-	struct rk_key_buf entry = {0};
-	uint8_t rank = record->link == RK_LINK_LINKED ? 0 : record->link == RK_LINK_CONFLICT ? 2 : 1;
 
-	rk_key_uint(&entry, rank, 1);
-	rk_key_uint(&entry, rk_key_time(record->first_us), 8);
-	rk_key_record(&entry, record->repo, record->collection, record->rkey);
 	for (int i = 0; i < 2; i++) {
 		struct rk_key_buf when = {0};
 
 		for (int kind = 0; kind < 3; kind++) {
-			struct rk_key_buf key = {0};
+			struct rk_key_buf key = {0}, entry = {0};
 
 			if (values[kind].len == 0)
 				continue;
+			rk_key_uint(&entry, rk_lookup_rank(record, (enum rk_lookup)kind), 1);
+			rk_key_uint(&entry, rk_key_time(record->first_us), 8);
+			rk_key_record(&entry, record->repo, record->collection, record->rkey);
 			rk_key_lookup(&key, (enum rk_lookup)kind, record->collection, under[i], values[kind]);
 			c->lookups++;
 			if (!has_pair(c, RK_TABLE_LOOKUP, &key, rk_key_slice(&entry)))
@@ -95,7 +95,8 @@ static void record_check(struct check *c, const struct rk_record *record)
 	json_t *json = json_loadb((const char *)record->json.data, record->json.len,
 		JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 
-	if (!json)
+	/* A NUL in a name is JSON that this parser does not take. */
+	if (!json && json_error_code(&error) != json_error_null_byte_in_key)
 		say(c, "repo %u: record %.*s: its JSON does not parse: %s", record->repo,
 			RK_SLICE_ARG(record->rkey), error.text);
 	json_decref(json);
@@ -140,12 +141,17 @@ typedef void entry_check(struct check *c, struct rk_slice key, struct rk_slice v
 
 static void record_entry(struct check *c, struct rk_slice key, struct rk_slice value)
 {
+	struct rk_key_buf own = {0};
 	struct rk_record record;
 
 	if (!rk_value_record_read(&record, key, value)) {
 		say(c, "a record's value cannot be read");
 		return;
 	}
+	rk_key_record(&own, record.repo, record.collection, record.rkey);
+	if (!rk_slice_equal(rk_key_slice(&own), key))
+		say(c, "repo %u: record %.*s stands under another key", record.repo,
+			RK_SLICE_ARG(record.rkey));
 	if (record.repo != c->repo) {
 		repo_counts_check(c);
 		c->repo = record.repo;
@@ -176,6 +182,8 @@ static void repo_entry(struct check *c, struct rk_slice key, struct rk_slice val
 	}
 	if (rk_read_repo_by_did(c->s, &found, repo.did) != 0 || found.id != id)
 		say(c, "repo %u: its DID %.*s leads elsewhere", id, RK_SLICE_ARG(repo.did));
+	if (id >= c->next_repo)
+		say(c, "repo %u: its id will be given again", id);
 	if (repo.sync != RK_SYNC_DESYNCHRONIZED || repo.account != RK_ACCOUNT_ACTIVE ||
 		repo.flags & RK_REPO_TOMBSTONE)
 		return;
@@ -199,6 +207,9 @@ static void pending_entry(struct check *c, struct rk_slice key, struct rk_slice 
 		say(c, "pending work cannot be read");
 		return;
 	}
+	if (pending.generation >= c->generation)
+		say(c, "pending work of repo %u has a generation that will be given again: %.*s",
+			pending.repo, RK_SLICE_ARG(pending.rkey));
 	rk_key_uint(&due, rk_key_time(pending.due_ms), 8);
 	rk_key_uint(&due, pending.generation, 8);
 	if (rk_table_get(c->s, RK_TABLE_DUE, rk_key_slice(&due), &back) != 0 || !rk_slice_equal(back, key))
@@ -221,6 +232,51 @@ static void issue_entry(struct check *c, struct rk_slice key, struct rk_slice va
 	c->counts.issues[issue.kind]++;
 	if (key.len > 1 && key.data[1] == 'R')
 		c->record_issues--;
+}
+
+static void handle_entry(struct check *c, struct rk_slice key, struct rk_slice value)
+{
+	struct rk_identity identity;
+	struct rk_repo repo;
+	int r = rk_read_repo_by_handle(c->s, &repo, key);
+
+	if (r == 0)
+		r = rk_read_identity(c->s, &identity, repo.id);
+	if (r != 0 || !rk_slice_equal(identity.handle, key))
+		say(c, "the handle %.*s leads to a repo that does not have it", RK_SLICE_ARG(key));
+}
+
+static void identity_entry(struct check *c, struct rk_slice key, struct rk_slice value)
+{
+	struct rk_reader reader = rk_reader_make(key);
+	rk_repo_id id = (rk_repo_id)rk_reader_uint(&reader, 4);
+	struct rk_identity identity;
+	struct rk_repo repo;
+
+	if (!rk_value_identity_read(&identity, value))
+		say(c, "repo %u: its identity cannot be read", id);
+	if (rk_read_repo(c->s, &repo, id) != 0)
+		say(c, "there is an identity of repo %u, which is not known", id);
+}
+
+static void owner_entry(struct check *c, struct rk_slice key, struct rk_slice value)
+{
+	struct rk_reader reader = rk_reader_make(value);
+	rk_repo_id id = (rk_repo_id)rk_reader_uint(&reader, 4);
+	struct rk_repo repo;
+
+	if (value.len != 4 || key.len < 2 || (id && rk_read_repo(c->s, &repo, id) != 0))
+		say(c, "the owner of a ref is repo %u, which is not known", id);
+}
+
+static void seen_entry(struct check *c, struct rk_slice key, struct rk_slice value)
+{
+	struct rk_reader reader = rk_reader_make(key);
+	rk_repo_id id = (rk_repo_id)rk_reader_uint(&reader, 4);
+	struct rk_repo repo;
+
+	if (value.len != 1 || rk_read_repo(c->s, &repo, id) != 0)
+		say(c, "something was seen in repo %u, which is not known", id);
 }
 
 static int each(struct check *c, enum rk_table table, entry_check *check)
@@ -247,9 +303,8 @@ static void total_check(struct check *c, const char *what, uint64_t follows, uin
 static void totals_check(struct check *c)
 {
 	struct rk_counts stored = {0};
-	int r = rk_read_counts(c->s, &stored);
 
-	if (r != 0 && r != RK_STORE_ABSENT)
+	if (rk_read_counts(c->s, &stored) != 0)
 		say(c, "the counts cannot be read");
 	total_check(c, "lookups", c->lookups, rk_table_entries(c->s, RK_TABLE_LOOKUP));
 	total_check(c, "times", c->times, rk_table_entries(c->s, RK_TABLE_WHEN));
@@ -267,9 +322,35 @@ static void totals_check(struct check *c)
 		total_check(c, rk_issue_names[i], c->counts.issues[i], stored.issues[i]);
 }
 
+/* What will be given out next; the ids and generations in use lie below. */
+static void next_read(struct check *c)
+{
+	struct rk_write stored = {0};
+	struct rk_slice value;
+
+	if (rk_table_get(c->s, RK_TABLE_META, (struct rk_slice)RK_SLICE_LIT("counts"), &value) == 0 &&
+		rk_value_counts_read(&stored, value)) {
+		c->next_repo = stored.next_repo;
+		c->generation = stored.generation;
+	}
+}
+
 int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out, rk_check_report *report,
 	void *context)
 {
+	static const struct {
+		enum rk_table table;
+		entry_check *check;
+	} passes[] = {
+		{RK_TABLE_RECORD, record_entry},
+		{RK_TABLE_REPO, repo_entry},
+		{RK_TABLE_PENDING, pending_entry},
+		{RK_TABLE_ISSUE, issue_entry},
+		{RK_TABLE_HANDLE, handle_entry},
+		{RK_TABLE_IDENTITY, identity_entry},
+		{RK_TABLE_OWNER, owner_entry},
+		{RK_TABLE_SEEN, seen_entry},
+	};
 	struct check c = {.report = report, .context = context};
 	int r = rk_snapshot_create(&c.s, store);
 
@@ -277,14 +358,12 @@ int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out, rk_
 		return r;
 	r = rk_snapshot_begin(c.s);
 	if (r == 0)
-		r = each(&c, RK_TABLE_RECORD, record_entry);
-	repo_counts_check(&c);
-	if (r == 0)
-		r = each(&c, RK_TABLE_REPO, repo_entry);
-	if (r == 0)
-		r = each(&c, RK_TABLE_PENDING, pending_entry);
-	if (r == 0)
-		r = each(&c, RK_TABLE_ISSUE, issue_entry);
+		next_read(&c);
+	for (size_t i = 0; r == 0 && i < sizeof(passes) / sizeof(passes[0]); i++) {
+		r = each(&c, passes[i].table, passes[i].check);
+		if (passes[i].table == RK_TABLE_RECORD)
+			repo_counts_check(&c);
+	}
 	if (r == 0)
 		totals_check(&c);
 	c.counts.pending = rk_table_entries(c.s, RK_TABLE_PENDING);

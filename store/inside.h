@@ -90,7 +90,7 @@ int rk_write_begin(struct rk_write *w, struct rk_store *store);
 int rk_write_commit(struct rk_write *w);
 void rk_write_abort(struct rk_write *w);
 void rk_write_finish(struct rk_write *w);
-/* The bytes where the next write cannot move them, until the transaction ends. */
+/* The bytes where the next write to a table cannot move them, until the next rk_write_*. */
 int rk_write_keep(struct rk_write *w, struct rk_slice *bytes);
 int rk_write_keep_record(struct rk_write *w, struct rk_record *record);
 
@@ -134,7 +134,8 @@ bool rk_value_issue_read(struct rk_issue *out, struct rk_slice key, struct rk_sl
 void rk_value_counts(struct rk_buf *out, const struct rk_write *w);
 bool rk_value_counts_read(struct rk_write *out, struct rk_slice in);
 
-/* LMDB by table; slices in and out. 0, RK_STORE_ABSENT, or negative errno. */
+/* LMDB by table; slices in and out. 0, RK_STORE_ABSENT, or negative errno. No key is empty: under an
+ * over-long one, which rk_key_slice makes empty, nothing is found, and to put there is -EINVAL. */
 int rk_table_get(struct rk_snapshot *s, enum rk_table table, struct rk_slice key, struct rk_slice *out);
 int rk_table_put(struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value);
 /* value: for tables of duplicates; else empty. Absent is fine: 0. */
@@ -146,7 +147,7 @@ int rk_lmdb_error(int code);
 
 static inline struct rk_slice rk_key_slice(const struct rk_key_buf *key)
 {
-	return rk_slice_make(key->bytes, key->len);
+	return rk_slice_make(key->bytes, key->failed ? 0 : key->len);
 }
 static inline MDB_val rk_val(struct rk_slice s)
 {
@@ -158,6 +159,7 @@ static inline struct rk_slice rk_val_slice(MDB_val v)
 }
 
 /* Entries of a record in `lookup` and `when`; remove is for the record as stored. */
+uint8_t rk_lookup_rank(const struct rk_record *record, enum rk_lookup kind);
 int rk_lookup_add(struct rk_write *w, const struct rk_record *record);
 int rk_lookup_remove(struct rk_write *w, const struct rk_record *record);
 

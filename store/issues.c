@@ -3,6 +3,18 @@
 
 #include <errno.h>
 
+enum { MESSAGE_MOST = 500, REF_MOST = 255 };
+
+/* At most so many bytes of a text, and no half letter at the end. */
+static struct rk_slice text_cut(struct rk_slice text, size_t most)
+{
+	if (text.len <= most)
+		return text;
+	while (most && (text.data[most] & 0xc0) == 0x80)
+		most--;
+	return rk_slice_sub(text, 0, most);
+}
+
 static int issue_remove(struct rk_write *w, const struct rk_issue *issue)
 {
 	struct rk_key_buf key = {0};
@@ -24,7 +36,9 @@ int rk_write_issue(struct rk_write *w, const struct rk_issue *issue)
 	struct rk_slice value;
 	int r;
 
-	rk_key_issue(&key, issue);
+	now.ref = text_cut(issue->ref, REF_MOST);
+	now.message = text_cut(issue->message, MESSAGE_MOST);
+	rk_key_issue(&key, &now);
 	r = rk_table_get(&w->view, RK_TABLE_ISSUE, rk_key_slice(&key), &value);
 	if (r < 0)
 		return r;
@@ -42,7 +56,8 @@ int rk_write_issue(struct rk_write *w, const struct rk_issue *issue)
 int rk_write_issue_clear(struct rk_write *w, enum rk_issue_kind kind, rk_repo_id repo, int collection,
 	struct rk_slice ref)
 {
-	struct rk_issue issue = {.kind = (uint8_t)kind, .repo = repo, .collection = collection, .ref = ref};
+	struct rk_issue issue = {.kind = (uint8_t)kind, .repo = repo, .collection = collection,
+		.ref = text_cut(ref, REF_MOST)};
 
 	return issue_remove(w, &issue);
 }
@@ -80,14 +95,17 @@ int rk_read_issues(struct rk_snapshot *s, int kind, rk_repo_id repo, struct rk_s
 	struct rk_key_buf start = {0};
 	MDB_cursor *cursor;
 	MDB_val k, v;
-	int r = rk_table_cursor(s, RK_TABLE_ISSUE, &cursor);
+	int r;
 
-	if (r)
-		return r;
 	if (position.len)
 		rk_key_add(&start, position);
 	else
 		rk_key_uint(&start, kind < 0 ? 0 : (uint8_t)kind, 1);
+	if (start.failed)
+		return -EINVAL;
+	r = rk_table_cursor(s, RK_TABLE_ISSUE, &cursor);
+	if (r)
+		return r;
 	k = rk_val(rk_key_slice(&start));
 	r = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
 	if (r == 0 && position.len && rk_slice_equal(rk_val_slice(k), position))

@@ -1,6 +1,8 @@
 /* Records in order of `when`, page by page. */
 #include "store/inside.h"
 
+#include <errno.h>
+
 enum { WHEN_PREFIX = 5, WHEN_TIME = 8, WHEN_REPO = 4 };
 
 static void prefix_make(struct rk_key_buf *key, const struct rk_list_query *query)
@@ -30,18 +32,22 @@ bool rk_list_position_valid(const struct rk_list_query *query, struct rk_slice p
 		(query->repo == 0 || query->repo == repo);
 }
 
-/* The key to start from: a page goes on right behind its position. */
+/* The key to start from: a page goes on right behind its position. One from elsewhere may lie on the
+ * near side of the range; then the range's own edge counts. */
 static void start_make(struct rk_key_buf *key, const struct rk_list_query *query)
 {
-	prefix_make(key, query);
-	if (query->position.len) {
-		rk_key_add(key, query->position);
-		return;
-	}
+	struct rk_key_buf edge = {0};
+
+	prefix_make(&edge, query);
+	*key = edge;
 	if (query->oldest_first && query->has_since)
-		rk_key_uint(key, rk_key_time(query->since_ms), 8);
+		rk_key_uint(&edge, rk_key_time(query->since_ms), WHEN_TIME);
 	else if (!query->oldest_first)
-		rk_key_uint(key, query->has_until ? rk_key_time(query->until_ms) : UINT64_MAX, 8);
+		rk_key_uint(&edge, query->has_until ? rk_key_time(query->until_ms) : UINT64_MAX, WHEN_TIME);
+	rk_key_add(key, query->position);
+	if (query->position.len == 0 ||
+		(rk_slice_compare(rk_key_slice(key), rk_key_slice(&edge)) < 0) == query->oldest_first)
+		*key = edge;
 }
 
 /* Places the cursor on the first key to look at: the one at or behind `start` going up, or the last
@@ -53,8 +59,8 @@ static int cursor_place(MDB_cursor *cursor, MDB_val *k, MDB_val *v, const struct
 
 	*k = rk_val(rk_key_slice(start));
 	r = mdb_cursor_get(cursor, k, v, MDB_SET_RANGE);
-	if (!query->oldest_first)
-		return mdb_cursor_get(cursor, k, v, r == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+	if (!query->oldest_first && (r == 0 || r == MDB_NOTFOUND))
+		return mdb_cursor_get(cursor, k, v, r ? MDB_LAST : MDB_PREV);
 	if (r == 0 && query->position.len && rk_slice_equal(rk_val_slice(*k), rk_key_slice(start)))
 		return mdb_cursor_get(cursor, k, v, MDB_NEXT);
 	return r;
@@ -74,7 +80,7 @@ int rk_read_list(struct rk_snapshot *s, const struct rk_list_query *query, rk_re
 	start_make(&start, query);
 	prefix_make(&prefix, query);
 	if (start.failed)
-		return RK_STORE_ABSENT;
+		return -EINVAL;
 	r = rk_table_cursor(s, RK_TABLE_WHEN, &cursor);
 	if (r)
 		return r;
@@ -96,10 +102,6 @@ int rk_read_list(struct rk_snapshot *s, const struct rk_list_query *query, rk_re
 		if (query->oldest_first ? query->has_until && when >= query->until_ms
 					: query->has_since && when < query->since_ms)
 			break;
-		/* A position from elsewhere may lie outside the range on the near side. */
-		if ((query->has_since && when < query->since_ms) ||
-			(query->has_until && when >= query->until_ms))
-			continue;
 		if (repo != judged) {
 			struct rk_repo account;
 

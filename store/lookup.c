@@ -10,11 +10,12 @@ enum { RANK_LINKED, RANK_PLAIN, RANK_CONFLICT };
 /* Entries looked at for one answer: those of inactive accounts are passed over. */
 enum { ENTRIES_MOST = 4096 };
 
-static uint8_t rank_of(const struct rk_record *record)
+uint8_t rk_lookup_rank(const struct rk_record *record, enum rk_lookup kind)
 {
 	switch (record->link) {
 	case RK_LINK_LINKED:
-		return RANK_LINKED;
+		return kind != RK_LOOKUP_REF && record->flags & RK_RECORD_RENAMED ? RANK_PLAIN
+										   : RANK_LINKED;
 	case RK_LINK_CONFLICT:
 		return RANK_CONFLICT;
 	default:
@@ -40,19 +41,18 @@ typedef int entry_change(struct rk_write *w, enum rk_table table, struct rk_slic
 static int entries_each(struct rk_write *w, const struct rk_record *record, entry_change *change)
 {
 	const rk_repo_id under[] = {0, record->repo};
-	struct rk_key_buf entry = {0};
 	int r = 0;
 
-	rk_key_uint(&entry, rank_of(record), 1);
-	rk_key_uint(&entry, rk_key_time(record->first_us), 8);
-	rk_key_record(&entry, record->repo, record->collection, record->rkey);
 	for (int i = 0; r == 0 && i < 2; i++) {
 		for (int kind = RK_LOOKUP_REF; r == 0 && kind <= RK_LOOKUP_SLUG; kind++) {
 			struct rk_slice value = value_of(record, (enum rk_lookup)kind);
-			struct rk_key_buf key = {0};
+			struct rk_key_buf key = {0}, entry = {0};
 
 			if (value.len == 0)
 				continue;
+			rk_key_uint(&entry, rk_lookup_rank(record, (enum rk_lookup)kind), 1);
+			rk_key_uint(&entry, rk_key_time(record->first_us), 8);
+			rk_key_record(&entry, record->repo, record->collection, record->rkey);
 			rk_key_lookup(&key, (enum rk_lookup)kind, record->collection, under[i], value);
 			r = change(w, RK_TABLE_LOOKUP, rk_key_slice(&key), rk_key_slice(&entry));
 		}
@@ -76,16 +76,27 @@ int rk_lookup_remove(struct rk_write *w, const struct rk_record *record)
 	return entries_each(w, record, rk_table_del);
 }
 
-static int cursor_get(struct rk_snapshot *s)
+/* A snapshot's own cursor. In a write transaction there is none to keep: writes would have to carry it
+ * along. */
+static int cursor_get(struct rk_snapshot *s, MDB_cursor **out)
 {
 	int r = 0;
 
+	if (!s->live)
+		return rk_table_cursor(s, RK_TABLE_LOOKUP, out);
 	if (!s->lookup)
 		r = mdb_cursor_open(s->txn, s->store->dbi[RK_TABLE_LOOKUP], &s->lookup);
 	else if (!s->lookup_fresh)
 		r = mdb_cursor_renew(s->txn, s->lookup);
 	s->lookup_fresh = r == 0;
+	*out = s->lookup;
 	return rk_lmdb_error(r);
+}
+
+static void cursor_put(const struct rk_snapshot *s, MDB_cursor *cursor)
+{
+	if (cursor != s->lookup)
+		mdb_cursor_close(cursor);
 }
 
 /* The record an entry names. */
@@ -112,11 +123,52 @@ static int account_active(struct rk_snapshot *s, rk_repo_id id, bool *active)
 	return r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r;
 }
 
+/* The repo and rank of an entry, before its record is read. */
+static bool entry_head(struct rk_slice entry, uint8_t *rank, rk_repo_id *repo)
+{
+	struct rk_reader reader = rk_reader_make(entry);
+
+	*rank = (uint8_t)rk_reader_uint(&reader, 1);
+	rk_reader_take(&reader, 8);
+	*repo = (rk_repo_id)rk_reader_uint(&reader, 4);
+	return !reader.failed;
+}
+
+/* The first entry under the key that may answer. */
+static int answer_find(struct rk_snapshot *s, struct rk_record *out, MDB_cursor *cursor,
+	const struct rk_key_buf *key)
+{
+	MDB_val k = rk_val(rk_key_slice(key)), v;
+	rk_repo_id passed = 0;
+	int r = mdb_cursor_get(cursor, &k, &v, MDB_SET_KEY);
+
+	for (int i = 0; r == 0 && i < ENTRIES_MOST; i++) {
+		rk_repo_id repo;
+		uint8_t rank;
+		bool active = false;
+
+		if (!entry_head(rk_val_slice(v), &rank, &repo))
+			return RK_STORE_CORRUPT;
+		if (rank >= RANK_CONFLICT)
+			return RK_STORE_ABSENT;
+		if (repo != passed) {
+			r = account_active(s, repo, &active);
+			if (r)
+				return r;
+		}
+		if (active)
+			return entry_record(s, out, rk_val_slice(v));
+		passed = repo;
+		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT_DUP);
+	}
+	return r ? rk_lmdb_error(r) : RK_STORE_ABSENT;
+}
+
 int rk_read_lookup(struct rk_snapshot *s, struct rk_record *out, enum rk_lookup kind,
 	uint8_t collection, struct rk_slice value, rk_repo_id repo)
 {
 	struct rk_key_buf key = {0};
-	MDB_val k, v;
+	MDB_cursor *cursor;
 	int r;
 
 	if (value.len == 0 || value.len > RK_SLUG_MOST)
@@ -134,45 +186,24 @@ int rk_read_lookup(struct rk_snapshot *s, struct rk_record *out, enum rk_lookup 
 		}
 	}
 	rk_key_lookup(&key, kind, collection, repo, value);
-	r = cursor_get(s);
+	r = cursor_get(s, &cursor);
 	if (r)
 		return r;
-	k = rk_val(rk_key_slice(&key));
-	r = mdb_cursor_get(s->lookup, &k, &v, MDB_SET_KEY);
-	for (int i = 0; r == 0 && i < ENTRIES_MOST; i++) {
-		bool active;
-
-		if (*(const uint8_t *)v.mv_data >= RANK_CONFLICT)
-			return RK_STORE_ABSENT;
-		r = entry_record(s, out, rk_val_slice(v));
-		if (r == 0)
-			r = account_active(s, out->repo, &active);
-		if (r || active)
-			return r;
-		r = mdb_cursor_get(s->lookup, &k, &v, MDB_NEXT_DUP);
-	}
-	return r ? rk_lmdb_error(r) : RK_STORE_ABSENT;
+	r = answer_find(s, out, cursor, &key);
+	cursor_put(s, cursor);
+	return r;
 }
 
-int rk_read_duplicates(struct rk_snapshot *s, struct rk_record *out, size_t most, uint64_t *count,
-	const struct rk_record *answer)
+/* The other entries under the key; see rk_read_duplicates. */
+static int others_find(struct rk_snapshot *s, struct rk_record *out, size_t most, uint64_t *count,
+	const struct rk_record *answer, MDB_cursor *cursor, const struct rk_key_buf *key)
 {
-	struct rk_key_buf key = {0};
+	MDB_val k = rk_val(rk_key_slice(key)), v;
 	size_t all, given = 0;
-	MDB_val k, v;
-	int r;
+	int r = mdb_cursor_get(cursor, &k, &v, MDB_SET_KEY);
 
-	*count = 0;
-	if (answer->ref.len == 0)
-		return 0;
-	rk_key_lookup(&key, RK_LOOKUP_REF, answer->collection, answer->repo, answer->ref);
-	r = cursor_get(s);
-	if (r)
-		return r;
-	k = rk_val(rk_key_slice(&key));
-	r = mdb_cursor_get(s->lookup, &k, &v, MDB_SET_KEY);
 	if (r == 0)
-		r = mdb_cursor_count(s->lookup, &all);
+		r = mdb_cursor_count(cursor, &all);
 	if (r)
 		return r == MDB_NOTFOUND ? RK_STORE_CORRUPT : rk_lmdb_error(r);
 	*count = all - 1;
@@ -184,34 +215,56 @@ int rk_read_duplicates(struct rk_snapshot *s, struct rk_record *out, size_t most
 			return r;
 		if (!rk_slice_equal(one->rkey, answer->rkey))
 			given++;
-		r = mdb_cursor_get(s->lookup, &k, &v, MDB_NEXT_DUP);
+		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT_DUP);
 	}
 	return r == MDB_NOTFOUND ? 0 : rk_lmdb_error(r);
+}
+
+int rk_read_duplicates(struct rk_snapshot *s, struct rk_record *out, size_t most, uint64_t *count,
+	const struct rk_record *answer)
+{
+	struct rk_key_buf key = {0};
+	MDB_cursor *cursor;
+	int r;
+
+	*count = 0;
+	if (answer->ref.len == 0)
+		return 0;
+	rk_key_lookup(&key, RK_LOOKUP_REF, answer->collection, answer->repo, answer->ref);
+	r = cursor_get(s, &cursor);
+	if (r)
+		return r;
+	r = others_find(s, out, most, count, answer, cursor, &key);
+	cursor_put(s, cursor);
+	return r;
 }
 
 int rk_read_ref_all(struct rk_snapshot *s, uint8_t collection, struct rk_slice ref,
 	rk_record_visit *visit, void *context)
 {
 	struct rk_key_buf key = {0};
+	MDB_cursor *cursor;
 	MDB_val k, v;
-	int r;
+	int bad = 0, r;
 
 	if (ref.len == 0 || ref.len > RK_REF_MOST)
 		return 0;
 	rk_key_lookup(&key, RK_LOOKUP_REF, collection, 0, ref);
-	r = cursor_get(s);
+	/* A cursor of its own: visit may look up other things. */
+	r = rk_table_cursor(s, RK_TABLE_LOOKUP, &cursor);
 	if (r)
 		return r;
 	k = rk_val(rk_key_slice(&key));
-	for (r = mdb_cursor_get(s->lookup, &k, &v, MDB_SET_KEY); r == 0;
-		r = mdb_cursor_get(s->lookup, &k, &v, MDB_NEXT_DUP)) {
+	for (r = mdb_cursor_get(cursor, &k, &v, MDB_SET_KEY); r == 0;
+		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT_DUP)) {
 		struct rk_record record;
-		int read = entry_record(s, &record, rk_val_slice(v));
 
-		if (read)
-			return read;
-		if (!visit(context, &record))
-			return 0;
+		bad = entry_record(s, &record, rk_val_slice(v));
+		if (bad || !visit(context, &record))
+			break;
 	}
+	mdb_cursor_close(cursor);
+	if (bad)
+		return bad;
 	return r == MDB_NOTFOUND ? 0 : rk_lmdb_error(r);
 }

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
+
 static void due_key(struct rk_key_buf *key, const struct rk_pending *pending)
 {
 	rk_key_uint(key, rk_key_time(pending->due_ms), 8);
@@ -36,6 +38,7 @@ int rk_pending_remove(struct rk_write *w, struct rk_slice key)
 int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8_t keep, int64_t due_ms,
 	uint32_t attempts, struct rk_slice rkey)
 {
+	const bool gone = key.len && key.data[0] == 'G';
 	struct rk_key_buf due = {0};
 	struct rk_pending old, now = {
 		.flags = flags,
@@ -56,6 +59,8 @@ int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8
 			return r;
 		due.len = 0;
 	}
+	/* Whether the record is gone is the key's to say. */
+	now.flags = (uint8_t)((now.flags & ~RK_PENDING_GONE) | (gone ? RK_PENDING_GONE : 0));
 	due_key(&due, &now);
 	r = rk_table_put(w, RK_TABLE_DUE, rk_key_slice(&due), key);
 	if (r)
@@ -155,23 +160,25 @@ static int entry_settle(struct rk_write *w, const struct rk_link_result *result)
 static int record_settle(struct rk_write *w, const struct rk_link_result *result)
 {
 	struct rk_record record;
-	int64_t now = result->due_ms;
 	int r = rk_read_record(&w->view, &record, result->repo, result->collection, result->rkey);
 
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r == RK_STORE_CORRUPT ? -EUCLEAN : r;
 	if (rk_cid_is_set(&result->cid) && !rk_cid_equal(&result->cid, &record.cid))
 		return 0;
-	if (record.link == (uint8_t)result->link && !(result->judged & (record.issues | result->issues)))
+	if (record.link == (uint8_t)result->link && !(record.flags & RK_RECORD_RENAMED) &&
+		!(result->judged & (record.issues | result->issues)))
 		return 0;
 	r = rk_write_keep_record(w, &record);
 	if (r == 0)
 		r = rk_lookup_remove(w, &record);
 	record.link = (uint8_t)result->link;
+	record.flags &= (uint8_t)~RK_RECORD_RENAMED;
 	if (r == 0)
 		r = rk_lookup_add(w, &record);
 	if (r == 0)
-		r = rk_issues_set(w, &record, result->judged, result->issues, result->message, now);
+		r = rk_issues_set(w, &record, result->judged, result->issues, result->message,
+			rk_clock_wall_ms());
 	return r ? r : rk_record_put(w, &record);
 }
 
@@ -180,9 +187,10 @@ int rk_write_link(struct rk_write *w, const struct rk_link_result *result)
 	struct rk_key_buf key = {0}, owner = {0};
 	int r = 0;
 
+	rk_arena_reset(&w->arena);
 	if (result->pending_key.len)
 		r = entry_settle(w, result);
-	if (r == 0 && result->set_owner) {
+	if (r == 0 && result->set_owner && result->owner_ref.len && result->owner_ref.len <= RK_REF_MOST) {
 		rk_key_uint(&key, result->collection, 1);
 		rk_key_add(&key, result->owner_ref);
 		rk_key_uint(&owner, result->owner.repo, 4);

@@ -26,6 +26,7 @@ void rk_snapshot_destroy(struct rk_snapshot *snapshot)
 {
 	if (!snapshot)
 		return;
+	rk_snapshot_end(snapshot);
 	if (snapshot->lookup)
 		mdb_cursor_close(snapshot->lookup);
 	mdb_txn_abort(snapshot->txn);
@@ -201,9 +202,11 @@ int rk_read_resync_next(struct rk_snapshot *s, struct rk_repo *out, int64_t *wai
 		if (i < skip_count)
 			continue;
 		*wait_ms = due > now_ms ? due - now_ms : 0;
-		r = *wait_ms ? RK_STORE_ABSENT : rk_read_repo(s, out, id);
+		r = *wait_ms ? 0 : rk_read_repo(s, out, id);
 		mdb_cursor_close(cursor);
-		return r;
+		/* A queued repo that is not there must not read as "nothing is queued". */
+		return r ? (r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r)
+			 : *wait_ms ? RK_STORE_ABSENT : 0;
 	}
 	mdb_cursor_close(cursor);
 	return rk_lmdb_error(r);

@@ -1,6 +1,7 @@
 /* Opening, closing and copying the index; the table of sub-databases; LMDB by table. */
 #include "store/inside.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ static const struct {
 /* What turns an index of schema i + 1 into one of schema i + 2, by place; all run in one transaction. */
 typedef int migrate_step(struct rk_write *w);
 static migrate_step *const migrations[RK_SCHEMA] = {NULL};
+static const struct rk_slice schema_name = RK_SLICE_LIT("schema");
 
 const char *const rk_issue_names[RK_ISSUE_COUNT] = {
 #define ROW(id, name) [RK_ISSUE_##id] = name,
@@ -80,80 +82,116 @@ static int lock_take(struct rk_store *store, const char *dir, char error[256])
 	snprintf(path, sizeof(path), "%s/refkey.lock", dir);
 	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (store->lock_fd < 0) {
-		snprintf(error, 256, "cannot open the lock file in the data folder: %s", strerror(errno));
+		int r = -errno;
+		snprintf(error, 256, "cannot open the lock file in the data folder: %s", strerror(-r));
+		return r;
+	}
+	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
 		return -errno;
+	snprintf(error, 256, "the index is in use by another process");
+	return RK_STORE_LOCKED;
+}
+
+static uint64_t schema_number(struct rk_slice value)
+{
+	struct rk_reader reader = rk_reader_make(value);
+
+	return value.len == 4 ? rk_reader_uint(&reader, 4) : 0;
+}
+
+/*
+ * Opens the tables; in an environment without any, makes them together with the schema's number. What
+ * is not ours, or of a newer schema, is refused before anything is written. *error is an LMDB code.
+ */
+static int tables_open(struct rk_store *store, MDB_txn *txn, int *error)
+{
+	MDB_dbi unnamed;
+	MDB_stat stat;
+	uint64_t schema = RK_SCHEMA;
+	uint8_t number[4] = {0, 0, 0, RK_SCHEMA};
+	MDB_val k = rk_val(schema_name), v = {.mv_data = number, .mv_size = sizeof(number)};
+
+	*error = mdb_dbi_open(txn, NULL, 0, &unnamed);
+	if (*error == 0)
+		*error = mdb_stat(txn, unnamed, &stat);
+	if (*error)
+		return 0;
+	if (stat.ms_entries) {
+		MDB_val found;
+		MDB_dbi meta;
+
+		*error = mdb_dbi_open(txn, tables[RK_TABLE_META].name, 0, &meta);
+		if (*error == 0)
+			*error = mdb_get(txn, meta, &k, &found);
+		if (*error && *error != MDB_NOTFOUND && *error != MDB_INCOMPATIBLE)
+			return 0;
+		schema = *error ? 0 : schema_number(rk_val_slice(found));
+		*error = 0;
+		if (schema == 0)
+			return RK_STORE_CORRUPT;
+		if (schema > RK_SCHEMA)
+			return RK_STORE_NEWER;
 	}
-	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		snprintf(error, 256, "the index is in use by another process");
-		return errno == EWOULDBLOCK ? RK_STORE_LOCKED : -errno;
-	}
+	for (int i = 0; *error == 0 && i < RK_TABLE_COUNT; i++)
+		*error = mdb_dbi_open(txn, tables[i].name, tables[i].flags | MDB_CREATE, &store->dbi[i]);
+	if (*error == 0 && stat.ms_entries == 0)
+		*error = mdb_put(txn, store->dbi[RK_TABLE_META], &k, &v, 0);
 	return 0;
 }
 
-static int schema_check(struct rk_write *w, char error[256])
+static int tables_settle(struct rk_store *store, int *error)
 {
-	struct rk_slice value, name = RK_SLICE_LIT("schema");
-	struct rk_key_buf now = {0};
-	uint64_t schema = 0;
-	int r = rk_table_get(&w->view, RK_TABLE_META, name, &value);
+	MDB_txn *txn;
+	int r;
 
-	if (r < 0)
-		return r;
-	if (r == 0 && value.len == 4) {
-		for (size_t i = 0; i < 4; i++)
-			schema = schema << 8 | value.data[i];
-	} else if (r == RK_STORE_ABSENT && rk_table_entries(&w->view, RK_TABLE_REPO) == 0) {
-		schema = RK_SCHEMA; /* a new index */
-	}
-	if (schema == 0) {
-		snprintf(error, 256, "the data folder holds something that is not an index of refkey");
+	*error = mdb_txn_begin(store->env, NULL, 0, &txn);
+	if (*error)
+		return 0;
+	r = tables_open(store, txn, error);
+	if (r == 0 && *error == 0)
+		*error = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	return r;
+}
+
+/* Brings an older index to the schema of now. */
+static int schema_migrate(struct rk_write *w)
+{
+	struct rk_key_buf now = {0};
+	struct rk_slice value;
+	uint64_t schema;
+	int r = rk_table_get(&w->view, RK_TABLE_META, schema_name, &value);
+
+	if (r)
+		return r < 0 ? r : RK_STORE_CORRUPT;
+	schema = schema_number(value);
+	if (schema == 0)
 		return RK_STORE_CORRUPT;
-	}
-	if (schema > RK_SCHEMA) {
-		snprintf(error, 256,
-			"the index was written by a newer refkey (schema %llu, this one knows %d)",
-			(unsigned long long)schema, RK_SCHEMA);
-		return RK_STORE_NEWER;
-	}
-	for (r = 0; r == 0 && schema < RK_SCHEMA; schema++)
+	for (; r == 0 && schema < RK_SCHEMA; schema++)
 		r = migrations[schema - 1](w);
 	if (r)
 		return r;
 	rk_key_uint(&now, RK_SCHEMA, 4);
-	return rk_table_put(w, RK_TABLE_META, name, rk_key_slice(&now));
+	return rk_table_put(w, RK_TABLE_META, schema_name, rk_key_slice(&now));
 }
 
-static int schema_settle(struct rk_store *store, char error[256])
+static int schema_settle(struct rk_store *store)
 {
 	struct rk_write w = {0};
 	int r = rk_write_begin(&w, store);
 
 	if (r == 0) {
-		r = schema_check(&w, error);
+		r = schema_migrate(&w);
 		if (r)
 			rk_write_abort(&w);
 		else
 			r = rk_write_commit(&w);
 	}
 	rk_write_finish(&w);
-	return r;
-}
-
-static int tables_open(struct rk_store *store)
-{
-	MDB_txn *txn;
-	int r = mdb_txn_begin(store->env, NULL, 0, &txn);
-
-	if (r)
-		return r;
-	for (int i = 0; i < RK_TABLE_COUNT; i++) {
-		r = mdb_dbi_open(txn, tables[i].name, tables[i].flags | MDB_CREATE, &store->dbi[i]);
-		if (r) {
-			mdb_txn_abort(txn);
-			return r;
-		}
-	}
-	return mdb_txn_commit(txn);
+	return r == -EUCLEAN ? RK_STORE_CORRUPT : r;
 }
 
 static int folder_make(const char *dir, char error[256])
@@ -166,10 +204,26 @@ static int folder_make(const char *dir, char error[256])
 	return 0;
 }
 
+/* Of opening: what LMDB cannot read is no index. */
+static int open_error(int code)
+{
+	switch (code) {
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INCOMPATIBLE:
+	case MDB_NOTFOUND:
+		return RK_STORE_CORRUPT;
+	default:
+		return rk_lmdb_error(code);
+	}
+}
+
 int rk_store_open(struct rk_store **out, const struct rk_store_options *options, char error[256])
 {
 	struct rk_store *store = calloc(1, sizeof(*store));
-	int r, dead;
+	int r, code, dead;
 
 	if (!store)
 		return -ENOMEM;
@@ -181,34 +235,39 @@ int rk_store_open(struct rk_store **out, const struct rk_store_options *options,
 		r = lock_take(store, options->dir, error);
 	if (r)
 		goto fail;
-	r = mdb_env_create(&store->env);
-	if (r == 0)
-		r = mdb_env_set_mapsize(store->env,
+	code = mdb_env_create(&store->env);
+	if (code == 0)
+		code = mdb_env_set_mapsize(store->env,
 			options->map_bytes ? options->map_bytes : (size_t)64 << 30);
-	if (r == 0)
-		r = mdb_env_set_maxdbs(store->env, RK_TABLE_COUNT);
-	if (r == 0)
-		r = mdb_env_set_maxreaders(store->env, READERS_MOST);
-	if (r == 0)
-		r = mdb_env_open(store->env, options->dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
-	if (r == 0)
-		r = mdb_reader_check(store->env, &dead);
-	if (r == 0)
-		r = tables_open(store);
-	if (r) {
-		snprintf(error, 256, "cannot open the index: %s", mdb_strerror(r));
-		r = rk_lmdb_error(r);
-		if (r == RK_STORE_ABSENT)
-			r = RK_STORE_CORRUPT;
-		goto fail;
+	if (code == 0)
+		code = mdb_env_set_maxdbs(store->env, RK_TABLE_COUNT);
+	if (code == 0)
+		code = mdb_env_set_maxreaders(store->env, READERS_MOST);
+	if (code == 0)
+		code = mdb_env_open(store->env, options->dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+	if (code == 0)
+		code = mdb_reader_check(store->env, &dead);
+	if (code == 0)
+		r = tables_settle(store, &code);
+	if (code) {
+		snprintf(error, 256, "cannot open the index: %s", mdb_strerror(code));
+		r = open_error(code);
+	} else if (r == 0) {
+		r = schema_settle(store);
+		if (r == RK_STORE_CORRUPT)
+			snprintf(error, 256, "the index is damaged");
 	}
-	r = schema_settle(store, error);
 	if (r)
 		goto fail;
 	*out = store;
 	return 0;
 fail:
-	if (r < 0 && !error[0])
+	if (r == RK_STORE_CORRUPT && !error[0])
+		snprintf(error, 256, "the data folder holds something that is not an index of refkey");
+	else if (r == RK_STORE_NEWER)
+		snprintf(error, 256, "the index was written by a newer refkey than this one (schema %d)",
+			RK_SCHEMA);
+	else if (r < 0 && !error[0])
 		snprintf(error, 256, "cannot open the index: %s", strerror(-r));
 	rk_store_close(store);
 	return r;
@@ -226,33 +285,86 @@ void rk_store_close(struct rk_store *store)
 	free(store);
 }
 
-int rk_store_backup(struct rk_store *store, const char *dir)
+/* Whether a folder, just made or there before, holds nothing. */
+static int folder_empty(const char *dir)
 {
+	DIR *folder;
+	const struct dirent *entry;
+	int r = 0;
+
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
 		return -errno;
-	return rk_lmdb_error(mdb_env_copy2(store->env, dir, MDB_CP_COMPACT));
+	folder = opendir(dir);
+	if (!folder)
+		return -errno;
+	while (r == 0 && (entry = readdir(folder))) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = -ENOTEMPTY;
+	}
+	closedir(folder);
+	return r;
+}
+
+int rk_store_backup(struct rk_store *store, const char *dir)
+{
+	int folder, fd, r = folder_empty(dir);
+
+	if (r)
+		return r;
+	folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return -errno;
+	/* Whole and on disk before it gets the name that makes it an index. */
+	fd = openat(folder, "data.mdb.part", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		r = -errno;
+		close(folder);
+		return r;
+	}
+	r = rk_lmdb_error(mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT));
+	if (r == 0 && fsync(fd) != 0)
+		r = -errno;
+	if (close(fd) != 0 && r == 0)
+		r = -errno;
+	if (r == 0 && renameat(folder, "data.mdb.part", folder, "data.mdb") != 0)
+		r = -errno;
+	if (r)
+		unlinkat(folder, "data.mdb.part", 0);
+	else if (fsync(folder) != 0)
+		r = -errno;
+	close(folder);
+	return r;
 }
 
 void rk_store_space(struct rk_store *store, struct rk_store_space *out)
 {
-	MDB_envinfo info;
-	MDB_stat pages;
 	char path[4096];
 	struct stat file;
+	MDB_stat pages;
+	MDB_txn *txn;
 
 	*out = (struct rk_store_space){0};
-	if (mdb_env_info(store->env, &info) == 0 && mdb_env_stat(store->env, &pages) == 0)
-		out->used_bytes = (uint64_t)(info.me_last_pgno + 1) * pages.ms_psize;
 	snprintf(path, sizeof(path), "%s/data.mdb", store->dir);
 	if (stat(path, &file) == 0)
 		out->file_bytes = (uint64_t)file.st_size;
+	if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) != 0)
+		return;
+	for (int i = 0; i < RK_TABLE_COUNT; i++) {
+		if (mdb_stat(txn, store->dbi[i], &pages) == 0)
+			out->used_bytes += (uint64_t)pages.ms_psize * (pages.ms_branch_pages +
+				pages.ms_leaf_pages + pages.ms_overflow_pages);
+	}
+	mdb_txn_abort(txn);
 }
 
 int rk_table_get(struct rk_snapshot *s, enum rk_table table, struct rk_slice key, struct rk_slice *out)
 {
 	MDB_val k = rk_val(key), v;
-	int r = mdb_get(s->txn, s->store->dbi[table], &k, &v);
+	int r;
 
+	if (key.len == 0)
+		return RK_STORE_ABSENT;
+	r = mdb_get(s->txn, s->store->dbi[table], &k, &v);
 	if (r == 0)
 		*out = rk_val_slice(v);
 	return rk_lmdb_error(r);
@@ -262,8 +374,11 @@ int rk_table_put(struct rk_write *w, enum rk_table table, struct rk_slice key, s
 {
 	MDB_val k = rk_val(key), v = rk_val(value);
 	unsigned flags = tables[table].flags & MDB_DUPSORT ? MDB_NODUPDATA : 0;
-	int r = mdb_put(w->view.txn, w->view.store->dbi[table], &k, &v, flags);
+	int r;
 
+	if (key.len == 0)
+		return -EINVAL;
+	r = mdb_put(w->view.txn, w->view.store->dbi[table], &k, &v, flags);
 	return r == MDB_KEYEXIST ? 0 : rk_lmdb_error(r);
 }
 
@@ -271,8 +386,11 @@ int rk_table_del(struct rk_write *w, enum rk_table table, struct rk_slice key, s
 {
 	MDB_val k = rk_val(key), v = rk_val(value);
 	bool dup = tables[table].flags & MDB_DUPSORT;
-	int r = mdb_del(w->view.txn, w->view.store->dbi[table], &k, dup ? &v : NULL);
+	int r;
 
+	if (key.len == 0)
+		return 0;
+	r = mdb_del(w->view.txn, w->view.store->dbi[table], &k, dup ? &v : NULL);
 	return r == MDB_NOTFOUND ? 0 : rk_lmdb_error(r);
 }
 

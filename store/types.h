@@ -79,6 +79,8 @@ enum rk_record_flag {
 	RK_RECORD_FIRST = 1,   /* found by the first fetch of its repo: its document may have been erased */
 	RK_RECORD_INVALID = 2, /* fails its lexicon */
 	RK_RECORD_UNREF = 4,   /* had a ref once and dropped it in an update: the old link stays */
+	RK_RECORD_RENAMED = 8, /* linked, then updated with another code or slug: by those it answers as
+				* if it were not linked, until it was looked at again */
 };
 
 /* X(id, name as listIssues has it). Stored by place: new rows go to the end; 32 at most. */
@@ -113,7 +115,8 @@ struct rk_record {
 	struct rk_slice ref, code, slug; /* as rk_facts */
 	bool has_when;
 	int64_t when_ms;
-	int64_t first_us;   /* Unix µs when the key was first indexed: "indexed first" */
+	int64_t first_us;   /* Unix µs when the key was first indexed, or got its ref or code in an
+			     * update: "indexed first" */
 	int64_t indexed_us; /* Unix µs of this version */
 	uint8_t flags;      /* enum rk_record_flag */
 	uint8_t link;       /* enum rk_link */

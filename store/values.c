@@ -110,7 +110,7 @@ bool rk_value_identity_read(struct rk_identity *out, struct rk_slice in)
 		memcpy(out->key.point, point.data, point.len);
 	out->fetched_ms = (int64_t)rk_reader_uint(&r, 8);
 	out->failed = rk_reader_uint(&r, 1);
-	return at_end(&r);
+	return at_end(&r) && out->key.type <= RK_KEY_P256;
 }
 
 void rk_value_record(struct rk_buf *out, const struct rk_record *record)
@@ -160,7 +160,8 @@ bool rk_value_record_read(struct rk_record *out, struct rk_slice key, struct rk_
 	if (full.len)
 		out->rkey = full;
 	return at_end(&r) && !k.failed && out->collection < RK_COLLECTION_COUNT &&
-		out->rkey.len > 0 && out->json.len > 0 && (full.len == 0) == (out->rkey.len <= RK_RKEY_PLAIN);
+		out->link <= RK_LINK_CONFLICT && out->rkey.len > 0 && out->json.len > 0 &&
+		(full.len == 0) == (out->rkey.len <= RK_RKEY_PLAIN);
 }
 
 void rk_value_pending(struct rk_buf *out, const struct rk_pending *pending)
@@ -208,8 +209,7 @@ void rk_value_issue(struct rk_buf *out, const struct rk_issue *issue)
 	put_uint(out, (uint64_t)issue->at_ms, 8);
 	put_text(out, issue->rkey, 2);
 	put_text(out, issue->ref, 1);
-	put_text(out, issue->message.len > 500 ? rk_slice_sub(issue->message, 0, 500) : issue->message,
-		2);
+	put_text(out, issue->message, 2);
 }
 
 bool rk_value_issue_read(struct rk_issue *out, struct rk_slice key, struct rk_slice in)
@@ -265,5 +265,5 @@ bool rk_value_counts_read(struct rk_write *out, struct rk_slice in)
 	n = rk_reader_uint(&r, 1);
 	for (uint64_t i = 0; i < n && i < RK_ISSUE_COUNT; i++)
 		out->counts.issues[i] = rk_reader_uint(&r, 8);
-	return at_end(&r);
+	return at_end(&r) && out->next_repo > 0;
 }

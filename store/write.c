@@ -140,7 +140,7 @@ static void counts_move(struct rk_write *w, const struct rk_repo *repo, int by)
 
 int rk_write_repo(struct rk_write *w, const struct rk_repo *repo)
 {
-	struct rk_key_buf before = {0}, after = {0};
+	struct rk_key_buf key = {0}, before = {0}, after = {0};
 	struct rk_repo old, now = *repo;
 	int r = rk_read_repo(&w->view, &old, repo->id);
 
@@ -148,18 +148,21 @@ int rk_write_repo(struct rk_write *w, const struct rk_repo *repo)
 		return r < 0 ? r : -EUCLEAN;
 	now.did = old.did;
 	memcpy(now.counts, old.counts, sizeof(now.counts));
-	r = rk_write_keep(w, &now.did);
-	if (r)
-		return r;
+	/* Encoded before anything is written: the DID is borrowed from LMDB. */
+	rk_buf_clear(&w->value);
+	rk_value_repo(&w->value, &now);
+	if (rk_buf_failed(&w->value))
+		return -ENOMEM;
 	counts_move(w, &old, -1);
 	counts_move(w, &now, 1);
 	queue_key(&before, &old);
 	queue_key(&after, &now);
+	rk_key_uint(&key, now.id, 4);
 	if (is_queued(&old))
 		r = rk_table_del(w, RK_TABLE_RESYNC, rk_key_slice(&before), (struct rk_slice){0});
 	if (r == 0 && is_queued(&now))
 		r = rk_table_put(w, RK_TABLE_RESYNC, rk_key_slice(&after), (struct rk_slice){0});
-	return r ? r : repo_put(w, &now);
+	return r ? r : rk_table_put(w, RK_TABLE_REPO, rk_key_slice(&key), rk_buf_slice(&w->value));
 }
 
 int rk_write_repo_make(struct rk_write *w, struct rk_repo *out, struct rk_slice did)
@@ -196,20 +199,25 @@ int rk_write_identity(struct rk_write *w, rk_repo_id id, const struct rk_identit
 	if (r < 0)
 		return r;
 	rk_key_uint(&key, id, 4);
+	rk_arena_reset(&w->arena);
 	r = rk_write_keep(w, &old.handle);
-	if (r)
-		return r;
-	/* The old handle is let go of only where it is still this repo's. */
-	if (old.handle.len && !rk_slice_equal(old.handle, identity->handle) &&
-		rk_read_repo_by_handle(&w->view, &holder, old.handle) == 0 && holder.id == id)
-		r = rk_table_del(w, RK_TABLE_HANDLE, old.handle, (struct rk_slice){0});
-	if (r == 0 && identity->handle.len)
-		r = rk_table_put(w, RK_TABLE_HANDLE, identity->handle, rk_key_slice(&key));
 	if (r)
 		return r;
 	rk_buf_clear(&w->value);
 	rk_value_identity(&w->value, identity);
 	if (rk_buf_failed(&w->value))
 		return -ENOMEM;
+	/* The old handle is let go of only where it is still this repo's. */
+	if (old.handle.len && !rk_slice_equal(old.handle, identity->handle)) {
+		r = rk_read_repo_by_handle(&w->view, &holder, old.handle);
+		if (r == 0 && holder.id == id)
+			r = rk_table_del(w, RK_TABLE_HANDLE, old.handle, (struct rk_slice){0});
+		if (r > 0)
+			r = r == RK_STORE_ABSENT ? 0 : -EUCLEAN;
+	}
+	if (r == 0 && identity->handle.len)
+		r = rk_table_put(w, RK_TABLE_HANDLE, identity->handle, rk_key_slice(&key));
+	if (r)
+		return r;
 	return rk_table_put(w, RK_TABLE_IDENTITY, rk_key_slice(&key), rk_buf_slice(&w->value));
 }

@@ -39,7 +39,8 @@ enum rk_change_source {
 /*
  * THE record write: records, lookups, time order, counts, repo head and pending MongoDB work.
  * A record put again with the same CID changes nothing, except that one found by a first fetch and now
- * seen live is no longer RK_RECORD_FIRST. A removal of what is not there changes nothing.
+ * seen live is no longer RK_RECORD_FIRST. A removal of what is not there changes nothing. The same key
+ * may occur twice; the last counts. No slice may be borrowed from rk_write_view.
  */
 struct rk_change {
 	rk_repo_id repo;

@@ -15,7 +15,9 @@
 #include "base/metrics.h"
 #include "store/inside.h"
 
-enum { QUEUE_MOST = 4096, JOBS_MOST = 1024, RETRY_MS = 500, OBSERVERS_MOST = 4 };
+enum { QUEUE_MOST = 4096, JOBS_MOST = 1024, OBSERVERS_MOST = 4 };
+/* Between tries of what failed; doubled each time. */
+enum { RETRY_FIRST_MS = 50, RETRY_MOST_MS = 2000 };
 
 struct rk_writer {
 	struct rk_store *store;
@@ -25,6 +27,7 @@ struct rk_writer {
 	pthread_cond_t work, room, stream_free;
 	struct rk_writer_job *first, **last;
 	size_t queued;
+	size_t waiting; /* submitters, for room */
 	bool woken, stopping;
 	const struct rk_writer_stream *stream;
 	bool stream_busy;
@@ -32,7 +35,8 @@ struct rk_writer {
 		void (*committed)(void *context);
 		void *context;
 	} observers[OBSERVERS_MOST];
-	atomic_uint observer_count;
+	unsigned observer_count;
+	pthread_mutex_t observing; /* of the observers */
 	atomic_int fault;
 };
 
@@ -68,7 +72,7 @@ static int transaction(struct rk_writer *writer, const struct rk_writer_stream *
 }
 
 /* Remembers the failure and waits before the next try; true when the writer should give up. */
-static bool fault_wait(struct rk_writer *writer, int error)
+static bool fault_wait(struct rk_writer *writer, int error, int wait_ms)
 {
 	struct timespec until;
 	bool stopping;
@@ -77,8 +81,8 @@ static bool fault_wait(struct rk_writer *writer, int error)
 		rk_log(RK_LOG_ERROR, "writer", "cannot write the index; trying again",
 			RK_LOG_STR("reason", strerror(-error)));
 	rk_metric_add(RK_METRIC_WRITER_FAILURES, 1);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += RETRY_MS * 1000000L;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += wait_ms * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&writer->lock);
@@ -117,42 +121,66 @@ static void jobs_done(struct rk_writer_job *jobs, bool ok)
 	}
 }
 
+static void observers_call(struct rk_writer *writer)
+{
+	pthread_mutex_lock(&writer->observing);
+	for (unsigned i = 0; i < writer->observer_count; i++)
+		writer->observers[i].committed(writer->observers[i].context);
+	pthread_mutex_unlock(&writer->observing);
+}
+
+static void success_tell(struct rk_writer *writer, struct rk_writer_job *jobs)
+{
+	if (atomic_exchange(&writer->fault, 0))
+		rk_log(RK_LOG_INFO, "writer", "the index can be written again");
+	jobs_done(jobs, true);
+	observers_call(writer);
+}
+
 static void *run(void *context)
 {
 	struct rk_writer *writer = context;
+	struct rk_writer_job *jobs = NULL; /* taken, and after a failure still to be done */
+	int wait_ms = RETRY_FIRST_MS;
 	bool stopping = false;
 
 	while (!stopping) {
 		const struct rk_writer_stream *stream;
-		struct rk_writer_job *jobs;
 		size_t drained;
 		int r;
 
 		pthread_mutex_lock(&writer->lock);
-		while (!writer->woken && !writer->first && !writer->stopping)
+		while (!jobs && !writer->woken && !writer->first && !writer->stopping)
 			pthread_cond_wait(&writer->work, &writer->lock);
 		stopping = writer->stopping && !writer->first;
 		writer->woken = false;
-		jobs = jobs_take(writer);
+		if (!jobs)
+			jobs = jobs_take(writer);
 		stream = writer->stream;
 		writer->stream_busy = stream != NULL;
 		pthread_mutex_unlock(&writer->lock);
 
-		do {
-			r = transaction(writer, stream, jobs, &drained);
-			if (r == 0 && (drained || jobs) && atomic_exchange(&writer->fault, 0))
-				rk_log(RK_LOG_INFO, "writer", "the index can be written again");
-		} while (r && !fault_wait(writer, r));
-		jobs_done(jobs, r == 0);
-		for (unsigned i = 0; (drained || jobs) && i < atomic_load(&writer->observer_count); i++)
-			writer->observers[i].committed(writer->observers[i].context);
+		r = transaction(writer, stream, jobs, &drained);
+		if (r == 0 && (drained || jobs)) {
+			success_tell(writer, jobs);
+			jobs = NULL;
+		}
 
 		pthread_mutex_lock(&writer->lock);
 		writer->stream_busy = false;
-		if (drained)
-			writer->woken = true; /* there may be more */
+		if (drained || r)
+			writer->woken = true; /* there may be more, or the same again */
 		pthread_cond_broadcast(&writer->stream_free);
 		pthread_mutex_unlock(&writer->lock);
+
+		if (r == 0) {
+			wait_ms = RETRY_FIRST_MS;
+		} else if (fault_wait(writer, r, wait_ms)) {
+			jobs_done(jobs, false);
+			jobs = NULL;
+		} else {
+			wait_ms = wait_ms * 2 < RETRY_MOST_MS ? wait_ms * 2 : RETRY_MOST_MS;
+		}
 	}
 	return NULL;
 }
@@ -160,6 +188,7 @@ static void *run(void *context)
 int rk_writer_create(struct rk_writer **out, struct rk_store *store)
 {
 	struct rk_writer *writer = calloc(1, sizeof(*writer));
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!writer)
@@ -167,7 +196,11 @@ int rk_writer_create(struct rk_writer **out, struct rk_store *store)
 	writer->store = store;
 	writer->last = &writer->first;
 	pthread_mutex_init(&writer->lock, NULL);
-	pthread_cond_init(&writer->work, NULL);
+	pthread_mutex_init(&writer->observing, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&writer->work, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_cond_init(&writer->room, NULL);
 	pthread_cond_init(&writer->stream_free, NULL);
 	r = -pthread_create(&writer->thread, NULL, run, writer);
@@ -191,13 +224,18 @@ void rk_writer_destroy(struct rk_writer *writer)
 	pthread_cond_broadcast(&writer->room);
 	pthread_mutex_unlock(&writer->lock);
 	pthread_join(writer->thread, NULL);
+	pthread_mutex_lock(&writer->lock);
+	while (writer->waiting)
+		pthread_cond_wait(&writer->room, &writer->lock);
 	left = writer->first;
+	pthread_mutex_unlock(&writer->lock);
 	jobs_done(left, false);
 	rk_write_finish(&writer->write);
 	pthread_cond_destroy(&writer->work);
 	pthread_cond_destroy(&writer->room);
 	pthread_cond_destroy(&writer->stream_free);
 	pthread_mutex_destroy(&writer->lock);
+	pthread_mutex_destroy(&writer->observing);
 	free(writer);
 }
 
@@ -212,12 +250,24 @@ void rk_writer_set_stream(struct rk_writer *writer, const struct rk_writer_strea
 
 void rk_writer_add_observer(struct rk_writer *writer, void (*committed)(void *context), void *context)
 {
-	unsigned at = atomic_load(&writer->observer_count);
+	pthread_mutex_lock(&writer->observing);
+	assert(writer->observer_count < OBSERVERS_MOST);
+	writer->observers[writer->observer_count].committed = committed;
+	writer->observers[writer->observer_count++].context = context;
+	pthread_mutex_unlock(&writer->observing);
+}
 
-	assert(at < OBSERVERS_MOST);
-	writer->observers[at].committed = committed;
-	writer->observers[at].context = context;
-	atomic_store(&writer->observer_count, at + 1);
+void rk_writer_remove_observer(struct rk_writer *writer, void *context)
+{
+	unsigned kept = 0;
+
+	pthread_mutex_lock(&writer->observing);
+	for (unsigned i = 0; i < writer->observer_count; i++) {
+		if (writer->observers[i].context != context)
+			writer->observers[kept++] = writer->observers[i];
+	}
+	writer->observer_count = kept;
+	pthread_mutex_unlock(&writer->observing);
 }
 
 void rk_writer_wake(struct rk_writer *writer)
@@ -236,10 +286,14 @@ void rk_writer_submit(struct rk_writer *writer, struct rk_writer_job *job)
 
 	job->next = NULL;
 	pthread_mutex_lock(&writer->lock);
+	writer->waiting++;
 	while (writer->queued >= QUEUE_MOST && !writer->stopping)
 		pthread_cond_wait(&writer->room, &writer->lock);
+	writer->waiting--;
 	refused = writer->stopping;
-	if (!refused) {
+	if (refused) {
+		pthread_cond_broadcast(&writer->room); /* destroy waits for us */
+	} else {
 		*writer->last = job;
 		writer->last = &job->next;
 		writer->queued++;

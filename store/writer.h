@@ -36,8 +36,10 @@ int rk_writer_create(struct rk_writer **out, struct rk_store *store) __attribute
 void rk_writer_destroy(struct rk_writer *writer);
 /* Set before the stream's first wake; NULL takes it away (waits until a running drain has ended). */
 void rk_writer_set_stream(struct rk_writer *writer, const struct rk_writer_stream *stream);
-/* Called on the writer's thread after each commit. Set them before work begins; 4 at most. */
+/* Called on the writer's thread after each commit; must not submit. 4 at most. Once remove returns the
+ * observer is not called any more. */
 void rk_writer_add_observer(struct rk_writer *writer, void (*committed)(void *context), void *context);
+void rk_writer_remove_observer(struct rk_writer *writer, void *context);
 /* Something may be ready on the stream. Any thread, cheap. */
 void rk_writer_wake(struct rk_writer *writer);
 
