@@ -1,0 +1,83 @@
+// What `make test` runs: builds, meson's tests in each of them, and every file of
+// node's. A job is one row; more rows run beside each other as cores allow.
+
+import { globSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export const cores = Math.max(2, os.availableParallelism());
+const half = Math.max(1, Math.floor(cores / 2));
+const minute = 60_000;
+
+// Without a trace of what somebody set for a run of refkey itself.
+const foreign = /^(REFKEY_(?!TEST_|PARTS_DIR$|BIN$)|CMOCKA_|MESON_TESTTHREADS)/;
+export const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
+
+const sanitizers = {
+  ASAN_OPTIONS: 'halt_on_error=1:abort_on_error=1:detect_leaks=1',
+  UBSAN_OPTIONS: 'halt_on_error=1:abort_on_error=1:print_stacktrace=1',
+};
+
+// wide: keeps every core busy, so nothing else runs beside it. after: the job
+// that must have gone well. minutes: the bound.
+function build(variant, { wide, before } = {}) {
+  return {
+    name: `build/${variant}`,
+    kind: 'command',
+    command: ['scripts/build', variant, 'all'],
+    env: { JOBS: `${wide ? cores : half}` },
+    wide,
+    after: before,
+    minutes: 15,
+  };
+}
+
+function unit(variant, { dir, wide, env }) {
+  return {
+    name: `unit/${variant}`,
+    kind: 'meson',
+    dir,
+    command: ['meson', 'test', '-C', dir, '--no-rebuild', '--suite', 'unit', '--suite', 'interop'],
+    env: { ...env, MESON_TESTTHREADS: `${wide ? cores : half}` },
+    wide,
+    after: `build/${variant}`,
+    minutes: 10,
+  };
+}
+
+function files(suite, pattern, { after, minutes }) {
+  return globSync(pattern, { cwd: root })
+    .filter((file) => !file.includes('node_modules'))
+    .toSorted()
+    .map((file) => ({
+      name: `${suite}/${path.basename(file, '.test.mjs')}`,
+      kind: 'node',
+      file,
+      command: [process.execPath, '--no-warnings', '--test', '--test-reporter=./tests/runner/reporter.mjs', file],
+      env: {},
+      after,
+      minutes,
+    }));
+}
+
+// In the order in which they begin: the quick ones that say most, then the long
+// ones, so that no long one is left to run alone at the end.
+export function allJobs() {
+  return [
+    build('gcc', { wide: true }),
+    unit('gcc', { dir: 'build', wide: true }),
+    ...files('lint', 'tests/lint/*.test.mjs', { after: 'build/gcc', minutes: 10 }),
+    ...files('e2e', 'tests/e2e/**/*.test.mjs', { after: 'build/gcc', minutes: 12 }),
+    ...files('service', 'tests/service/**/*.test.mjs', { after: 'build/gcc', minutes: 12 }),
+    ...files('docker', 'tests/docker/**/*.test.mjs', { after: 'build/gcc', minutes: 15 }),
+    build('clang'),
+    unit('clang', { dir: 'build-clang', env: sanitizers }),
+    build('ndebug'),
+    unit('ndebug', { dir: 'build-ndebug' }),
+    ...files('kit', 'tests/kit/*.test.mjs', { minutes: 10 }),
+    ...files('runner', 'tests/runner/*.test.mjs', { minutes: 2 }),
+  ];
+}
