@@ -91,6 +91,16 @@ static int xrpc_start(struct rk_service *service, struct rk_xrpc **xrpc)
 	return RK_EXIT_USAGE;
 }
 
+/* What the contract promises and this version does not do yet must not look as if it did. */
+static bool settings_served(const struct rk_settings *settings)
+{
+	if (settings->source == RK_SOURCE_RELAY)
+		fputs("refkey: REFKEY_SOURCE=relay: following a relay is not built yet; use pds\n", stderr);
+	if (settings->publish != RK_PUBLISH_OFF)
+		fputs("refkey: REFKEY_PUBLISH: publishing is not built yet; use off\n", stderr);
+	return settings->source == RK_SOURCE_PDS && settings->publish == RK_PUBLISH_OFF;
+}
+
 int rk_command_serve(const struct rk_command_call *call)
 {
 	const struct rk_settings *settings = call->settings;
@@ -100,6 +110,8 @@ int rk_command_serve(const struct rk_command_call *call)
 	sigset_t signals;
 	int signal_number, code, r;
 
+	if (!settings_served(settings))
+		return RK_EXIT_USAGE;
 	signals_block(&signals);
 	files_raise();
 	if (rk_http_global_init() != 0) {

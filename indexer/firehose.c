@@ -19,6 +19,7 @@ enum {
 	CONNECT_MS = 15000,
 	PING_MS = 20000,
 	PONG_MS = 20000,
+	EMPTY_MS = 500,
 	QUIET_MS = 1200, /* a PDS may hold a frame back for a second when idle */
 };
 
@@ -222,8 +223,8 @@ void *rk_firehose_run(void *context)
 	while (!stopping(indexer)) {
 		connection(&f);
 		/* Only what is in the index counts: the next cursor covers all of it and no more. */
-		if (!stopping(indexer))
-			rk_ring_wait_empty(indexer->ring);
+		while (!stopping(indexer) && !rk_ring_wait_empty(indexer->ring, EMPTY_MS))
+			;
 		if (atomic_load(&indexer->notes.future_cursor) && !stopping(indexer))
 			sequence_reset(indexer);
 		if (!stopping(indexer))

@@ -10,7 +10,7 @@
 #include "base/metrics.h"
 
 /* Events of one transaction: enough to share a sync, few enough to answer soon. */
-enum { DRAIN_MOST = 1024 };
+enum { DRAIN_MOST = 1024, STOP_MS = 5000 };
 
 static void slot_decode(struct rk_slot *slot)
 {
@@ -277,14 +277,13 @@ void rk_indexer_destroy(struct rk_indexer *indexer)
 		rk_ws_interrupt(indexer->ws);
 	pthread_cond_broadcast(&indexer->wake);
 	pthread_mutex_unlock(&indexer->lock);
-	if (indexer->receiver_running)
-		pthread_join(indexer->receiver, NULL);
-	/* What was received still reaches the index, unless the disk refuses it: then the cursor brings
-	 * it again. */
+	/* What was received still reaches the index if that is quick; else the cursor brings it again. */
 	if (indexer->ring && indexer->workers_running && rk_writer_fault(indexer->writer) == 0)
-		rk_ring_wait_empty(indexer->ring);
+		rk_ring_wait_empty(indexer->ring, STOP_MS);
 	if (indexer->ring)
 		rk_ring_stop(indexer->ring);
+	if (indexer->receiver_running)
+		pthread_join(indexer->receiver, NULL);
 	while (indexer->workers_running)
 		pthread_join(indexer->workers[--indexer->workers_running], NULL);
 	if (indexer->sweeper_running)

@@ -3,11 +3,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/metrics.h"
-
-/* An arena that grew beyond this is given back rather than kept for the next frame. */
-enum { ARENA_KEPT = 16 << 10 };
 
 struct rk_ring {
 	pthread_mutex_t lock;
@@ -21,13 +19,17 @@ struct rk_ring {
 struct rk_ring *rk_ring_create(void)
 {
 	struct rk_ring *ring = calloc(1, sizeof(*ring));
+	pthread_condattr_t monotonic;
 
 	if (!ring)
 		return NULL;
 	pthread_mutex_init(&ring->lock, NULL);
 	pthread_cond_init(&ring->room, NULL);
 	pthread_cond_init(&ring->work, NULL);
-	pthread_cond_init(&ring->empty, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&ring->empty, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	return ring;
 }
 
@@ -99,13 +101,20 @@ bool rk_ring_push(struct rk_ring *ring, uint8_t *frame, size_t len, bool text, b
 	return true;
 }
 
-bool rk_ring_wait_empty(struct rk_ring *ring)
+bool rk_ring_wait_empty(struct rk_ring *ring, int64_t most_ms)
 {
+	struct timespec until;
 	bool empty;
+	int r = 0;
 
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += most_ms / 1000;
+	until.tv_nsec += most_ms % 1000 * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&ring->lock);
-	while (ring->pushed != ring->released && !ring->stopped)
-		pthread_cond_wait(&ring->empty, &ring->lock);
+	while (ring->pushed != ring->released && !ring->stopped && r == 0)
+		r = pthread_cond_timedwait(&ring->empty, &ring->lock, &until);
 	empty = ring->pushed == ring->released;
 	pthread_mutex_unlock(&ring->lock);
 	return empty;
@@ -171,10 +180,7 @@ void rk_ring_release(struct rk_ring *ring, size_t count)
 		free(slot->frame);
 		slot->frame = NULL;
 		slot->state = RK_SLOT_FREE;
-		if (slot->arena.total > ARENA_KEPT)
-			rk_arena_finish(&slot->arena);
-		else
-			rk_arena_reset(&slot->arena);
+		rk_arena_finish(&slot->arena); /* kept, thousands of them would add up */
 	}
 	gauges_set(ring);
 	pthread_cond_signal(&ring->room);

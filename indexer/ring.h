@@ -31,8 +31,8 @@ void rk_ring_stop(struct rk_ring *ring);
 
 /* Receiving thread. Takes over the frame (malloc) even when it returns false: the ring was stopped. */
 bool rk_ring_push(struct rk_ring *ring, uint8_t *frame, size_t len, bool text, bool too_large);
-/* Waits until everything pushed was released; false when the ring was stopped first. */
-bool rk_ring_wait_empty(struct rk_ring *ring);
+/* Waits until everything pushed was released; false when time ran out or the ring was stopped first. */
+bool rk_ring_wait_empty(struct rk_ring *ring, int64_t most_ms);
 bool rk_ring_is_empty(struct rk_ring *ring);
 
 /* Workers: the oldest undecoded frame; NULL when the ring was stopped and none is left. */

@@ -36,7 +36,7 @@ static void releases_in_order_whatever_the_workers_do(void **state)
 	assert_false(rk_ring_is_empty(ring));
 	rk_ring_release(ring, 1);
 	assert_true(rk_ring_is_empty(ring));
-	assert_true(rk_ring_wait_empty(ring));
+	assert_true(rk_ring_wait_empty(ring, 1000));
 	rk_ring_destroy(ring);
 }
 
@@ -121,7 +121,7 @@ static void is_bounded_in_bytes_and_stop_wakes_the_pusher(void **state)
 	pthread_join(pusher, &all);
 	assert_null(all);
 	assert_null(rk_ring_ready(ring, RK_RING_BYTES >> 20));
-	assert_false(rk_ring_wait_empty(ring));
+	assert_false(rk_ring_wait_empty(ring, 1000));
 	rk_ring_destroy(ring);
 }
 
