@@ -112,8 +112,10 @@ int rk_service_mirror(struct rk_service *service, bool working)
 
 void rk_service_close(struct rk_service *service)
 {
-	if (service->writer)
+	if (service->writer) {
 		rk_writer_remove_observer(service->writer, service);
+		rk_writer_give_up(service->writer);
+	}
 	/* Their threads hand work to the writer: they end first. */
 	rk_indexer_destroy(service->indexer);
 	rk_mirror_destroy(service->mirror);

@@ -28,7 +28,7 @@ struct rk_writer {
 	struct rk_writer_job *first, **last;
 	size_t queued;
 	size_t waiting; /* submitters, for room */
-	bool woken, stopping;
+	bool woken, stopping, giving_up;
 	const struct rk_writer_stream *stream;
 	bool stream_busy;
 	struct {
@@ -86,9 +86,10 @@ static bool fault_wait(struct rk_writer *writer, int error, int wait_ms)
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&writer->lock);
-	while (!writer->stopping && pthread_cond_timedwait(&writer->work, &writer->lock, &until) == 0)
+	while (!writer->stopping && !writer->giving_up &&
+		pthread_cond_timedwait(&writer->work, &writer->lock, &until) == 0)
 		;
-	stopping = writer->stopping;
+	stopping = writer->stopping || writer->giving_up;
 	pthread_mutex_unlock(&writer->lock);
 	return stopping;
 }
@@ -237,6 +238,14 @@ void rk_writer_destroy(struct rk_writer *writer)
 	pthread_mutex_destroy(&writer->lock);
 	pthread_mutex_destroy(&writer->observing);
 	free(writer);
+}
+
+void rk_writer_give_up(struct rk_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->giving_up = true;
+	pthread_cond_broadcast(&writer->work);
+	pthread_mutex_unlock(&writer->lock);
 }
 
 void rk_writer_set_stream(struct rk_writer *writer, const struct rk_writer_stream *stream)

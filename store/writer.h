@@ -34,6 +34,9 @@ struct rk_writer_stream {
 int rk_writer_create(struct rk_writer **out, struct rk_store *store) __attribute__((warn_unused_result));
 /* Runs what is queued, stops the thread, frees. */
 void rk_writer_destroy(struct rk_writer *writer);
+/* The end is near: from now on work that cannot be written is reported undone instead of tried again,
+ * so that nobody who is to be stopped waits for a full disk. */
+void rk_writer_give_up(struct rk_writer *writer);
 /* Set before the stream's first wake; NULL takes it away (waits until a running drain has ended). */
 void rk_writer_set_stream(struct rk_writer *writer, const struct rk_writer_stream *stream);
 /* Called on the writer's thread after each commit; must not submit. 4 at most. Once remove returns the
