@@ -6,10 +6,13 @@
 #include "mirror/inside.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/metrics.h"
+
+enum { REFUSED_ATTEMPTS = 5 }; /* an entry that fails alone so often becomes an issue */
 
 /* Statements being gathered for one command. */
 struct bulk {
@@ -78,10 +81,25 @@ static void rejected(struct rk_item *item, struct rk_slice reason)
 	refused(item, link, RK_ISSUE_BIT(REJECTED), RK_RECOVER_REJECTED, reason);
 }
 
-void rk_round_reject(struct rk_item *item, struct rk_slice reason)
+static bool is_write(const struct rk_item *item, bool insert)
 {
-	item->decision.set_link = !(item->flags & RK_PENDING_GONE);
-	rejected(item, reason);
+	if (item->state != RK_ITEM_OPEN || item->decision.action == RK_ACTION_NOTHING ||
+		item->decision.action == RK_ACTION_WAIT)
+		return false;
+	return (item->decision.action == RK_ACTION_INSERT) == insert;
+}
+
+static int rejected_as_taken(struct rk_round *round, struct rk_item *item, struct rk_slice reason)
+{
+	char message[400];
+	char *copy;
+
+	snprintf(message, sizeof(message), RK_VALUE_TAKEN ": %.*s", RK_SLICE_ARG(reason));
+	copy = rk_arena_copy(&round->arena, rk_slice_str(message));
+	if (!copy)
+		return -ENOMEM;
+	rejected(item, rk_slice_str(copy));
+	return 0;
 }
 
 /* A unique value is taken: by the document itself, which somebody else inserted, or by another. */
@@ -112,11 +130,31 @@ static int taken(struct rk_round *round, struct rk_item *item, struct rk_slice r
 				item->did))
 		refused(item, RK_LINK_CONFLICT, RK_ISSUE_BIT(CONFLICT), RK_RECOVER_CONFLICT,
 			rk_slice_str(RK_CODE_TAKEN));
-	else if (who.code || who.slug || item->looks > 0)
+	else if (who.code || who.slug)
+		return rejected_as_taken(round, item, reason);
+	else if (item->looks > 0)
 		rejected(item, reason);
 	else
 		item->state = RK_ITEM_AGAIN; /* whoever had it is gone again */
 	return 0;
+}
+
+/* Some servers fail the whole command where MongoDB would refuse a statement. */
+int rk_round_refuse(struct rk_round *round, const char *text)
+{
+	struct rk_item *item = &round->items[0];
+	struct rk_slice reason = rk_slice_str(text);
+	bool write = is_write(item, true) || is_write(item, false);
+	int r = 0;
+
+	item->state = RK_ITEM_AGAIN;
+	if (write && item->code.len > 0)
+		r = taken(round, item, reason);
+	if (r == 0 && item->state == RK_ITEM_AGAIN && item->attempts >= REFUSED_ATTEMPTS) {
+		item->decision.set_link = !(item->flags & RK_PENDING_GONE);
+		rejected(item, reason);
+	}
+	return r;
 }
 
 static int answers_read(struct bulk *bulk, bool all_matched)
@@ -158,12 +196,13 @@ static int answers_read(struct bulk *bulk, bool all_matched)
 static int bulk_send(struct bulk *bulk)
 {
 	struct rk_round *round = bulk->round;
-	struct rk_mongo *mongo = round->mirror->mongo;
 	size_t matched = 0, expected = 0;
+	struct rk_mongo *mongo;
 	int r;
 
 	if (bulk->count == 0)
 		return 0;
+	mongo = round->mirror->mongo;
 	if (bulk->inserts)
 		r = rk_mongo_insert(mongo, bulk->results, &round->arena, bulk->row, bulk->documents,
 			bulk->count);
@@ -224,14 +263,6 @@ static int bulk_add(struct bulk *bulk, struct rk_item *item)
 	}
 	bulk->items[bulk->count++] = item;
 	return bulk->count == bulk->room ? bulk_send(bulk) : 0;
-}
-
-static bool is_write(const struct rk_item *item, bool insert)
-{
-	if (item->state != RK_ITEM_OPEN || item->decision.action == RK_ACTION_NOTHING ||
-		item->decision.action == RK_ACTION_WAIT)
-		return false;
-	return (item->decision.action == RK_ACTION_INSERT) == insert;
 }
 
 /* Settles what needs no writing, and everything in a dry run; keeps to the limit. */

@@ -12,8 +12,9 @@
 
 struct rk_recover_call;
 
-/* The message of a conflict over a code: the sweep tells it by this. */
+/* How messages begin of what was refused because a value is taken: the sweep knows it by this. */
 #define RK_CODE_TAKEN "the code is somebody else's"
+#define RK_VALUE_TAKEN "a unique value is taken"
 
 struct rk_mirror {
 	struct rk_store *store;
@@ -135,8 +136,9 @@ int rk_round_run(struct rk_round *round) __attribute__((warn_unused_result));
 void rk_round_tell(struct rk_round *round);
 int rk_round_told(struct rk_round *round) __attribute__((warn_unused_result));
 
-/* Makes an issue of an item that the server cannot bear, so that it is not tried for ever. */
-void rk_round_reject(struct rk_item *item, struct rk_slice reason);
+/* The only item of a round that the server failed over as a whole: an issue if it is known why, or if
+ * it was tried often enough; else it is put back. */
+int rk_round_refuse(struct rk_round *round, const char *reason) __attribute__((warn_unused_result));
 
 /* Parts of a round, in files of their own. */
 int rk_round_look(struct rk_round *round) __attribute__((warn_unused_result));

@@ -375,15 +375,30 @@ static size_t round_size(const struct rk_recover_call *call, unsigned batch)
 static int failed(struct rk_mirror *mirror, struct rk_recover_call *call, struct rk_round *round,
 	const struct place *place)
 {
-	if (rk_mongo_is_away(mirror->mongo) || rk_mongo_ping(mirror->mongo))
+	char reason[256];
+	int r;
+
+	if (rk_mongo_is_away(mirror->mongo))
+		return -EIO;
+	snprintf(reason, sizeof(reason), "%s", rk_mongo_error(mirror->mongo));
+	if (rk_mongo_ping(mirror->mongo))
 		return -EIO;
 	if (round->count > 1) {
 		call->take = (round->count + 1) / 2;
+		rk_round_reset(round);
 		return 0;
 	}
-	call->summary->records++;
-	call->summary->counts[RK_RECOVER_FAILED]++;
+	r = rk_round_refuse(round, reason);
+	if (r)
+		return r;
 	call->place = *place;
+	if (round->items[0].state == RK_ITEM_SETTLED) {
+		sum_up(call, round);
+	} else {
+		call->summary->records++;
+		call->summary->counts[RK_RECOVER_FAILED]++;
+	}
+	rk_round_tell(round);
 	return 0;
 }
 
@@ -405,11 +420,8 @@ static int recover_round(struct rk_mirror *mirror, struct rk_recover_call *call,
 	if (r || !*more)
 		return r;
 	r = rk_round_run(round);
-	if (r == -EIO) {
-		r = failed(mirror, call, round, &place);
-		rk_round_reset(round);
-		return r;
-	}
+	if (r == -EIO)
+		return failed(mirror, call, round, &place);
 	if (r)
 		return r;
 	if (call->take < RK_TAKE_MOST)

@@ -273,9 +273,8 @@ static bool refused_add(void *context, const struct rk_issue *issue, struct rk_s
 	struct refused *refused = context;
 	struct rk_sweep *sweep = refused->sweep;
 	struct rk_snapshot *s = sweep->mirror->snapshot;
-	bool taken = issue->kind == RK_ISSUE_CONFLICT
-		? rk_slice_equal_str(issue->message, RK_CODE_TAKEN)
-		: memmem(issue->message.data, issue->message.len, "E11000", 6) != NULL;
+	bool taken = rk_slice_starts(issue->message, rk_slice_str(RK_CODE_TAKEN)) ||
+		rk_slice_starts(issue->message, rk_slice_str(RK_VALUE_TAKEN));
 	struct rk_record record;
 	struct rk_repo repo;
 	int r;

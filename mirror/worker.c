@@ -18,7 +18,6 @@ enum {
 	BACKOFF_FIRST_MS = 500, BACKOFF_MOST_MS = 30000,
 	PING_MS = 5000,
 	IDLE_MS = 1000,        /* at most, between looks at what is due */
-	REFUSED_ATTEMPTS = 5,  /* an entry that fails alone so often becomes an issue */
 };
 
 bool rk_worker_stopping(struct rk_mirror *mirror)
@@ -64,13 +63,14 @@ static void rest(struct rk_mirror *mirror, int64_t wait_ms, bool for_work)
 	pthread_mutex_unlock(&mirror->lock);
 }
 
+/* what: NULL to say nothing. */
 static void disconnected(struct rk_mirror *mirror, const char *what)
 {
-	if (mirror->mongo) {
+	if (mirror->mongo && what) {
 		rk_log(RK_LOG_WARN, "mirror", what,
 			RK_LOG_STR("reason", rk_mongo_error(mirror->mongo)));
-		rk_mongo_destroy(mirror->mongo);
 	}
+	rk_mongo_destroy(mirror->mongo);
 	mirror->mongo = NULL;
 	atomic_store(&mirror->connected, false);
 	rk_metric_set(RK_METRIC_MONGO_CONNECTED, 0);
@@ -88,11 +88,7 @@ static int connect_once(struct rk_mirror *mirror, bool say)
 	if (r == 0)
 		r = rk_claims_refresh(mirror);
 	if (r) {
-		if (!say) {
-			rk_mongo_destroy(mirror->mongo);
-			mirror->mongo = NULL;
-		}
-		disconnected(mirror, "MongoDB is not to be had; trying again");
+		disconnected(mirror, say ? "MongoDB is not to be had; trying again" : NULL);
 		return r;
 	}
 	rk_log(RK_LOG_INFO, "mirror", "connected to MongoDB");
@@ -135,6 +131,7 @@ static int round_failed(struct rk_mirror *mirror, struct rk_round *round)
 {
 	struct rk_item *item = round->items;
 	char reason[256];
+	int r;
 
 	if (rk_mongo_is_away(mirror->mongo))
 		return -EIO;
@@ -147,9 +144,9 @@ static int round_failed(struct rk_mirror *mirror, struct rk_round *round)
 	}
 	rk_log(RK_LOG_WARN, "mirror", "MongoDB fails over a record", RK_LOG_SLICE("did", item->did),
 		RK_LOG_SLICE("rkey", item->rkey), RK_LOG_STR("reason", reason));
-	item->state = RK_ITEM_AGAIN;
-	if (item->attempts >= REFUSED_ATTEMPTS)
-		rk_round_reject(item, rk_slice_str(reason));
+	r = rk_round_refuse(round, reason);
+	if (r)
+		return r;
 	rk_round_tell(round);
 	return rk_round_told(round);
 }
@@ -257,6 +254,6 @@ void *rk_worker_main(void *context)
 		}
 	}
 	rk_recover_expire(mirror, -ECANCELED);
-	disconnected(mirror, "stopped");
+	disconnected(mirror, NULL);
 	return NULL;
 }
