@@ -36,7 +36,7 @@ static int read_line(struct rk_command_line *line, const char *const *args, cons
 static void each_command_runs_its_function(void **state)
 {
 	static const struct {
-		const char *args[4];
+		const char *args[5];
 		int code;
 		size_t count;
 	} cases[] = {
@@ -48,6 +48,8 @@ static void each_command_runs_its_function(void **state)
 		{{"backup", "dir"}, 105, 1},
 		{{"backup", "--", "--dir"}, 105, 1},
 		{{"backup", "-", "--json"}, 105, 1},
+		{{"backup", "--json", "--", "-n"}, 105, 1},
+		{{"check", "--allow-private=off", "--json"}, 104, 0},
 		{{"reference", "markdown"}, 106, 1},
 	};
 
@@ -106,6 +108,10 @@ static void wrong_lines_say_what_is_accepted(void **state)
 			"see: refkey --help"},
 		{{"check", "--dry-run"}, "unknown option \"--dry-run\"", "accepted by check: --json"},
 		{{"recover", "--dry"}, "unknown option \"--dry\"", "--user --skip --limit"},
+		{{"recover", "--lim"}, "unknown option \"--lim\"", "accepted by recover: --user"},
+		{{"recover", "--limi", "3"}, "unknown option \"--limi\"", "and the flags of settings"},
+		{{"recover", "--mongo-bat=3"}, "unknown option \"--mongo-bat\"", "see: refkey recover --help"},
+		{{"recover", "--=3"}, "unknown option \"--\"", "see: refkey recover --help"},
 		{{"recover", "-n"}, "unknown option \"-n\"", "see: refkey recover --help"},
 		{{"check", "--js=1"}, "unknown option \"--js\"", "see: refkey check --help"},
 		{{"check", "--json=1"}, "--json takes no value", "see: refkey check --help"},
@@ -114,6 +120,8 @@ static void wrong_lines_say_what_is_accepted(void **state)
 		{{"backup", "a", "b"}, "unexpected argument \"b\"", "refkey backup [options] DIR"},
 		{{"recover", "--limit"}, "--limit needs a value", "see: refkey recover --help"},
 		{{"recover", "--user", "--dry-run"}, "--user needs a value", "--user=--"},
+		{{"recover", "--user", "--dry-run=1"}, "--user needs a value", "--dry-run takes no value"},
+		{{"recover", "--mongo-batch", "--"}, "--mongo-batch needs a value", "--mongo-batch=--"},
 		{{"recover", "--user="}, "--user is empty", "@HANDLE"},
 		{{"recover", "--limit", "0"}, "--limit is \"0\"", "a whole number from 1 to 1000000000"},
 		{{"recover", "--limit", "1000000001"}, "--limit is \"1000000001\"", "a whole number"},
