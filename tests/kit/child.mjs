@@ -60,7 +60,12 @@ export class Child {
     try {
       return await until(
         async () => {
-          const got = await fn();
+          let got;
+          try {
+            got = await fn();
+          } catch (e) {
+            if (this.running) throw e;
+          }
           ended = !got && !this.running;
           return got || ended;
         },
