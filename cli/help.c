@@ -125,17 +125,17 @@ void rk_help_command(struct rk_buf *out, const struct rk_command_row *command)
 		rk_buf_add_str(out, "\nSettings are options too; refkey --help lists them.\n");
 }
 
-static void begin_block(struct rk_buf *out, const char *name)
+void rk_help_block_begin(struct rk_buf *out, const char *name)
 {
 	rk_buf_printf(out, "<!-- reference: %s -->\n", name);
 }
 
-static void end_block(struct rk_buf *out)
+void rk_help_block_end(struct rk_buf *out)
 {
 	rk_buf_add_str(out, "<!-- end of reference -->\n");
 }
 
-static void cell_add(struct rk_buf *out, const char *text)
+void rk_help_cell(struct rk_buf *out, const char *text)
 {
 	for (; *text; text++) {
 		if (*text == '|')
@@ -146,7 +146,7 @@ static void cell_add(struct rk_buf *out, const char *text)
 
 void rk_help_reference(struct rk_buf *out)
 {
-	begin_block(out, "settings");
+	rk_help_block_begin(out, "settings");
 	rk_buf_add_str(out, "| setting | flag | default | |\n| --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < rk_setting_count(); i++) {
 		const struct rk_setting_row *row = rk_setting_row(i);
@@ -154,7 +154,7 @@ void rk_help_reference(struct rk_buf *out)
 
 		rk_buf_printf(out, "| `%s` | `%s` | %s%s%s | ", row->env, row->flag, code,
 			row->value ? row->value : row->otherwise, code);
-		cell_add(out, row->help);
+		rk_help_cell(out, row->help);
 		if (is_choice(row)) {
 			rk_buf_add_str(out, " (");
 			rk_setting_accepts(out, row);
@@ -162,8 +162,8 @@ void rk_help_reference(struct rk_buf *out)
 		}
 		rk_buf_add_str(out, " |\n");
 	}
-	end_block(out);
-	begin_block(out, "commands");
+	rk_help_block_end(out);
+	rk_help_block_begin(out, "commands");
 	rk_buf_add_str(out, "| command | | options |\n| --- | --- | --- |\n");
 	for (size_t i = 0; i < rk_command_count(); i++) {
 		const struct rk_command_row *row = rk_command_row(i);
@@ -173,7 +173,7 @@ void rk_help_reference(struct rk_buf *out)
 			continue;
 		rk_buf_printf(out, "| `%s%s%s` | ", row->name, row->arguments ? " " : "",
 			row->arguments ? row->arguments : "");
-		cell_add(out, row->help);
+		rk_help_cell(out, row->help);
 		rk_buf_add_str(out, " | ");
 		for (size_t o = 0; o < rk_option_count(); o++) {
 			const struct rk_option_row *option = rk_option_row(o);
@@ -186,6 +186,5 @@ void rk_help_reference(struct rk_buf *out)
 		}
 		rk_buf_add_str(out, " |\n");
 	}
-	end_block(out);
-	/* TODO: a block "methods" over rk_xrpc_method_row, once the program links the server. */
+	rk_help_block_end(out);
 }
