@@ -183,7 +183,7 @@ static void backup_is_whole_and_never_overwrites(void **state)
 {
 	struct kit *k = *state;
 	struct rk_buf ours = {0}, theirs = {0};
-	char dir[80], path[128];
+	char dir[80], path[256];
 	struct kit copy = {0};
 	struct stat st;
 
