@@ -23,7 +23,7 @@ enum {
 	RK_DRAIN_MS = 5000,       /* how long a stop waits for answers under way */
 	RK_REPLY_SMALL = 16 << 10, /* larger replies are counted while they are sent */
 	RK_SENDING_MOST = 256 << 20, /* bytes of large replies being sent; more are refused */
-	RK_SEND_RATE = 32 << 10,  /* bytes a second a client must take, after idle_ms */
+	RK_SEND_RATE = 1 << 20,   /* bytes a second a client must take, with idle_ms to spare */
 };
 
 struct rk_server {

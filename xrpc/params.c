@@ -63,7 +63,7 @@ static bool refuse_value(struct rk_params *p, const struct rk_param_row *row, co
 	char accepted[RK_PARAM_ACCEPTED_MOST];
 
 	rk_param_accepted(accepted, row);
-	return refuse(p, "%s %s: %s", row->name, what, accepted);
+	return refuse(p, "%s %s %s", row->name, what, accepted);
 }
 
 static bool refuse_unknown(struct rk_params *p, const struct rk_param_row *rows, struct rk_slice name)
@@ -257,7 +257,7 @@ bool rk_params_parse(struct rk_params *out, const struct rk_param_row *rows, str
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (rows[i].required && !out->values[i].given)
-			return refuse_value(out, &rows[i], "is required");
+			return refuse_value(out, &rows[i], "is required:");
 	}
 	return true;
 }

@@ -50,6 +50,8 @@ static void config_init(h2o_globalconf_t *config, const struct rk_server *server
 	config->http1.req_timeout = server->idle_ms;
 	/* Both doors to HTTP/2: the upgrade header and the preface. */
 	config->http1.upgrade_to_http2 = 0;
+	/* Would leave a timer behind at the stop. */
+	config->http2.callbacks.request_shutdown = NULL;
 	rk_http_register(config);
 }
 
