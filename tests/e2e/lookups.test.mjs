@@ -1,0 +1,516 @@
+// What queries answer, on real records: the values that the PDS gives, the errors of the contract, and
+// every answer as its lexicon says.
+
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import net from 'node:net';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Lexicons, parseLexiconDoc } from '@atproto/lexicon';
+import { MOOD, PAINTING, moodRecord, objectId, oldMoodRecord, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
+import { until, within } from '../kit/wait.mjs';
+import { explain, judged, linked, listAll, metrics, parts, seen, settled, soon, startScene, status, tid } from './scene.mjs';
+
+const group = 'computer.aesthetic.refkey.';
+const lexiconFolder = fileURLToPath(new URL('../../lexicons', import.meta.url));
+const lexiconFiles = () =>
+  readdirSync(lexiconFolder, { recursive: true })
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => `${lexiconFolder}/${name}`);
+
+describe('lexicons', () => {
+  it('are valid, one a method, one a kind of record', () => {
+    const ids = lexiconFiles().map((file) => {
+      const doc = parseLexiconDoc(JSON.parse(readFileSync(file, 'utf8')));
+      assert.ok(file.endsWith(`${doc.id.split('.').at(-1)}.json`), `${file} holds ${doc.id}`);
+      return doc.id;
+    });
+    assert.equal(new Set(ids).size, ids.length);
+    const methods =
+      'getByRef getByRkey resolve listRecords getPainting getRepoStatus getStatus listIssues requestResync deleteRecord forgetRepo';
+    const missing = [MOOD, PAINTING, ...methods.split(' ').map((m) => group + m)].filter((id) => !ids.includes(id));
+    assert.deepEqual(missing, []);
+  });
+});
+
+describe('queries', () => {
+  let scene;
+  let refkey;
+  let ada;
+  let bea;
+  const answers = []; // all good ones
+  const wrote = {}; // name → what the PDS acknowledged, and its ref
+  const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
+  const day = (n) => new Date(Date.UTC(2026, 0, n, 12));
+
+  before(async () => {
+    scene = await startScene();
+    [ada, bea] = await scene.people(2);
+    const blob = (await ada.agent.uploadBlob(png, { encoding: 'image/png' })).data.blob.toJSON();
+    const refs = {};
+    const write = async (name, person, collection, make, id = objectId()) => {
+      refs[name] = id && String(id);
+      wrote[name] = { ref: refs[name], person, ...(await scene.pds.createRecord(person, collection, make(id && String(id)))) };
+    };
+    await write('plain', ada, MOOD, (ref) => moodRecord({ ref, when: day(1) }));
+    await write('text', ada, MOOD, (ref) => moodRecord({ ref, when: day(2), mood: '„ruhig“ \\ " \u0001\u2028 🌙 e\u0301 </script>' }));
+    await write('older', bea, MOOD, (ref) => oldMoodRecord({ ref, when: day(3) }));
+    await write('bare', bea, MOOD, () => moodRecord({ when: day(4) }), null);
+    await write('rich', ada, MOOD, (ref) => ({
+      ...moodRecord({ ref, when: day(5) }),
+      many: [1, -2, 9007199254740991, true, false, null, [], {}, { a: { b: ['c'] } }],
+      link: { $link: 'bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm' },
+      bytes: { $bytes: 'AAECAwQF/w' },
+      'a key "of" ünusual\tform': '',
+    }));
+    const painting = { code: 'abc', slug: '2026.1.1.12.00.00.000', when: day(1) };
+    await write('painting', ada, PAINTING, (ref) => ({
+      ...paintingRecord({ ...painting, ref }),
+      thumbnail: blob,
+      acUrl: 'https://aesthetic.computer/painting~abc',
+    }));
+    await write('recorded', bea, PAINTING, (ref) =>
+      paintingRecord({ ref, code: 'abd', slug: '2026.1.2.1:2026.1.2.2', when: day(2) }));
+    await write('sameSlug', bea, PAINTING, (ref) => paintingRecord({ ref, code: 'abe', slug: painting.slug, when: day(3) }));
+    refkey = await scene.refkey({ REFKEY_RECOVER: 'all', REFKEY_HOSTNAME: 'refkey.example.org', REFKEY_ADMIN_PASSWORD: 'open-sesame' });
+    await settled(refkey);
+  });
+  after(() => scene?.close());
+  afterEach((t) => explain(t, refkey));
+
+  // An answer that must be good, and as its lexicon says.
+  async function ask(method, params = {}) {
+    const { status: code, headers, body } = await refkey.xrpc(method, params);
+    assert.equal(code, 200, JSON.stringify(body));
+    assert.match(headers.get('content-type'), /^application\/json/);
+    assert.equal(headers.get('access-control-allow-origin'), '*');
+    answers.push({ method, params, body });
+    return body;
+  }
+
+  // An answer that must be refused: status, name, and a message that says what about.
+  async function refuse(pathAndQuery, code, error, message = /./, options) {
+    const answer = await refkey.get(pathAndQuery, options);
+    const shown = `${pathAndQuery.slice(0, 200)}: ${answer.status} ${JSON.stringify(answer.body)}`;
+    assert.equal(answer.status, code, shown);
+    assert.deepEqual(Object.keys(answer.body), ['error', 'message'], shown);
+    if (error) assert.equal(answer.body.error, error, shown);
+    assert.match(answer.body.message, message, shown);
+    assert.equal(answer.headers.get('access-control-allow-origin'), '*', shown);
+    return answer;
+  }
+  const refuseXrpc = (methodAndQuery, ...more) => refuse(`/xrpc/${group}${methodAndQuery}`, ...more);
+
+  // What the PDS itself gives for the record.
+  async function original({ uri }) {
+    const { repo, collection, rkey } = parts(uri);
+    return scene.pds.call('com.atproto.repo.getRecord', { repo, collection, rkey });
+  }
+
+  it('give each value as the PDS does, by ref and by rkey', async () => {
+    for (const [name, { ref, uri, cid, rkey, person }] of Object.entries(wrote)) {
+      const theirs = await original({ uri });
+      assert.equal(theirs.cid, cid);
+      const { collection } = parts(uri);
+      const view = await ask('getByRkey', { repo: person.did, collection, rkey });
+      assert.deepEqual({ uri: view.uri, cid: view.cid, value: view.value }, theirs, name);
+      const { indexedAt, value, ...rest } = view;
+      assert.deepEqual(rest, { uri, cid, did: person.did, collection, rkey, ...(ref && { ref }), linked: true }, name);
+      assert.ok(Date.now() - Date.parse(indexedAt) < 600_000 && Date.parse(indexedAt) <= Date.now() + 1000);
+      if (ref) assert.deepEqual(await ask('getByRef', { ref }), view, name);
+    }
+  });
+
+  it('find a ref in any case of its hex, in its collection only', async () => {
+    const { ref, uri } = wrote.plain;
+    assert.equal((await ask('getByRef', { ref: ref.toUpperCase() })).uri, uri);
+    assert.equal((await ask('getByRef', { ref, collection: MOOD })).uri, uri);
+    await refuseXrpc(`getByRef?ref=${ref}&collection=${PAINTING}`, 400, 'RecordNotFound');
+  });
+
+  it('find an account by its handle, in any case', async () => {
+    const { uri, rkey } = wrote.plain;
+    const byHandle = (repo) => refkey.until('getByRkey', { repo, collection: MOOD, rkey }, undefined, soon);
+    assert.equal((await byHandle(ada.handle)).body.uri, uri);
+    assert.equal((await byHandle(ada.handle.toUpperCase())).body.uri, uri);
+    assert.equal((await ask('getRepoStatus', { repo: ada.handle })).did, ada.did);
+    assert.equal((await ask('listRecords', { repo: ada.handle, collection: PAINTING })).records.length, 1);
+  });
+
+  it('name the other records of the owner with the ref', async () => {
+    const { ref, uri } = wrote.plain;
+    const others = [];
+    for (let i = 0; i < 12; i++) others.push(await scene.pds.createRecord(ada, MOOD, moodRecord({ ref, mood: `again ${i}`, when: day(i + 1) })));
+    for (const other of others) assert.equal((await judged(refkey, other)).linked, false);
+    const view = await ask('getByRef', { ref });
+    assert.equal(view.uri, uri);
+    assert.equal(view.duplicateCount, 12);
+    assert.equal(view.duplicates.length, 10);
+    for (const { uri: other } of view.duplicates) assert.ok(others.some((o) => o.uri === other));
+    for (const other of others) await scene.pds.deleteRecord(ada, MOOD, other.rkey);
+    await until(async () => !('duplicates' in (await ask('getByRef', { ref }))), { what: 'no duplicates', ...soon });
+    assert.equal((await scene.mongo.moods.findOne({ 'atproto.rkey': wrote.plain.rkey })).deleted, undefined);
+  });
+
+  it('resolve many in the order asked, and name the missing', async () => {
+    const { plain, text, rich, painting } = wrote;
+    const absent = String(objectId());
+    const gone = `at://${ada.did}/${MOOD}/${tid()}`;
+    const stranger = `at://did:plc:aaaaaaaaaaaaaaaaaaaaaaaa/${MOOD}/${tid()}`;
+    const some = await ask('resolve', { refs: [painting.ref, absent, text.ref], uris: [gone, rich.uri, stranger, plain.uri] });
+    assert.deepEqual(some.records.map((r) => r.uri), [painting.uri, text.uri, rich.uri, plain.uri]);
+    assert.deepEqual(some.missing, [{ ref: absent }, { uri: gone }, { uri: stranger }]);
+    const byHandle = `at://${ada.handle}/${MOOD}/${plain.rkey}`;
+    assert.equal((await ask('resolve', { uris: [byHandle] })).records[0].uri, plain.uri);
+    const hundred = Array.from({ length: 100 }, () => String(objectId()));
+    assert.equal((await ask('resolve', { refs: hundred })).missing.length, 100);
+    const query = (n) => new URLSearchParams(hundred.concat(absent).slice(0, n).map((ref) => ['refs', ref]));
+    await refuseXrpc(`resolve?${query(101)}`, 400, 'InvalidRequest', /100/);
+    await refuseXrpc(`resolve?${query(100)}&uris=${plain.uri}`, 400, 'InvalidRequest', /100/);
+    await refuseXrpc('resolve', 400, 'InvalidRequest', /refs|uris/);
+    // All of the longest there may be fit into one question.
+    const long = Array.from({ length: 100 }, (_, i) => 'x'.repeat(62) + String(i).padStart(2, '0'));
+    assert.equal((await ask('resolve', { refs: long })).missing.length, 100);
+  });
+
+  it('list a collection by when, page by page', async () => {
+    const order = (records) => records.map((r) => Date.parse(r.value.when));
+    const newest = await listAll(refkey, { collection: MOOD });
+    assert.equal(newest.length, 5);
+    assert.deepEqual(order(newest), [5, 4, 3, 2, 1].map((n) => +day(n)));
+    for (const limit of [1, 2, 3, 4, 5]) {
+      assert.deepEqual(await listAll(refkey, { collection: MOOD, limit }), newest, `limit ${limit}`);
+      const reverse = await listAll(refkey, { collection: MOOD, limit, reverse: true });
+      assert.deepEqual(reverse, newest.toReversed(), `limit ${limit}, reverse`);
+    }
+    const page = await ask('listRecords', { collection: MOOD, limit: 5 });
+    assert.ok(!('cursor' in page));
+    const theirs = await listAll(refkey, { collection: MOOD, repo: bea.did });
+    assert.deepEqual(theirs.map((r) => r.uri), [wrote.bare.uri, wrote.older.uri]);
+    const between = { since: new Date(day(2) - 1).toISOString(), until: new Date(+day(4) + 1).toISOString() };
+    const some = await ask('listRecords', { collection: MOOD, ...between });
+    assert.deepEqual(order(some.records), [4, 3, 2].map((n) => +day(n)));
+    const up = await listAll(refkey, { collection: MOOD, ...between, reverse: true, limit: 1 });
+    assert.deepEqual(order(up), [2, 3, 4].map((n) => +day(n)));
+    const none = await ask('listRecords', { collection: MOOD, since: day(20).toISOString() });
+    assert.deepEqual(none, { records: [] });
+    const single = await ask('listRecords', { collection: PAINTING, repo: ada.did });
+    assert.deepEqual(single.records[0], await ask('getByRef', { ref: wrote.painting.ref }));
+  });
+
+  it('go on with a cursor where the page ended, whatever comes before it', async () => {
+    const first = await ask('listRecords', { collection: MOOD, limit: 2 });
+    const newer = await scene.pds.createRecord(ada, MOOD, moodRecord({ when: day(9) }));
+    await linked(refkey, newer);
+    const rest = await ask('listRecords', { collection: MOOD, limit: 100, cursor: first.cursor });
+    assert.equal(rest.records.length, 3);
+    await scene.pds.deleteRecord(ada, MOOD, newer.rkey);
+    await refkey.until('getByRkey', parts(newer.uri), ({ status: s }) => s === 400, soon);
+    assert.deepEqual(await ask('listRecords', { collection: MOOD, limit: 100, cursor: first.cursor }), rest);
+  });
+
+  it('find a painting by its code or slug', async () => {
+    const { painting, recorded, sameSlug } = wrote;
+    assert.equal((await ask('getPainting', { code: 'abc' })).uri, painting.uri);
+    assert.equal((await ask('getPainting', { slug: '2026.1.2.1:2026.1.2.2' })).uri, recorded.uri);
+    const slug = '2026.1.1.12.00.00.000';
+    assert.equal((await ask('getPainting', { slug, repo: ada.did })).uri, painting.uri);
+    assert.equal((await ask('getPainting', { slug, repo: bea.handle })).uri, sameSlug.uri);
+    assert.ok([painting.uri, sameSlug.uri].includes((await ask('getPainting', { slug })).uri));
+    assert.deepEqual(await ask('getPainting', { code: 'abc' }), await ask('getByRef', { ref: painting.ref }));
+    await refuseXrpc('getPainting?code=nope', 400, 'RecordNotFound');
+    await refuseXrpc(`getPainting?code=abc&repo=${bea.did}`, 400, 'RecordNotFound');
+    await refuseXrpc('getPainting', 400, 'InvalidRequest', /code|slug/);
+    await refuseXrpc('getPainting?code=abc&slug=abc', 400, 'InvalidRequest', /code|slug/);
+  });
+
+  it('answer a code with the painting of its document', async () => {
+    const document = paintingDocument({ user: bea.user, code: 'thief', slug: 'thief' });
+    await scene.mongo.paintings.insertOne(document);
+    const claim = await scene.pds.createRecord(ada, PAINTING, paintingRecord({ code: 'thief', slug: 'thief', ref: objectId() }));
+    assert.equal((await judged(refkey, claim)).linked, false);
+    await refuseXrpc('getPainting?code=thief', 400, 'RecordNotFound');
+    const true_ = await scene.pds.createRecord(bea, PAINTING, paintingRecord({ code: 'thief', slug: 'thief', ref: document._id }));
+    await linked(refkey, true_);
+    assert.equal((await ask('getPainting', { code: 'thief' })).uri, true_.uri);
+    for (const [person, { rkey }] of [[ada, claim], [bea, true_]]) await scene.pds.deleteRecord(person, PAINTING, rkey);
+    await refkey.until('getPainting', { code: 'thief' }, ({ body }) => body.error === 'RecordNotFound', soon);
+  });
+
+  it('tell the state of the service and of a repo', async () => {
+    await settled(refkey);
+    const now = await ask('getStatus');
+    const { version, source, cursor, lagSeconds, repos, desynchronized, records, mongo, ...rest } = now;
+    assert.deepEqual(rest, {});
+    assert.match(version, /^\d+\.\d+\.\d+/);
+    assert.equal(source, scene.pds.url);
+    assert.ok(Number.isInteger(cursor) && cursor > 0);
+    assert.ok(lagSeconds === undefined || (lagSeconds >= 0 && lagSeconds < 600));
+    assert.deepEqual([repos, desynchronized], [2, 0]);
+    assert.deepEqual(records, [{ collection: MOOD, count: 5 }, { collection: PAINTING, count: 3 }]);
+    assert.deepEqual(mongo, { connected: true, pending: 0 });
+    const health = await refkey.get('/xrpc/_health');
+    assert.deepEqual([health.status, health.body], [200, { version }]);
+
+    const repo = await ask('getRepoStatus', { repo: ada.did });
+    assert.equal(repo.did, ada.did);
+    const listed = (await scene.pds.listReposAll()).find((r) => r.did === ada.did);
+    assert.equal(repo.rev, listed.rev);
+    assert.deepEqual(repo.records, [{ collection: MOOD, count: 3 }, { collection: PAINTING, count: 1 }]);
+    await refuseXrpc('getRepoStatus?repo=did:plc:aaaaaaaaaaaaaaaaaaaaaaaa', 400, 'RepoNotFound');
+    await refuseXrpc('getRepoStatus?repo=nobody.test', 400, 'RepoNotFound');
+    await refuseXrpc('getRepoStatus', 400, 'InvalidRequest', /repo/);
+  });
+
+  it('move the cursor of the status with the stream', async () => {
+    const { cursor } = await status(refkey);
+    const record = await scene.pds.createRecord(ada, MOOD, moodRecord({ when: day(9) }));
+    await seen(refkey, record);
+    assert.ok((await status(refkey)).cursor > cursor);
+    await scene.pds.deleteRecord(ada, MOOD, record.rkey);
+    await refkey.until('getByRkey', parts(record.uri), ({ status: s }) => s === 400, soon);
+  });
+
+  it('say that there is no such record or repo', async () => {
+    const unknown = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+    await refuseXrpc(`getByRef?ref=${objectId()}`, 400, 'RecordNotFound');
+    await refuseXrpc('getByRef?ref=not-an-object-id', 400, 'RecordNotFound');
+    await refuseXrpc(`getByRkey?repo=${ada.did}&collection=${MOOD}&rkey=${tid()}`, 400, 'RecordNotFound');
+    await refuseXrpc(`getByRkey?repo=${ada.did}&collection=${PAINTING}&rkey=${wrote.plain.rkey}`, 400, 'RecordNotFound');
+    await refuseXrpc(`getByRkey?repo=${unknown}&collection=${MOOD}&rkey=${tid()}`, 400, 'RecordNotFound');
+    await refuseXrpc(`getByRkey?repo=nobody.test&collection=${MOOD}&rkey=${tid()}`, 400, 'RecordNotFound');
+    await refuseXrpc(`listRecords?collection=${MOOD}&repo=${unknown}`, 400, 'RepoNotFound');
+  });
+
+  it('refuse wrong parameters by name', async () => {
+    const rkey = tid();
+    const cases = [
+      ['getByRef', /ref/],
+      ['getByRef?collection=' + MOOD, /ref/],
+      ['getByRef?ref=', /ref/],
+      ['getByRef?ref', /ref/],
+      ['getByRef?ref=a&ref=b', /ref/],
+      [`getByRef?ref=${'a'.repeat(65)}`, /ref.*64/],
+      ['getByRef?ref=%ff%fe', /ref.*UTF-8/],
+      ['getByRef?ref=%c3', /ref.*UTF-8/],
+      ['getByRef?ref=%ed%a0%80', /ref.*UTF-8/],
+      ['getByRef?%ff=1&ref=a', /UTF-8/],
+      ['getByRef?ref=%zz', /ref/],
+      ['getByRef?ref=a%00b', /ref/],
+      ['getByRef?ref=a&other=1', /other/],
+      ['getByRef?ref=a&Ref=b', /Ref/],
+      ['getByRef?ref=a&collection=app.bsky.feed.post', /collection.*computer\.aesthetic\.mood/],
+      [`getByRkey?collection=${MOOD}&rkey=${rkey}`, /repo/],
+      [`getByRkey?repo=${ada.did}&rkey=${rkey}`, /collection/],
+      [`getByRkey?repo=${ada.did}&collection=${MOOD}`, /rkey/],
+      [`getByRkey?repo=Ada&collection=${MOOD}&rkey=${rkey}`, /repo/],
+      [`getByRkey?repo=did:PLC:x&collection=${MOOD}&rkey=${rkey}`, /repo/],
+      [`getByRkey?repo=${'a'.repeat(250)}.test&collection=${MOOD}&rkey=${rkey}`, /repo/],
+      [`getByRkey?repo=${ada.did}&collection=${MOOD}&rkey=..`, /rkey/],
+      [`getByRkey?repo=${ada.did}&collection=${MOOD}&rkey=a%2Fb`, /rkey/],
+      [`getByRkey?repo=${ada.did}&collection=${MOOD}&rkey=${'a'.repeat(513)}`, /rkey/],
+      ['listRecords', /collection/],
+      ...['0', '101', '-1', '1.5', 'ten', '', '1e1', '0x10', '99999999999999999999', ' 5'].map((limit) => [
+        `listRecords?collection=${MOOD}&limit=${limit}`,
+        /limit.*1 to 100/,
+      ]),
+      [`listRecords?collection=${MOOD}&reverse=yes`, /reverse.*true or false/],
+      [`listRecords?collection=${MOOD}&since=yesterday`, /since/],
+      [`listRecords?collection=${MOOD}&until=2026-13-01T00:00:00Z`, /until/],
+      [`listRecords?collection=${MOOD}&repo=a b`, /repo/],
+      ['resolve?refs=', /refs/],
+      ['resolve?uris=https://example.org', /uris/],
+      [`resolve?uris=at://${ada.did}`, /uris/],
+      ['getStatus?a=1', /\ba\b/],
+      [`getPainting?code=${'c'.repeat(11)}`, /code.*10/],
+      [`getPainting?slug=${'s'.repeat(129)}`, /slug.*128/],
+    ];
+    for (const [query, message] of cases) await refuseXrpc(query, 400, 'InvalidRequest', message);
+    // On the other side of the bounds.
+    const found = [`getByRef?ref=${'a'.repeat(64)}`, `getPainting?slug=${'s'.repeat(128)}`, 'getPainting?code=1234567890'];
+    for (const query of found) await refuseXrpc(query, 400, 'RecordNotFound');
+    await refuseXrpc(`getByRkey?repo=${ada.did}&collection=${MOOD}&rkey=${'a'.repeat(512)}`, 400, 'RecordNotFound');
+  });
+
+  it('refuse cursors that they did not give, or gave for something else', async () => {
+    const { cursor } = (await ask('listRecords', { collection: MOOD, limit: 1 })) ?? {};
+    assert.match(cursor, /^[\w.~-]+$/, 'it can stand in a query as it is');
+    const bad = ['', 'x', 'AAAA', cursor.slice(1), cursor.slice(0, -2), `${cursor}AA`, `${cursor}=`, `${cursor[0] === 'A' ? 'B' : 'A'}${cursor.slice(1)}`, 'a'.repeat(5000), '%ff'];
+    for (const one of bad) await refuseXrpc(`listRecords?collection=${MOOD}&cursor=${one}`, 400, 'InvalidRequest', /cursor/);
+    for (const other of [`collection=${PAINTING}`, `collection=${MOOD}&reverse=true`, `collection=${MOOD}&repo=${ada.did}`]) {
+      await refuseXrpc(`listRecords?${other}&cursor=${cursor}`, 400, 'InvalidRequest', /cursor/);
+    }
+  });
+
+  it('answer a wrong verb with 405, an unknown method with 501', async () => {
+    const body = '{}';
+    const headers = { 'content-type': 'application/json' };
+    await refuseXrpc(`getByRef?ref=${wrote.plain.ref}`, 405, 'MethodNotImplemented', /GET/, { method: 'POST', headers, body });
+    for (const method of ['PUT', 'DELETE', 'PATCH']) await refuseXrpc('getStatus', 405, 'MethodNotImplemented', /GET/, { method });
+    await refuseXrpc('requestResync', 405, 'MethodNotImplemented', /POST/);
+    const unknown = [`${group}getByref`, `${group}getByRef/`, `${group}`, '', 'com.atproto.repo.getRecord', 'a..b', 'x'.repeat(2000)];
+    for (const method of unknown) await refuse(`/xrpc/${method}`, 501, 'MethodNotImplemented');
+    await refuse(`/xrpc/${group}other`, 501, 'MethodNotImplemented', /./, { method: 'POST', headers, body });
+    const page = await refkey.get('/no/such/page');
+    assert.equal(page.status, 404);
+  });
+
+  it('refuse what is too long', async () => {
+    const long = `/xrpc/${group}getByRef?ref=${'a'.repeat(40_000)}`;
+    await refuse(long, 414, undefined);
+    // Answered as soon as the length is known.
+    const head = `POST /xrpc/${group}requestResync HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n`;
+    const large = await raw(`${head}Content-Length: ${3 << 20}\r\n\r\n"`, { done: (got) => got.endsWith('}') });
+    assert.match(large, /^HTTP\/1\.1 413 /);
+    assert.match(large, /\r\n\r\n\{"error":"\w+","message":".+"\}$/);
+    assert.match(large, /access-control-allow-origin: \*/i);
+    const chunk = `10000\r\n${'a'.repeat(0x10000)}\r\n`;
+    const endless = await raw(`${head}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(48)}`, { done: (got) => got.endsWith('}') });
+    assert.match(endless, /^(HTTP\/1\.1 413 |$)/);
+    await ask('getStatus');
+    // Longer than a head may be: an error or the end of the connection, and the service goes on.
+    const far = await refkey.get(`/xrpc/${group}getByRef?ref=${'a'.repeat(1_000_000)}`).catch(() => ({ status: 414 }));
+    assert.ok(far.status === 414 || far.status === 400 || far.status === 431, `${far.status}`);
+    await ask('getStatus');
+  });
+
+  it('keep admin methods for the administrator', async () => {
+    const json = { 'content-type': 'application/json' };
+    const basic = (text) => `Basic ${Buffer.from(text).toString('base64')}`;
+    const methods = [['listIssues', 'GET'], ['requestResync', 'POST'], ['deleteRecord', 'POST'], ['forgetRepo', 'POST']];
+    for (const [name, method] of methods) {
+      const body = method === 'POST' ? '{"repo":"did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"}' : undefined;
+      await refuseXrpc(name, 401, 'AuthMissing', /./, { method, headers: json, body });
+      for (const wrong of [basic('admin:wrong'), basic('admin:'), basic('root:open-sesame'), 'Basic !', 'Bearer x', basic('admin')]) {
+        await refuseXrpc(name, 401, 'AuthInvalid', /./, { method, headers: { ...json, authorization: wrong }, body });
+      }
+    }
+  });
+
+  it('may be asked by a page of any origin', async () => {
+    const headers = {
+      origin: 'https://aesthetic.computer',
+      'access-control-request-method': 'GET',
+      'access-control-request-headers': 'atproto-accept-labelers',
+    };
+    const preflight = await refkey.get(`/xrpc/${group}getByRef?ref=${wrote.plain.ref}`, { method: 'OPTIONS', headers });
+    assert.ok([200, 204].includes(preflight.status));
+    assert.equal(preflight.headers.get('access-control-allow-origin'), '*');
+    assert.match(preflight.headers.get('access-control-allow-methods'), /\bGET\b/);
+    assert.match(preflight.headers.get('access-control-allow-headers'), /\*|atproto-accept-labelers/);
+    assert.equal(preflight.body, '');
+  });
+
+  it('answer to HEAD with the head of GET', async () => {
+    const path = `/xrpc/${group}getByRef?ref=${wrote.plain.ref}`;
+    const length = (await (await fetch(refkey.url + path)).arrayBuffer()).byteLength;
+    const head = await refkey.get(path, { method: 'HEAD' }).catch((e) => e);
+    // A body of nothing is no JSON to the kit: only that it answered counts then.
+    if (!(head instanceof Error)) assert.equal(Number(head.headers.get('content-length')), length);
+    await ask('getStatus');
+  });
+
+  it('go with metrics, a DID document and a page for people', async () => {
+    const all = await metrics(refkey);
+    assert.ok(all.refkey_frames_total > 0);
+    assert.ok(Object.keys(all).some((name) => name.startsWith('refkey_refused_total{reason="')));
+    const did = await refkey.get('/.well-known/did.json');
+    assert.equal(did.body.id, 'did:web:refkey.example.org');
+    const service = did.body.service.find(({ id }) => id === '#refkey');
+    assert.equal(service.serviceEndpoint, 'https://refkey.example.org');
+    assert.equal((await refkey.get('/')).status, 200);
+  });
+
+  // Writes raw bytes, gives what came back until nothing more comes or the peer closes.
+  function raw(bytes, { done }) {
+    const { port } = new URL(refkey.url);
+    return within(
+      15_000,
+      'an answer on a raw socket',
+      new Promise((resolve, reject) => {
+        const socket = net.connect(port, '127.0.0.1');
+        let got = Buffer.alloc(0);
+        socket.on('error', (e) => (e.code === 'ECONNRESET' || e.code === 'EPIPE' ? resolve(got) : reject(e)));
+        socket.on('data', (chunk) => {
+          got = Buffer.concat([got, chunk]);
+          if (done(got.toString('latin1'))) socket.destroy();
+        });
+        socket.on('close', () => resolve(got));
+        socket.write(bytes);
+      }),
+    ).then((got) => got.toString('latin1'));
+  }
+  const settingsFrame = Buffer.from('000000040000000000', 'hex');
+
+  it('do not upgrade to HTTP/2', async () => {
+    const text = await raw(
+      'GET /xrpc/_health HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
+      { done: (got) => /\r\n\r\n.*\}/s.test(got) },
+    );
+    assert.match(text, /^HTTP\/1\.1 200 /);
+    assert.doesNotMatch(text, /101 Switching|upgrade: h2c/i);
+  });
+
+  it('do not speak HTTP/2 to its preface', async () => {
+    const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settingsFrame]);
+    const text = await raw(preface, { done: (got) => got.length >= 9 });
+    assert.ok(text === '' || /^HTTP\/1\.[01] [45]\d\d /.test(text), JSON.stringify(text.slice(0, 60)));
+    // In pieces, too.
+    const split = await raw(preface.subarray(0, 16), { done: (got) => got.length >= 9 }).catch(() => '');
+    assert.ok(split === '' || /^HTTP\/1\.[01] [45]\d\d /.test(split), JSON.stringify(split.slice(0, 60)));
+    await ask('getStatus');
+  });
+
+  it('are each as their lexicon says', () => {
+    const lexicons = new Lexicons(lexiconFiles().map((file) => JSON.parse(readFileSync(file, 'utf8'))));
+    for (const { method, params, body } of answers) {
+      lexicons.assertValidXrpcParams(group + method, params);
+      lexicons.assertValidXrpcOutput(group + method, body);
+    }
+    const methods = 'getByRef getByRkey getPainting getRepoStatus getStatus listRecords resolve'.split(' ');
+    assert.deepEqual([...new Set(answers.map((a) => a.method))].sort(), methods);
+  });
+
+  it('take several requests of one connection, in order', async () => {
+    const one = (path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+    const text = await raw(one('/xrpc/_health') + one(`/xrpc/${group}getStatus`) + one('/xrpc/nope'), {
+      done: (got) => got.includes('MethodNotImplemented'),
+    });
+    const codes = [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((m) => m[1]);
+    assert.deepEqual(codes, ['200', '200', '501']);
+  });
+});
+
+describe('a service that is not ready', () => {
+  let scene;
+  let refkey;
+  before(async () => {
+    scene = await startScene({ mongo: false, proxy: true });
+  });
+  after(() => scene?.close());
+  afterEach((t) => explain(t, refkey));
+
+  it('answers hits, and misses with NotReady', async () => {
+    const ada = await scene.stranger();
+    const ref = String(objectId());
+    const record = await scene.pds.createRecord(ada, MOOD, moodRecord({ ref }));
+    refkey = await scene.refkey();
+    await seen(refkey, record);
+    const slow = scene.proxy.http({ hang: true }, { method: 'com.atproto.sync.listRepos' });
+    await refkey.restart();
+    await until(() => slow.fired > 0, { what: 'listRepos was asked', ...soon });
+    const health = await refkey.get('/xrpc/_health');
+    assert.equal(health.status, 503);
+    assert.equal(health.body.error, 'NotReady');
+    assert.equal((await refkey.xrpc('getByRef', { ref })).status, 200);
+    const params = { repo: ada.did, collection: MOOD, rkey: tid() };
+    for (const [method, query] of [['getByRef', { ref: String(objectId()) }], ['getByRkey', params]]) {
+      const miss = await refkey.xrpc(method, query);
+      assert.deepEqual([miss.status, miss.body.error], [503, 'NotReady'], method);
+    }
+    scene.proxy.honest();
+    await refkey.restart();
+    await refkey.ready();
+    assert.equal((await refkey.xrpc('getByRkey', params)).body.error, 'RecordNotFound');
+  });
+});
