@@ -235,10 +235,13 @@ static int facts_gone(struct rk_round *round, struct rk_item *item, struct rk_fa
 int rk_round_prepare(struct rk_round *round, struct rk_item *item, const struct rk_record *record)
 {
 	const struct rk_user *user = rk_users_by_did(&round->mirror->users, item->did);
+	/* Collections with a bucket for guests have documents without a user; others name the guest. */
+	bool nameless = user && is_guest(round->mirror, user) &&
+		rk_collections[item->collection].bucket_guest;
 	const struct {
 		struct rk_slice from, *to;
 	} parts[] = {
-		{user && !is_guest(round->mirror, user) ? user->id : (struct rk_slice){0}, &item->user},
+		{user && !nameless ? user->id : (struct rk_slice){0}, &item->user},
 		{record->json, &item->json},
 		{record->code, &item->code},
 		{record->slug, &item->slug},
