@@ -71,7 +71,7 @@ static void refused(struct rk_item *item, enum rk_link link, uint32_t issue,
 		item->set_owner = false;
 }
 
-static void rejected(struct rk_item *item, struct rk_slice reason)
+static void rejected(struct rk_round *round, struct rk_item *item, struct rk_slice reason)
 {
 	enum rk_link link = item->decision.action == RK_ACTION_UPDATE ? RK_LINK_LINKED : RK_LINK_NONE;
 
@@ -79,6 +79,7 @@ static void rejected(struct rk_item *item, struct rk_slice reason)
 		RK_LOG_STR("collection", rk_collections[item->collection].nsid),
 		RK_LOG_SLICE("rkey", item->rkey), RK_LOG_SLICE("reason", reason));
 	refused(item, link, RK_ISSUE_BIT(REJECTED), RK_RECOVER_REJECTED, reason);
+	rk_refusal_note(round->mirror, item);
 }
 
 static bool is_write(const struct rk_item *item, bool insert)
@@ -98,7 +99,7 @@ static int rejected_as_taken(struct rk_round *round, struct rk_item *item, struc
 	copy = rk_arena_copy(&round->arena, rk_slice_str(message));
 	if (!copy)
 		return -ENOMEM;
-	rejected(item, rk_slice_str(copy));
+	rejected(round, item, rk_slice_str(copy));
 	return 0;
 }
 
@@ -133,7 +134,7 @@ static int taken(struct rk_round *round, struct rk_item *item, struct rk_slice r
 	else if (who.code || who.slug)
 		return rejected_as_taken(round, item, reason);
 	else if (item->looks > 0)
-		rejected(item, reason);
+		rejected(round, item, reason);
 	else
 		item->state = RK_ITEM_AGAIN; /* whoever had it is gone again */
 	return 0;
@@ -152,7 +153,7 @@ int rk_round_refuse(struct rk_round *round, const char *text)
 		r = taken(round, item, reason);
 	if (r == 0 && item->state == RK_ITEM_AGAIN && item->attempts >= REFUSED_ATTEMPTS) {
 		item->decision.set_link = !(item->flags & RK_PENDING_GONE);
-		rejected(item, reason);
+		rejected(round, item, reason);
 	}
 	return r;
 }
@@ -186,7 +187,7 @@ static int answers_read(struct bulk *bulk, bool all_matched)
 			item->refused = true; /* later, not in this round */
 			break;
 		case RK_STATEMENT_REFUSED:
-			rejected(item, bulk->results[i].text);
+			rejected(bulk->round, item, bulk->results[i].text);
 			break;
 		}
 	}
@@ -258,7 +259,7 @@ static int bulk_add(struct bulk *bulk, struct rk_item *item)
 		bson_destroy(&bulk->documents[at]);
 		if (!bulk->inserts)
 			bson_destroy(&bulk->updates[at]);
-		rejected(item, rk_slice_str(wrong));
+		rejected(bulk->round, item, rk_slice_str(wrong));
 		return 0;
 	}
 	bulk->items[bulk->count++] = item;

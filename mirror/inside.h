@@ -16,6 +16,10 @@ struct rk_recover_call;
 #define RK_CODE_TAKEN "the code is somebody else's"
 #define RK_VALUE_TAKEN "a unique value is taken"
 
+/* What a document looked like when something was refused of it; key 0: none. */
+struct rk_refusal { uint64_t key, hash; };
+enum { RK_REFUSALS_MOST = 256 };
+
 struct rk_mirror {
 	struct rk_store *store;
 	struct rk_writer *writer;
@@ -26,6 +30,8 @@ struct rk_mirror {
 	int64_t users_took_ms;        /* the last reading of users */
 	size_t take;                  /* entries taken at once; less while a batch fails as a whole */
 	int64_t sweep_ms, ping_ms;    /* monotonic: next due */
+	struct rk_refusal refusals[RK_REFUSALS_MOST];
+	size_t refusal_next;
 	pthread_t thread;
 	atomic_bool connected;
 
@@ -157,6 +163,11 @@ void rk_oid_hex(uint8_t out[24], const struct rk_oid *oid);
 /* The DID of a document's owner; empty: nobody known, and then *unknown. */
 struct rk_slice rk_document_did(const struct rk_mirror *mirror, const struct rk_document *document,
 	bool *unknown);
+
+/* Remembers the document as it is now; whether it still is as it was then (false: not remembered). */
+void rk_refusal_note(struct rk_mirror *mirror, const struct rk_item *item);
+int rk_refusal_stands(struct rk_mirror *mirror, const struct rk_item *item, bool *stands)
+	__attribute__((warn_unused_result));
 
 void *rk_worker_main(void *mirror);
 /* One round of due work. *done: how many were looked at. */

@@ -12,7 +12,7 @@
 enum {
 	SELECT_MS = 2000,  /* to find the server */
 	CONNECT_MS = 2000,
-	ANSWER_MS = 20000, /* to hear of one command */
+	ANSWER_MS = 10000, /* to hear of one command */
 	READ_BATCH = 1000, /* documents in one answer */
 };
 

@@ -53,6 +53,10 @@ int rk_mongo_scan_next(struct rk_mongo_scan *scan, struct rk_documents *out, str
 	bool *more) __attribute__((warn_unused_result));
 void rk_mongo_scan_end(struct rk_mongo_scan *scan);
 
+/* A hash of all of a document, 0 if there is none. */
+int rk_mongo_hash(struct rk_mongo *mongo, uint64_t *out, const struct rk_collection *collection,
+	const struct rk_oid *id) __attribute__((warn_unused_result));
+
 /* Who has a unique value that an insert was refused for. */
 struct rk_mongo_taken {
 	bool code, slug;                 /* taken by a document with another _id */

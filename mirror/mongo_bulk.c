@@ -238,6 +238,34 @@ static int holder_find(struct rk_mongo *mongo, struct rk_document *out, bool *fo
 	return failed ? -EIO : 0;
 }
 
+int rk_mongo_hash(struct rk_mongo *mongo, uint64_t *out, const struct rk_collection *row,
+	const struct rk_oid *id)
+{
+	mongoc_collection_t *collection = rk_mongo_collection(mongo, row->documents);
+	bson_t filter = BSON_INITIALIZER;
+	mongoc_cursor_t *cursor;
+	const bson_t *one;
+	bson_oid_t oid;
+	bool failed;
+
+	memcpy(oid.bytes, id->bytes, sizeof(oid.bytes));
+	BSON_APPEND_OID(&filter, "_id", &oid);
+	cursor = mongoc_collection_find_with_opts(collection, &filter, NULL, NULL);
+	*out = 0;
+	if (mongoc_cursor_next(cursor, &one)) {
+		const uint8_t *bytes = bson_get_data(one);
+
+		*out = UINT64_C(14695981039346656037);
+		for (uint32_t i = 0; i < one->len; i++)
+			*out = (*out ^ bytes[i]) * UINT64_C(1099511628211);
+	}
+	failed = mongoc_cursor_error(cursor, &mongo->error);
+	mongoc_cursor_destroy(cursor);
+	bson_destroy(&filter);
+	mongoc_collection_destroy(collection);
+	return failed ? -EIO : 0;
+}
+
 static void append_text(bson_t *out, const char *name, struct rk_slice text)
 {
 	bson_append_utf8(out, name, -1, (const char *)text.data, (int)text.len);

@@ -381,7 +381,7 @@ static int failed(struct rk_mirror *mirror, struct rk_recover_call *call, struct
 	if (rk_mongo_is_away(mirror->mongo))
 		return -EIO;
 	snprintf(reason, sizeof(reason), "%s", rk_mongo_error(mirror->mongo));
-	if (rk_mongo_ping(mirror->mongo))
+	if (rk_worker_stopping(mirror) || rk_mongo_ping(mirror->mongo))
 		return -EIO;
 	if (round->count > 1) {
 		call->take = (round->count + 1) / 2;
@@ -424,8 +424,7 @@ static int recover_round(struct rk_mirror *mirror, struct rk_recover_call *call,
 		return failed(mirror, call, round, &place);
 	if (r)
 		return r;
-	if (call->take < RK_TAKE_MOST)
-		call->take *= 2;
+	call->take = call->take < RK_TAKE_MOST / 2 ? call->take * 2 : RK_TAKE_MOST;
 	call->place = place;
 	sum_up(call, round);
 	rk_round_tell(round);

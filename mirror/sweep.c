@@ -78,11 +78,12 @@ static int item_compare(struct rk_sweep *sweep, struct rk_item *item, const stru
 	if (decision->action == RK_ACTION_WAIT || !decision->set_link)
 		return 0;
 	write = decision->action != RK_ACTION_NOTHING;
-	own = item->owner == item->repo;
-	/* Refused: by a rule of the server, or for a code that is somebody else's. */
+	own = owner.known && owner.owner.repo == item->repo && item->owner == item->repo;
+	/* Refused: by a rule of the server, or for a code that is somebody else's. rk_sweep_issues
+	 * sees to those. */
 	if (record.issues & RK_ISSUE_BIT(REJECTED) ? write
 						   : own && record.issues & RK_ISSUE_BIT(CONFLICT) &&
-				    record.link == RK_LINK_CONFLICT && decision->link == RK_LINK_LINKED)
+				    decision->link == RK_LINK_LINKED)
 		return 0;
 	differs = write || (uint8_t)decision->link != record.link ||
 		((decision->issues ^ record.issues) & item->judged) || !owner.known ||

@@ -262,7 +262,7 @@ static int issues_over(struct rk_sweep *sweep, enum rk_issue_kind kind)
 	return r > 0 ? -EUCLEAN : r;
 }
 
-/* Records that MongoDB refused because a value was taken. */
+/* Records that MongoDB refused: for a value that was taken, or by another rule. */
 struct refused {
 	struct rk_sweep *sweep;
 	int error;
@@ -279,21 +279,27 @@ static bool refused_add(void *context, const struct rk_issue *issue, struct rk_s
 	struct rk_repo repo;
 	int r;
 
-	if (!taken || issue->rkey.len == 0 || issue->collection < 0)
+	if ((!taken && issue->kind == RK_ISSUE_CONFLICT) || issue->rkey.len == 0 ||
+		issue->collection < 0)
 		return true;
 	r = rk_read_repo(s, &repo, issue->repo);
 	if (r == 0)
 		r = rk_read_record(s, &record, issue->repo, (uint8_t)issue->collection, issue->rkey);
 	if (r == 0)
 		r = rk_round_add(&sweep->round, &record, repo.did, 0);
-	if (r == 0)
-		r = rk_round_prepare(&sweep->round, &sweep->round.items[sweep->round.count - 1],
-			&record);
+	if (r == 0) {
+		struct rk_item *item = &sweep->round.items[sweep->round.count - 1];
+
+		item->refused = taken;
+		/* What was refused of a document that has its key was an update. */
+		item->flags = record.link == RK_LINK_NONE ? 0 : RK_PENDING_UPDATED;
+		r = rk_round_prepare(&sweep->round, item, &record);
+	}
 	refused->error = r == RK_STORE_ABSENT ? 0 : r;
 	return refused->error == 0 && sweep->round.count < REFUSED_MOST;
 }
 
-/* Those whose value is free now are looked at again. */
+/* Those whose value is free now, or whose document has changed, are looked at again. */
 static int refused_retry(struct rk_sweep *sweep, enum rk_issue_kind kind)
 {
 	struct rk_mirror *mirror = sweep->mirror;
@@ -309,13 +315,17 @@ static int refused_retry(struct rk_sweep *sweep, enum rk_issue_kind kind)
 		r = refused.error;
 	for (size_t i = 0; r == 0 && i < sweep->round.count; i++) {
 		struct rk_item *item = &sweep->round.items[i];
-		struct rk_mongo_taken who;
+		struct rk_mongo_taken who = {0};
+		bool stands = false;
 
-		r = rk_mongo_taken(mirror->mongo, &who, &sweep->round.arena,
-			&rk_collections[item->collection], &item->target, item->code, item->slug,
-			item->user);
-		item->state = r == 0 && !who.code && !who.slug ? RK_ITEM_AGAIN : RK_ITEM_STALE;
-		item->flags = RK_PENDING_UPDATED; /* what was refused of a linked one was an update */
+		if (item->refused)
+			r = rk_mongo_taken(mirror->mongo, &who, &sweep->round.arena,
+				&rk_collections[item->collection], &item->target, item->code,
+				item->slug, item->user);
+		else
+			r = rk_refusal_stands(mirror, item, &stands);
+		stands |= who.code || who.slug;
+		item->state = r == 0 && !stands ? RK_ITEM_AGAIN : RK_ITEM_STALE;
 	}
 	r = r > 0 ? -EUCLEAN : r;
 	return r ? r : rk_sweep_tell(sweep);

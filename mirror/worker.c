@@ -108,12 +108,38 @@ static int64_t jitter(int64_t wait_ms)
 	return wait_ms / 2 + (int64_t)(random % (uint32_t)(wait_ms / 2 + 1));
 }
 
+/* When there is something to do next, and the figures that others show. */
+static int look_ahead(struct rk_mirror *mirror, int64_t *wait_ms, bool *unclaimed)
+{
+	struct rk_counts counts;
+	int64_t due_ms;
+	int r = rk_snapshot_begin(mirror->snapshot);
+
+	if (r)
+		return r;
+	r = rk_read_counts(mirror->snapshot, &counts);
+	if (r == 0)
+		r = rk_read_pending_due(mirror->snapshot, &due_ms);
+	rk_snapshot_end(mirror->snapshot);
+	if (r)
+		return r < 0 ? r : -EUCLEAN;
+	rk_metric_set(RK_METRIC_MONGO_PENDING, (int64_t)counts.pending);
+	*unclaimed = counts.issues[RK_ISSUE_UNCLAIMED] > 0;
+	*wait_ms = due_ms == INT64_MAX ? IDLE_MS : due_ms - rk_clock_wall_ms();
+	if (*wait_ms > IDLE_MS)
+		*wait_ms = IDLE_MS;
+	return 0;
+}
+
 static void connect_until(struct rk_mirror *mirror)
 {
-	int64_t wait_ms = BACKOFF_FIRST_MS;
+	int64_t wait_ms = BACKOFF_FIRST_MS, due_ms;
+	bool unclaimed;
 
 	for (int tries = 0; !rk_worker_stopping(mirror) && connect_once(mirror, tries == 0); tries++) {
 		rk_recover_expire(mirror, 0);
+		if (look_ahead(mirror, &due_ms, &unclaimed))
+			rk_log(RK_LOG_DEBUG, "mirror", "cannot read the index");
 		/* Somebody who waits for an answer is not to wait for a long back-off as well. */
 		if (call_next(mirror))
 			wait_ms = BACKOFF_FIRST_MS;
@@ -136,7 +162,7 @@ static int round_failed(struct rk_mirror *mirror, struct rk_round *round)
 	if (rk_mongo_is_away(mirror->mongo))
 		return -EIO;
 	snprintf(reason, sizeof(reason), "%s", rk_mongo_error(mirror->mongo));
-	if (rk_mongo_ping(mirror->mongo))
+	if (rk_worker_stopping(mirror) || rk_mongo_ping(mirror->mongo))
 		return -EIO;
 	if (round->count > 1) {
 		mirror->take = (round->count + 1) / 2;
@@ -165,8 +191,8 @@ int rk_worker_step(struct rk_mirror *mirror, size_t *done)
 			*done = round.count;
 			rk_round_tell(&round);
 			r = rk_round_told(&round);
-			if (mirror->take < RK_TAKE_MOST)
-				mirror->take = mirror->take * 2;
+			mirror->take = mirror->take < RK_TAKE_MOST / 2 ? mirror->take * 2
+								     : RK_TAKE_MOST;
 		} else if (r == -EIO) {
 			r = round_failed(mirror, &round);
 			*done = r == 0; /* there is more to do */
@@ -174,29 +200,6 @@ int rk_worker_step(struct rk_mirror *mirror, size_t *done)
 	}
 	rk_round_finish(&round);
 	return r;
-}
-
-/* When there is something to do next, and the figures that others show. */
-static int look_ahead(struct rk_mirror *mirror, int64_t *wait_ms, bool *unclaimed)
-{
-	struct rk_counts counts;
-	int64_t due_ms;
-	int r = rk_snapshot_begin(mirror->snapshot);
-
-	if (r)
-		return r;
-	r = rk_read_counts(mirror->snapshot, &counts);
-	if (r == 0)
-		r = rk_read_pending_due(mirror->snapshot, &due_ms);
-	rk_snapshot_end(mirror->snapshot);
-	if (r)
-		return r < 0 ? r : -EUCLEAN;
-	rk_metric_set(RK_METRIC_MONGO_PENDING, (int64_t)counts.pending);
-	*unclaimed = counts.issues[RK_ISSUE_UNCLAIMED] > 0;
-	*wait_ms = due_ms == INT64_MAX ? IDLE_MS : due_ms - rk_clock_wall_ms();
-	if (*wait_ms > IDLE_MS)
-		*wait_ms = IDLE_MS;
-	return 0;
 }
 
 /* Whatever is to be done now. */

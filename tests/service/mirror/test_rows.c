@@ -17,8 +17,15 @@
 static void keys_are_set_and_kept(void **state)
 {
 	struct world *w = world_open();
-	rk_repo_id a = world_repo(w, "did:plc:a");
+	rk_repo_id a = world_repo(w, "did:plc:a"), guest = world_repo(w, "did:plc:guest");
 
+	/* Documents of guests, and fields that are there and empty. */
+	insert_document(w, "moods", ID("04") ",'mood':'m'}");
+	insert_document(w, "moods", ID("05") ",'user':null,'deleted':null,'atproto':{'rkey':null}}");
+	insert_document(w, "moods", ID("06") ",'user':'art-guest','deleted':false,'atproto':{}}");
+	put_mood(w, guest, R1, OLD_OID("04"), "m", RK_CHANGE_FIRST);
+	put_mood(w, guest, R2, OLD_OID("05"), "m", RK_CHANGE_FIRST);
+	put_mood(w, guest, R3, OLD_OID("06"), "m", RK_CHANGE_FIRST);
 	insert_document(w, "moods", ID("01") ",'user':'auth0|a','mood':'m'}");
 	insert_document(w, "moods", ID("02") ",'user':'auth0|a','mood':'own','atproto':{'rkey':'" R2 "'}}");
 	insert_document(w, "moods", ID("03") ",'user':'auth0|a','mood':'m','extra':1,"
@@ -30,11 +37,15 @@ static void keys_are_set_and_kept(void **state)
 	wait_link(w, a, MOOD, R1, RK_LINK_LINKED, 0);
 	wait_link(w, a, MOOD, R2, RK_LINK_LINKED, 0);
 	wait_link(w, a, MOOD, R3, RK_LINK_LINKED, 0);
+	wait_link(w, guest, MOOD, R1, RK_LINK_LINKED, 0);
+	wait_link(w, guest, MOOD, R2, RK_LINK_LINKED, 0);
+	wait_link(w, guest, MOOD, R3, RK_LINK_LINKED, 0);
+	assert_int_equal(count_documents(w, "moods", "{'user':null,'atproto.rkey':{'$in':['" R1 "','" R2 "']}}"), 2);
 	wait_document(w, "moods", ID("01") ",'atproto.rkey':'" R1 "','mood':'m'}");
 	wait_document(w, "moods", ID("02") ",'atproto.rkey':'" R2 "','mood':'own'}");
 	wait_document(w, "moods", ID("03") ",'atproto.rkey':'" R3 "','extra':1,"
 		"'atproto.uri':{'$exists':false}}");
-	assert_int_equal(count_documents(w, "moods", "{}"), 3);
+	assert_int_equal(count_documents(w, "moods", "{}"), 6);
 	world_close(w);
 }
 
@@ -183,6 +194,35 @@ static void deletions_do_as_set(void **state)
 	}
 }
 
+/* Of two records with one ref the linked one goes: where the document stays, the other gets it. */
+static void duplicates_inherit(void **state)
+{
+	static const enum rk_on_delete hows[] = {RK_ON_DELETE_UNLINK, RK_ON_DELETE_KEEP,
+		RK_ON_DELETE_SOFT};
+
+	for (size_t i = 0; i < sizeof(hows) / sizeof(hows[0]); i++) {
+		struct world *w = world_open();
+		rk_repo_id a = world_repo(w, "did:plc:a");
+
+		w->options.on_delete = hows[i];
+		insert_document(w, "moods", ID("01") ",'user':'auth0|a','mood':'m'}");
+		put_mood(w, a, R1, OLD_OID("01"), "m", RK_CHANGE_LIVE);
+		world_mirror(w);
+		wait_link(w, a, MOOD, R1, RK_LINK_LINKED, 0);
+		put_mood(w, a, R2, OLD_OID("01"), "m", RK_CHANGE_LIVE);
+		wait_link(w, a, MOOD, R2, RK_LINK_NONE, BIT(DUPLICATE));
+		remove_record(w, a, MOOD, R1, false);
+		if (hows[i] == RK_ON_DELETE_SOFT) {
+			wait_link(w, a, MOOD, R2, RK_LINK_NONE, BIT(ORPHAN));
+			wait_document(w, "moods", ID("01") ",'deleted':true}");
+		} else {
+			wait_link(w, a, MOOD, R2, RK_LINK_LINKED, 0);
+			wait_document(w, "moods", ID("01") ",'atproto.rkey':'" R2 "'}");
+		}
+		world_close(w);
+	}
+}
+
 static void vanished_records_change_nothing(void **state)
 {
 	struct world *w = world_open();
@@ -269,6 +309,7 @@ int main(void)
 		cmocka_unit_test(taken_values_are_told_apart),
 		cmocka_unit_test(updates_touch_owned_fields),
 		cmocka_unit_test(deletions_do_as_set),
+		cmocka_unit_test(duplicates_inherit),
 		cmocka_unit_test(vanished_records_change_nothing),
 		cmocka_unit_test(young_refs_wait_for_their_site),
 		cmocka_unit_test(removed_documents_stay_removed),

@@ -114,6 +114,8 @@ static void the_sweep_sees_what_changed_in_mongodb(void **state)
 	/* A document given to somebody else takes its link with it. */
 	update_document(w, "moods", OLD_OID("03"), "{'$set':{'user':'auth0|b'}}");
 	wait_link(w, a, MOOD, R3, RK_LINK_CONFLICT, BIT(CONFLICT));
+	update_document(w, "moods", OLD_OID("03"), "{'$set':{'user':'auth0|a'}}");
+	wait_link(w, a, MOOD, R3, RK_LINK_LINKED, 0);
 	world_close(w);
 }
 
@@ -132,6 +134,7 @@ static void unclaimed_repos_wait_for_their_user(void **state)
 	insert_document(w, "users", "{'_id':'auth0|c','atproto':{'did':'did:plc:c'}}");
 	wait_link(w, c, MOOD, R1, RK_LINK_LINKED, 0);
 	wait_link(w, c, MOOD, R2, RK_LINK_LINKED, 0);
+	wait_issue(w, RK_ISSUE_CONFLICT, 0);
 	wait_issue(w, RK_ISSUE_UNCLAIMED, 0);
 	wait_document(w, "moods", ID("02") ",'user':'auth0|c'}");
 	world_close(w);
@@ -162,6 +165,7 @@ static void refused_documents_hold_up_nobody(void **state)
 	struct world *w = world_open();
 	rk_repo_id a = world_repo(w, "did:plc:a");
 
+	w->options.sweep_seconds = 1;
 	insert_document(w, "moods", ID("01") ",'user':'auth0|a','mood':'m','atproto':'odd'}");
 	put_mood(w, a, R1, OLD_OID("01"), "m", RK_CHANGE_LIVE);
 	put_mood(w, a, R2, OLD_OID("02"), "m", RK_CHANGE_LIVE);
@@ -172,6 +176,10 @@ static void refused_documents_hold_up_nobody(void **state)
 	wait_link(w, a, MOOD, R1, RK_LINK_NONE, BIT(REJECTED));
 	wait_quiet(w);
 	wait_document(w, "moods", ID("01") ",'atproto':'odd'}");
+	/* Until the document changes. */
+	update_document(w, "moods", OLD_OID("01"), "{'$unset':{'atproto':''}}");
+	wait_link(w, a, MOOD, R1, RK_LINK_LINKED, 0);
+	wait_document(w, "moods", ID("01") ",'atproto.rkey':'" R1 "'}");
 	world_close(w);
 }
 
