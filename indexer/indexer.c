@@ -59,7 +59,8 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 	int r = 0;
 
 	indexer->applied = 0;
-	while (r == 0 && indexer->applied < DRAIN_MOST &&
+	indexer->changed_count = 0;
+	while (r == 0 && indexer->applied < RK_DRAIN_MOST &&
 		(slot = rk_ring_ready(indexer->ring, indexer->applied))) {
 		r = rk_apply(&indexer->apply, w, &slot->decoded, now_us);
 		if (slot->decoded.verdict == RK_VERDICT_OK && slot->decoded.event.seq > seq)
@@ -79,6 +80,10 @@ static void stream_committed(void *context)
 	if (indexer->applied)
 		rk_ring_release(indexer->ring, indexer->applied);
 	indexer->applied = 0;
+	/* Only now do others see the repos. */
+	for (size_t i = 0; i < indexer->changed_count; i++)
+		rk_identity_queue(indexer, indexer->changed[i]);
+	indexer->changed_count = 0;
 }
 
 static void stream_aborted(void *context)
@@ -86,6 +91,7 @@ static void stream_aborted(void *context)
 	struct rk_indexer *indexer = context;
 
 	indexer->applied = 0;
+	indexer->changed_count = 0;
 }
 
 static void commit_saw(void *context, rk_repo_id repo, uint64_t rev)
@@ -125,7 +131,11 @@ void rk_identity_queue(struct rk_indexer *indexer, rk_repo_id id)
 
 static void identity_changed(void *context, rk_repo_id repo)
 {
-	rk_identity_queue(context, repo);
+	struct rk_indexer *indexer = context;
+
+	/* An event changes one at most: there is room. */
+	if (indexer->changed_count < RK_DRAIN_MOST)
+		indexer->changed[indexer->changed_count++] = repo;
 }
 
 void rk_sweep_request(struct rk_indexer *indexer)

@@ -12,6 +12,8 @@
 
 enum {
 	RK_FETCHERS = 6,             /* threads that fetch repos and DID documents */
+	RK_DRAIN_MOST = 1024,        /* events of one transaction: enough to share a sync, few enough to
+				      * answer soon */
 	RK_IDENTITY_QUEUE = 4096,    /* repos whose DID document is to be read; more wait for the sweep */
 	RK_REPO_CAR_MOST = 1 << 30,  /* bytes of a whole repo */
 	RK_IDENTITY_FRESH_MS = 24 * 3600 * 1000,
@@ -33,6 +35,8 @@ struct rk_indexer {
 	struct rk_apply apply;
 	struct rk_writer_stream stream;
 	size_t applied; /* slots of the transaction under way */
+	rk_repo_id changed[RK_DRAIN_MOST]; /* by it: whose DID document is to be read, once it is on disk */
+	size_t changed_count;
 	atomic_bool stopping, connected, swept;
 
 	pthread_mutex_t lock; /* of everything below */

@@ -296,7 +296,8 @@ static int repos_walk(struct sweep *s)
 		at = repo.id;
 		missing = repo.account == RK_ACCOUNT_ACTIVE && repo.sync == RK_SYNC_SYNCHRONIZED &&
 			!listed_has(s, repo.id) && rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
-		stale = repo.rev && rk_read_identity(s->fetcher.snapshot, &identity, at) == 0 &&
+		/* None held: it is as old as can be. */
+		stale = repo.rev && rk_read_identity(s->fetcher.snapshot, &identity, at) >= 0 &&
 			rk_clock_wall_ms() - identity.fetched_ms >
 				(identity.failed ? RK_IDENTITY_FAILED_MS : RK_IDENTITY_FRESH_MS);
 		rk_snapshot_end(s->fetcher.snapshot);
