@@ -163,9 +163,9 @@ describe('while refkey watches', () => {
     const before = await status(refkey);
     await refkey.restart();
     await refkey.ready({ deadline: 60_000 });
-    const after_ = await status(refkey);
-    assert.deepEqual(after_.records, before.records);
-    assert.ok(after_.cursor >= before.cursor);
+    const now = await status(refkey);
+    assert.deepEqual(now.records, before.records);
+    assert.ok(now.cursor >= before.cursor);
   });
 });
 
