@@ -95,6 +95,8 @@ struct rk_item {
 	struct rk_cid cid;
 	struct rk_oid target; /* _id of its document */
 	bool derived;         /* … which follows from the record's place */
+	bool lives_on;        /* gone, but there is a record in its place, with a document of its own */
+	struct rk_oid lives_as;
 
 	enum rk_item_state state;
 	bool presumed;        /* absent by an earlier scan */

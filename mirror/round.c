@@ -156,16 +156,22 @@ static int item_complete(struct rk_round *round, struct rk_item *item)
 		item->did = repo.did;
 		r = keep(round, &item->did);
 	}
-	if (r == 0 && item->flags & RK_PENDING_GONE)
+	if (r == 0)
+		r = rk_read_record(s, &record, item->repo, item->collection, item->rkey);
+	if (item->flags & RK_PENDING_GONE && item->did.data && (r == 0 || r == RK_STORE_ABSENT)) {
 		item->derived = rk_item_target(&item->target, item->ref, item->did,
 			item->collection, item->rkey);
-	else if (r == 0)
-		r = rk_read_record(s, &record, item->repo, item->collection, item->rkey);
+		item->lives_on = r == 0;
+		if (r == 0)
+			rk_item_target(&item->lives_as, record.ref, item->did, item->collection,
+				item->rkey);
+		return 0;
+	}
 	if (r == RK_STORE_ABSENT) {
 		item->state = RK_ITEM_DROPPED;
 		return 0;
 	}
-	if (r == 0 && !(item->flags & RK_PENDING_GONE))
+	if (r == 0)
 		r = item_fill(round, item, &record);
 	return r > 0 ? -EUCLEAN : r;
 }
@@ -287,7 +293,9 @@ static int look_by_name(struct rk_round *round, int collection)
 			if (!rk_slice_equal(rk_document_rkey(document), item->rkey) ||
 				!rk_slice_equal(rk_document_did(round->mirror, document, &unknown),
 					item->did) ||
-				(item->document && document->gone))
+				(item->document && document->gone) ||
+				(item->lives_on && memcmp(&item->lives_as, &document->id,
+							   sizeof(item->lives_as)) == 0))
 				continue;
 			item->document = document;
 			item->by_name = true;

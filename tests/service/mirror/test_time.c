@@ -5,6 +5,9 @@
 #include "tests/service/mirror/world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
 
 #define MOOD RK_COLLECTION_MOOD
 #define R1 "3kaaaaaaaaaa2"
@@ -78,6 +81,34 @@ static void killed_under_load(void **state)
 		wait_link(w, a, MOOD, rkey, RK_LINK_LINKED, 0);
 	}
 	assert_int_equal(count_documents(w, "moods", "{}"), 600);
+	world_close(w);
+}
+
+/* Neither writing nor stopping waits for a server that is connected and says nothing. */
+static void a_silent_server_is_given_up(void **state)
+{
+	struct world *w = world_open();
+	rk_repo_id a = world_repo(w, "did:plc:a");
+	int64_t started_ms;
+
+	if (!server_is_ours() || !getenv("REFKEY_TEST_SLOW")) {
+		world_close(w);
+		skip();
+	}
+	world_mirror(w);
+	wait_connected(w, true);
+	wait_quiet(w);
+	server_freeze(true);
+	put_mood(w, a, R1, OLD_OID("01"), "m", RK_CHANGE_LIVE);
+	wait_connected(w, false);
+	server_freeze(false);
+	wait_link(w, a, MOOD, R1, RK_LINK_LINKED, 0);
+	server_freeze(true);
+	put_mood(w, a, R2, OLD_OID("02"), "m", RK_CHANGE_LIVE);
+	started_ms = rk_clock_mono_ms();
+	world_mirror_stop(w);
+	assert_true(rk_clock_mono_ms() - started_ms < 15000);
+	server_freeze(false);
 	world_close(w);
 }
 
@@ -188,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_server_away_delays_and_loses_nothing),
 		cmocka_unit_test(killed_under_load),
+		cmocka_unit_test(a_silent_server_is_given_up),
 		cmocka_unit_test(the_sweep_sees_what_changed_in_mongodb),
 		cmocka_unit_test(unclaimed_repos_wait_for_their_user),
 		cmocka_unit_test(inactive_and_forgotten_accounts_are_left_alone),

@@ -92,6 +92,12 @@ void server_kill(void)
 	server.pid = 0;
 }
 
+void server_freeze(bool frozen)
+{
+	if (server.ours && server.pid)
+		kill(server.pid, frozen ? SIGSTOP : SIGCONT);
+}
+
 bool server_is_ours(void)
 {
 	return server.ours;

@@ -16,6 +16,7 @@ int server_setup(void **state);
 int server_teardown(void **state);
 void server_kill(void);  /* nothing where the server is not ours */
 void server_start(void);
+void server_freeze(bool frozen); /* it stays connected and says nothing */
 bool server_is_ours(void);
 
 struct world {
