@@ -15,7 +15,8 @@
 
 enum {
 	BACKOFF_FIRST_MS = 200,
-	BACKOFF_MOST_MS = 10000,
+	BACKOFF_MOST_MS = 5000,
+	HEALTHY_MS = 1000, /* and as long as the wait before it: a connection counts as good */
 	CONNECT_MS = 15000,
 	PING_MS = 20000,
 	PONG_MS = 20000,
@@ -27,6 +28,7 @@ struct firehose {
 	struct rk_indexer *indexer;
 	struct rk_snapshot *snapshot;
 	struct rk_backoff backoff;
+	int64_t waited_ms; /* before the connection of now */
 };
 
 static bool stopping(const struct rk_indexer *indexer)
@@ -158,7 +160,7 @@ static void receive(struct firehose *f, struct rk_ws *ws)
 				RK_LOG_STR("reason", r < 0 ? strerror(-r) : rk_ws_error(ws)));
 			return;
 		}
-		if (rk_clock_mono_ms() - opened > BACKOFF_MOST_MS)
+		if (rk_clock_mono_ms() - opened > HEALTHY_MS && rk_clock_mono_ms() - opened > f->waited_ms)
 			rk_backoff_reset(&f->backoff);
 	}
 }
@@ -227,8 +229,9 @@ void *rk_firehose_run(void *context)
 			;
 		if (atomic_load(&indexer->notes.future_cursor) && !stopping(indexer))
 			sequence_reset(indexer);
+		f.waited_ms = rk_backoff_next(&f.backoff, rk_backoff_random());
 		if (!stopping(indexer))
-			pause_ms(indexer, rk_backoff_next(&f.backoff, rk_backoff_random()));
+			pause_ms(indexer, f.waited_ms);
 	}
 	rk_snapshot_destroy(f.snapshot);
 	return NULL;
