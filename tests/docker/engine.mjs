@@ -1,0 +1,171 @@
+// A Docker engine for tests: the one that answers, or one of our own, which keeps
+// its layers among the installed parts, so that a second run builds in seconds.
+//
+//   const engine = await findEngine();
+//   if (engine.skip) …                     // why none can be had
+//   await engine.docker(['build', …]);
+//   await engine.stop();
+
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Child } from '../kit/child.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const seconds = 1000;
+const minutes = 60 * seconds;
+
+// As scripts/lib.sh has it.
+const cache = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');
+const parts = process.env.REFKEY_PARTS_DIR || path.join(cache, 'refkey');
+
+export const say = (text) => process.stderr.write(`docker: ${text}\n`);
+
+function run(command, args, { deadline = 30 * seconds, env = {} } = {}) {
+  return new Promise((resolve) => {
+    const options = { env: { ...process.env, ...env }, timeout: deadline, maxBuffer: 1 << 28 };
+    execFile(command, args, options, (e, stdout, stderr) => {
+      const code = e ? (typeof e.code === 'number' ? e.code : null) : 0;
+      resolve({ code, signal: e?.killed ? 'out of time' : e?.signal, stdout, stderr, missing: e?.code === 'ENOENT' });
+    });
+  });
+}
+
+const lastLines = (text, n = 30) => text.trimEnd().split('\n').slice(-n).join('\n');
+
+export class Engine {
+  // daemon: the Child that runs it, where it is our own.
+  constructor({ env = {}, daemon } = {}) {
+    this.env = env;
+    this.daemon = daemon;
+  }
+
+  // { code, signal, stdout, stderr }
+  try(command, args, options = {}) {
+    return run(command, args, { ...options, env: { ...this.env, ...options.env } });
+  }
+
+  // The output; a failure is an error with its last lines.
+  async run(command, args, options) {
+    const { code, signal, stdout, stderr, missing } = await this.try(command, args, options);
+    if (code === 0) return stdout;
+    const how = missing ? 'is not there' : `ended with ${signal ?? code}`;
+    throw new Error(`${command} ${args.join(' ')}: ${how}\n${lastLines(`${stdout}\n${stderr}`)}`);
+  }
+
+  docker(args, options) {
+    return this.run('docker', args, options);
+  }
+
+  async inspect(name, field) {
+    return JSON.parse(await this.docker(['inspect', '--format', `{{json .${field}}}`, name]));
+  }
+
+  // Compose as it is here: [[command, ...arguments]], the plugin first.
+  async composes() {
+    const found = [];
+    for (const [command, ...args] of [['docker', 'compose'], ['docker-compose']]) {
+      if ((await this.try(command, [...args, 'version'])).code === 0) found.push([command, ...args]);
+    }
+    return found;
+  }
+
+  // The name of a Debian 12 image: the official one, or where no registry can be
+  // reached one made from Debian's packages.
+  async debian() {
+    const official = 'debian:bookworm-slim';
+    const own = 'refkey-test-debian';
+    const has = async (name) => (await this.try('docker', ['image', 'inspect', name])).code === 0;
+    for (const name of [official, own]) if (await has(name)) return name;
+    if ((await this.try('docker', ['pull', '--quiet', official], { deadline: 2 * minutes })).code === 0) return official;
+    say('no registry can be reached: making the base image with debootstrap (half a minute)');
+    await mkdir(parts, { recursive: true });
+    const folder = await mkdtemp(path.join(parts, 'debian-'));
+    try {
+      await this.run('debootstrap', ['--variant=minbase', 'bookworm', folder], { deadline: 5 * minutes });
+      await slim(folder);
+      await this.run('sh', ['-c', `tar -C '${folder}' -c . | docker import - ${own}`], { deadline: 2 * minutes });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+    return own;
+  }
+
+  async stop() {
+    if (!this.daemon?.running) return;
+    // Layers of sources that have changed since; those of the packages have names.
+    await this.try('docker', ['image', 'prune', '--force']);
+    await this.daemon.stop({ deadline: 30 * seconds });
+  }
+}
+
+// Leaves out what the official image leaves out, now and of later packages.
+async function slim(folder) {
+  const unneeded = ['doc', 'info', 'locale', 'man'].map((name) => `usr/share/${name}`);
+  const rules = unneeded.map((name) => `path-exclude /${name}/*\n`).join('');
+  await writeFile(path.join(folder, 'etc/dpkg/dpkg.cfg.d/slim'), rules);
+  for (const name of [...unneeded, 'var/cache/apt', 'var/lib/apt/lists', 'var/log/apt']) {
+    await rm(path.join(folder, name), { recursive: true, force: true });
+    await mkdir(path.join(folder, name));
+  }
+}
+
+// Why this engine is of no use to tests whose other parts listen on loopback.
+async function useless(engine) {
+  const { code, stdout } = await engine.try('docker', ['info', '--format', '{{.OSType}} {{.Name}} {{.SecurityOptions}}']);
+  if (code !== 0) return 'no Docker engine answers';
+  const [system, name, ...security] = stdout.trim().split(' ');
+  if (system !== 'linux') return `the Docker engine is for ${system}`;
+  if (name !== os.hostname()) return `the Docker engine is that of another machine (${name})`;
+  if (security.some((option) => option.includes('rootless'))) return 'the Docker engine is rootless: its host network is not this one';
+  return undefined;
+}
+
+// A reachable engine that is of no use is not replaced by one of our own: DOCKER_HOST
+// or the like says that it is wanted.
+export async function findEngine() {
+  const answering = new Engine();
+  let why = await useless(answering);
+  if (why === 'no Docker engine answers' && process.getuid() === 0) {
+    const { code, stderr } = await run(`${root}scripts/setup-packages`, ['docker'], { deadline: 10 * minutes });
+    if (code !== 0) return { skip: `Docker cannot be installed: ${lastLines(stderr, 1)}` };
+    why = await useless(answering); // installing starts it where there is systemd
+    if (why === 'no Docker engine answers') return ownEngine();
+  } else if (why === 'no Docker engine answers') {
+    why += ', and only root can start one';
+  }
+  if (why) return { skip: why };
+  return (await answering.composes()).length ? answering : { skip: 'a Docker engine answers, but there is no docker compose' };
+}
+
+async function ownEngine() {
+  const dir = path.join(parts, 'docker');
+  const socket = `unix://${path.join(dir, 'engine.sock')}`;
+  await mkdir(dir, { recursive: true });
+  const command = [
+    // One engine on one folder; it holds the lock as long as it runs.
+    ...['flock', '--no-fork', '--timeout', '300', path.join(dir, 'lock')],
+    ...['dockerd', '--host', socket, '--data-root', path.join(dir, 'data'), '--exec-root', path.join(dir, 'run')],
+    ...['--pidfile', path.join(dir, 'pid'), '--bridge', 'none', '--iptables=false', '--ip6tables=false'],
+  ];
+  let failure;
+  // Where overlays are not allowed (as within a container), whole copies are.
+  for (const driver of [[], ['--storage-driver', 'vfs']]) {
+    say(`starting an engine of our own in ${dir}${driver.length ? ' (vfs)' : ''}`);
+    const daemon = new Child('dockerd', [...command, ...driver]);
+    const engine = new Engine({ env: { DOCKER_HOST: socket }, daemon });
+    try {
+      await daemon.ready(async () => (await engine.try('docker', ['version'])).code === 0, { deadline: 6 * minutes });
+      // Those of a run that was killed come back with it.
+      const left = (await engine.docker(['ps', '--all', '--quiet'])).split('\n').filter(Boolean);
+      if (left.length) await engine.docker(['rm', '--force', '--volumes', ...left]);
+      return engine;
+    } catch (e) {
+      await daemon.stop();
+      failure ??= daemon.lines.at(-1) ?? e.message;
+    }
+  }
+  return { skip: `no Docker engine answers, and none can be started here: ${failure}` };
+}
