@@ -12,9 +12,12 @@ export const cores = Math.max(2, os.availableParallelism());
 const half = Math.max(1, Math.floor(cores / 2));
 const minute = 60_000;
 
-// Without a trace of what somebody set for a run of refkey itself.
-const foreign = /^(REFKEY_(?!TEST_|PARTS_DIR$|BIN$)|CMOCKA_|MESON_TESTTHREADS)/;
-export const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
+// Without a trace of what was set for a run of refkey itself, or by another runner.
+const foreign = /^(REFKEY_(?!TEST_|PARTS_DIR$|BIN$)|CMOCKA_|MESON_TESTTHREADS|NODE_TEST_CONTEXT)/;
+export const environment = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name))),
+  REFKEY_TEST_SLOW: '1', // cases that take half a minute or more
+};
 
 const sanitizers = {
   ASAN_OPTIONS: 'halt_on_error=1:abort_on_error=1:detect_leaks=1',
@@ -35,17 +38,26 @@ function build(variant, { wide, before } = {}) {
   };
 }
 
-function unit(variant, { dir, wide, env }) {
+function meson(name, variant, { dir, suites, wide, env, minutes }) {
+  const log = `testlog-${name}`;
   return {
-    name: `unit/${variant}`,
+    name: `${name}/${variant}`,
     kind: 'meson',
-    dir,
-    command: ['meson', 'test', '-C', dir, '--no-rebuild', '--suite', 'unit', '--suite', 'interop'],
+    log: `${dir}/meson-logs/${log}.json`,
+    command: ['meson', 'test', '-C', dir, '--no-rebuild', '--logbase', log, ...suites.flatMap((s) => ['--suite', s])],
     env: { ...env, MESON_TESTTHREADS: `${wide ? cores : half}` },
     wide,
     after: `build/${variant}`,
-    minutes: 10,
+    minutes,
   };
+}
+
+const unit = (variant, options) => meson('unit', variant, { suites: ['unit', 'interop'], minutes: 10, ...options });
+const service = (variant, options) => meson('service', variant, { suites: ['service'], minutes: 10, ...options });
+
+// How one file of tests is run.
+export function nodeCommand(file) {
+  return [process.execPath, '--no-warnings', '--test', '--test-reporter=./tests/runner/reporter.mjs', file];
 }
 
 function files(suite, pattern, { after, minutes }) {
@@ -56,7 +68,7 @@ function files(suite, pattern, { after, minutes }) {
       name: `${suite}/${path.basename(file, '.test.mjs')}`,
       kind: 'node',
       file,
-      command: [process.execPath, '--no-warnings', '--test', '--test-reporter=./tests/runner/reporter.mjs', file],
+      command: nodeCommand(file),
       env: {},
       after,
       minutes,
@@ -71,6 +83,7 @@ export function allJobs() {
     unit('gcc', { dir: 'build', wide: true }),
     ...files('lint', 'tests/lint/*.test.mjs', { after: 'build/gcc', minutes: 10 }),
     ...files('e2e', 'tests/e2e/**/*.test.mjs', { after: 'build/gcc', minutes: 12 }),
+    service('gcc', { dir: 'build' }),
     ...files('service', 'tests/service/**/*.test.mjs', { after: 'build/gcc', minutes: 12 }),
     ...files('docker', 'tests/docker/**/*.test.mjs', { after: 'build/gcc', minutes: 15 }),
     build('clang'),

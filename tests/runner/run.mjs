@@ -72,7 +72,7 @@ async function runCommand(job) {
 }
 
 async function runMeson(job) {
-  const log = path.join(root, job.dir, 'meson-logs/testlog.json');
+  const log = path.join(root, job.log);
   await rm(log, { force: true });
   const { output, errors, how } = await run(job);
   let tests = [];
@@ -107,7 +107,7 @@ async function runNode(job) {
   }
   const said = tail([...printed, errors].join('\n'));
   // A file without tests is reported as a test named after the file.
-  const empty = cases.every((c) => c.error === undefined && path.resolve(root, c.name) === path.join(root, job.file));
+  const empty = cases.every((c) => c.error === undefined && path.resolve(root, c.name) === path.resolve(root, job.file));
   if (empty || !complete || (how && !cases.some((c) => c.error !== undefined))) {
     const why = how ?? (empty ? 'no test cases in the file' : 'ended before its end');
     return [...(empty ? [] : cases), { name: job.file, error: `${why}\n${said}` }];
