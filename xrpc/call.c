@@ -173,8 +173,10 @@ static void target_split(struct rk_slice *path, struct rk_slice *query, struct r
 static void route(struct rk_call *call, const struct rk_http *http)
 {
 	static const struct rk_slice xrpc = RK_SLICE_LIT("/xrpc/");
-	struct rk_slice path, query;
+	const struct rk_method *method = NULL;
 	const struct rk_page *page;
+	struct rk_slice path, query;
+	bool in_xrpc;
 
 	if (http->target.len > RK_QUERY_MOST) {
 		rk_reply_fail(&call->reply, RK_REPLY_ERROR_URI_TOO_LONG,
@@ -187,24 +189,22 @@ static void route(struct rk_call *call, const struct rk_http *http)
 		return;
 	}
 	target_split(&path, &query, http->target);
-	page = rk_page_find(path);
-	if (page) {
-		if (is_get(http))
-			page->run(call);
-		else
-			wrong_verb(call, "GET, HEAD");
-	} else if (rk_slice_starts(path, xrpc)) {
-		const struct rk_method *method =
-			rk_method_find(rk_slice_sub(path, xrpc.len, path.len - xrpc.len));
-
-		if (method)
-			method_run(call, http, method, query);
-		else
-			rk_reply_fail(&call->reply, RK_REPLY_ERROR_NO_SUCH_METHOD,
-				"there is no such method here");
-	} else {
-		rk_reply_fail(&call->reply, RK_REPLY_ERROR_NOT_FOUND, "there is nothing at this path");
+	in_xrpc = rk_slice_starts(path, xrpc);
+	if (in_xrpc)
+		method = rk_method_find(rk_slice_sub(path, xrpc.len, path.len - xrpc.len));
+	if (method) {
+		method_run(call, http, method, query);
+		return;
 	}
+	page = rk_page_find(path);
+	if (page && is_get(http))
+		page->run(call);
+	else if (page)
+		wrong_verb(call, "GET, HEAD");
+	else if (in_xrpc)
+		rk_reply_fail(&call->reply, RK_REPLY_ERROR_NO_SUCH_METHOD, "there is no such method here");
+	else
+		rk_reply_fail(&call->reply, RK_REPLY_ERROR_NOT_FOUND, "there is nothing at this path");
 }
 
 void rk_call_run(struct rk_call *call, const struct rk_http *http)
