@@ -135,8 +135,9 @@ static int record_succeed(struct change *c, struct rk_record *record, const stru
 	}
 	if (c->in->source == RK_CHANGE_LIVE)
 		record->flags &= (uint8_t)~RK_RECORD_FIRST;
-	/* Where it had none, the document it was found by may be the very one that it names now. */
-	return old->ref.len ? pending_gone(c, old, false) : 0;
+	/* Without a ref it was linked to a document found otherwise; that may be the very one it names
+	 * now, which the mirror sees. */
+	return old->ref.len || old->link == RK_LINK_LINKED ? pending_gone(c, old, false) : 0;
 }
 
 /* The version is in already. Seen live after all, it is no longer only what a first fetch found. */

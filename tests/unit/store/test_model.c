@@ -167,7 +167,7 @@ static void model_put(struct model *m, int at, const struct record *in, enum rk_
 		if (new_ref) {
 			if (source == RK_CHANGE_FIRST)
 				one->flags |= old.flags & RK_RECORD_FIRST;
-			if (old.ref != NONE) {
+			if (old.ref != NONE || old.link == RK_LINK_LINKED) {
 				struct record before = old;
 
 				model_gone(m, &before, repo_of(at), false);
