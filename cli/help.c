@@ -69,8 +69,8 @@ static void setting_add(struct rk_buf *out, const struct rk_setting_row *row)
 		rk_setting_accepts(&text, row);
 		rk_buf_add_str(&text, "; ");
 	}
-	rk_buf_printf(&text, "%s%s)", row->required_by ? "" : "default: ",
-		row->value ? row->value : row->otherwise);
+	rk_buf_printf(&text, "%s%s%s)", row->required_by ? "" : "default: ",
+		row->value ? row->value : row->otherwise, row->unbuilt ? "; not built yet" : "");
 	wrapped_add(out, rk_buf_cstr(&text));
 	rk_buf_finish(&text);
 }
@@ -160,7 +160,7 @@ void rk_help_reference(struct rk_buf *out)
 			rk_setting_accepts(out, row);
 			rk_buf_add_str(out, ")");
 		}
-		rk_buf_add_str(out, " |\n");
+		rk_buf_printf(out, "%s |\n", row->unbuilt ? "; not built yet" : "");
 	}
 	rk_help_block_end(out);
 	rk_help_block_begin(out, "commands");

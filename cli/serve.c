@@ -114,6 +114,7 @@ int rk_command_serve(const struct rk_command_call *call)
 		return RK_EXIT_USAGE;
 	signals_block(&signals);
 	files_raise();
+	rk_settings_log_unbuilt(settings);
 	if (rk_http_global_init() != 0) {
 		fputs("refkey: libcurl cannot be initialised\n", stderr);
 		return RK_EXIT_FINDINGS;

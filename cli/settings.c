@@ -25,10 +25,12 @@ static const struct rk_setting_row rows[] = {
 		.help = "the PDS (or a relay) whose firehose is followed"},
 	{"REFKEY_PDS_PUBLIC_URL", "--pds-public-url", RK_SETTING_ORIGIN, FIELD(pds_public_url),
 		.otherwise = "https:// and the host of the PDS's own did:web",
+		.unbuilt = true,
 		.help = "what DID documents name as this PDS when REFKEY_PDS_URL is an inner address; both "
 			"are taken as this PDS"},
 	{"REFKEY_SOURCE", "--source", RK_SETTING_ENUM, FIELD(source), .value = "pds",
 		.names = source_names,
+		.unbuilt = true,
 		.help = "relay: the source carries the repos of many PDSs, fetched from where each DID "
 			"document says"},
 	{"REFKEY_PLC_URL", "--plc-url", RK_SETTING_URL, FIELD(plc_url), .value = "https://plc.directory",
@@ -60,14 +62,17 @@ static const struct rk_setting_row rows[] = {
 		.help = "public host name; turns on did:web, needed for calls proxied by a PDS"},
 	{"REFKEY_PUBLISH", "--publish", RK_SETTING_ENUM, FIELD(publish), .value = "off",
 		.names = publish_names,
+		.unbuilt = true,
 		.help = "on: serve also publishes what MongoDB has and the PDS lacks, leaving documents "
 			"younger than 60 s to the site; exclusive: refkey is the only one who publishes, at once; "
 			"both refused together with REFKEY_ON_DELETE unlink or keep"},
 	{"REFKEY_PDS_ADMIN_PASSWORD", "--pds-admin-password", RK_SETTING_SECRET, FIELD(pds_admin_password),
 		.otherwise = "unset",
+		.unbuilt = true,
 		.help = "makes invite codes for new accounts"},
 	{"REFKEY_PDS_BYPASS_KEY", "--pds-bypass-key", RK_SETTING_SECRET, FIELD(pds_bypass_key),
 		.otherwise = "unset",
+		.unbuilt = true,
 		.help = "sent to the PDS as x-ratelimit-bypass"},
 	{"REFKEY_ADMIN_PASSWORD", "--admin-password", RK_SETTING_SECRET, FIELD(admin_password),
 		.otherwise = "unset",
@@ -237,6 +242,20 @@ int rk_settings_load(struct rk_settings *out, struct rk_buf *problems,
 	if (rk_buf_failed(problems))
 		return rk_buf_failed(problems);
 	return problems->len > before ? RK_SETTINGS_REFUSED : RK_SETTINGS_OK;
+}
+
+void rk_settings_log_unbuilt(const struct rk_settings *settings)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		const char *text;
+
+		if (!rows[i].unbuilt || rows[i].kind == RK_SETTING_ENUM) /* refused by who needs it */
+			continue;
+		memcpy(&text, (const char *)settings + rows[i].offset, sizeof(text));
+		if (text)
+			rk_log(RK_LOG_WARN, "settings", "what this is for is not built yet: no effect",
+				RK_LOG_STR("setting", rows[i].env));
+	}
 }
 
 void rk_settings_finish(struct rk_settings *settings)

@@ -63,6 +63,7 @@ struct rk_setting_row {
 	const char *otherwise;   /* for help, where value is NULL: what holds instead */
 	const char *required_by; /* the command that does not run without it; NULL */
 	const char *help;
+	bool unbuilt;               /* read and checked, but nothing uses it yet */
 	unsigned least, most;       /* INT: value; STRING: bytes */
 	const char *const *names;   /* ENUM: ended by NULL */
 	const char *refused;        /* STRING: characters; NULL: none */
@@ -93,6 +94,8 @@ enum rk_settings_result { RK_SETTINGS_OK, RK_SETTINGS_REFUSED };
 int rk_settings_load(struct rk_settings *out, struct rk_buf *problems,
 	const char *const *environment, const struct rk_setting_flags *flags, const char *command)
 	__attribute__((warn_unused_result));
+/* Logs each setting that somebody gave a value and that nothing uses yet. */
+void rk_settings_log_unbuilt(const struct rk_settings *settings);
 /* Wipes secrets and frees. NULL and zeroed are fine. */
 void rk_settings_finish(struct rk_settings *settings);
 
