@@ -17,8 +17,6 @@ static const struct rk_option_row options[] = {
 	{"--dry-run", NULL, RK_OPTION_IS_SWITCH, FIELD(dry_run),
 		.help = "say what would be done, write nothing"},
 	{"--json", NULL, RK_OPTION_IS_SWITCH, FIELD(json), .help = "print JSON"},
-	{"--report", "DIR", RK_OPTION_IS_TEXT, FIELD(report),
-		.help = "write a report of each record into DIR, mode 0600"},
 	{"--restore", NULL, RK_OPTION_IS_SWITCH, FIELD(restore),
 		.help = "MongoDB was lost: also insert documents that were there before, for their owners"},
 };

@@ -24,8 +24,7 @@ enum {
 	RK_OPTION_DELAY = 1 << 4,
 	RK_OPTION_DRY_RUN = 1 << 5,
 	RK_OPTION_JSON = 1 << 6,
-	RK_OPTION_REPORT = 1 << 7,
-	RK_OPTION_RESTORE = 1 << 8,
+	RK_OPTION_RESTORE = 1 << 7,
 	RK_OPTION_SHARED = RK_OPTION_RESTORE - 1, /* what every command over records takes */
 };
 
@@ -36,11 +35,10 @@ struct rk_command_options {
 	uint64_t limit;      /* 0: none */
 	uint64_t batch_size; /* 0: the setting */
 	uint64_t delay_ms;
-	const char *report; /* folder; NULL */
 	bool dry_run, json, restore;
 };
 
-enum rk_option_kind { RK_OPTION_IS_SWITCH, RK_OPTION_IS_NUMBER, RK_OPTION_IS_TEXT, RK_OPTION_IS_LIST };
+enum rk_option_kind { RK_OPTION_IS_SWITCH, RK_OPTION_IS_NUMBER, RK_OPTION_IS_LIST };
 
 struct rk_option_row {
 	const char *flag;     /* "--limit" */

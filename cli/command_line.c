@@ -93,9 +93,6 @@ static int option_set(struct reading *reading, const struct rk_option_row *row, 
 		return 0;
 	case RK_OPTION_IS_NUMBER:
 		return number_set(reading, row, text);
-	case RK_OPTION_IS_TEXT:
-		memcpy(field, &text, sizeof(text));
-		return 0;
 	case RK_OPTION_IS_LIST:
 		return list_add(line, row, text);
 	}

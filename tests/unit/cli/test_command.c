@@ -68,7 +68,7 @@ static void each_command_runs_its_function(void **state)
 static void options_and_settings_reach_the_call(void **state)
 {
 	static const char *const args[] = {"recover", "--user", "@a", "--limit=5", "--user=@b", "--batch-size",
-		"100000", "--delay", "0", "--dry-run", "--json", "--restore", "--report", "out", "--mongo-batch=9", NULL};
+		"100000", "--delay", "0", "--dry-run", "--json", "--restore", "--mongo-batch=9", NULL};
 	static const char *const environment[] = {"REFKEY_MONGO_BATCH=3", "REFKEY_MONGO_DB=other", NULL};
 	const struct rk_command_options *options;
 	struct rk_command_line line;
@@ -83,7 +83,6 @@ static void options_and_settings_reach_the_call(void **state)
 	assert_int_equal(options->batch_size, 100000);
 	assert_int_equal(options->delay_ms, 0);
 	assert_true(options->dry_run && options->json && options->restore);
-	assert_string_equal(options->report, "out");
 	assert_int_equal(line.call.settings->mongo_batch, 9);
 	assert_string_equal(line.call.settings->mongo_db, "other");
 	rk_command_line_finish(&line);
