@@ -200,6 +200,7 @@ static void records_one_after_another(void **state)
 	/* From between two keys, and behind the last of all. */
 	assert_int_equal(rk_read_record_after(k->s, &record, 1, 0, kit_rkey(1)), 0);
 	assert_slice_equal(record.rkey, kit_rkey(4));
+	assert_int_equal(rk_read_record_after(k->s, &record, 1, 0, kit_rkey(60)), RK_STORE_ABSENT);
 	assert_int_equal(rk_read_record_after(k->s, &record, 2, 1, kit_rkey(60)), RK_STORE_ABSENT);
 	assert_int_equal(rk_read_record_after(k->s, &record, 3, 0, (struct rk_slice){0}), RK_STORE_ABSENT);
 }
