@@ -1,0 +1,82 @@
+// What documents say of tables is what the tables say.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { endingIn, folderOf, files, root, text, tool } from './tree.mjs';
+
+const { output: reference } = await tool('build/refkey', ['reference', 'markdown']);
+const blocks = (markdown) =>
+  [...markdown.matchAll(/<!-- reference: (\w+) -->\n[^]*?<!-- end of reference -->/g)].map(([all, name]) => [name, all]);
+const column = (name) =>
+  [...new Map(blocks(reference)).get(name).matchAll(/^\| `([^`]+)`/gm)].map((m) => m[1]);
+
+// The names of an X-macro's rows, as the file has them.
+const names = (file, macro) => {
+  const [, rows] = new RegExp(`#define ${macro}\\(X\\)((?:.*\\\\\\n)*.*\\n)`).exec(text(file));
+  return [...rows.matchAll(/X\(\w+, (?:\w+, )?"([^"]+)"/g)].map((m) => m[1]);
+};
+const lacks = (file, list) => list.filter((name) => !text(file).includes(`\`${name}\``));
+
+// GitHub's names of headings.
+const anchors = (markdown) =>
+  [...markdown.matchAll(/^#+ (.+)$/gm)].map((m) => m[1].toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'));
+
+describe('documents', () => {
+  it('the program prints a table of settings, of commands and of methods', () => {
+    assert.deepEqual(blocks(reference).map(([name]) => name), ['settings', 'commands', 'methods']);
+    for (const name of ['settings', 'commands', 'methods']) assert.ok(column(name).length > 3, name);
+  });
+  it('README.md has the tables as the program prints them', () => {
+    const mine = new Map(blocks(text('README.md')));
+    for (const [name, block] of blocks(reference)) assert.equal(mine.get(name), block, name);
+    assert.equal(mine.size, blocks(reference).length);
+  });
+  it('README.md names what is not built yet, and no more', () => {
+    const [, later] = /\*\*Commands\*\* that are coming: ([^]*?)\.\n/.exec(text('README.md'));
+    const commands = [...later.matchAll(/`([\w-]+)`/g)].map((m) => m[1]);
+    const built = column('commands').map((name) => name.split(' ')[0]);
+    assert.deepEqual(commands.filter((name) => built.includes(name)), []);
+  });
+  it('ARCHITECTURE.md names every folder', () => {
+    const folders = [...new Set(files.filter((file) => file.includes('/')).map(folderOf))];
+    assert.deepEqual(lacks('ARCHITECTURE.md', folders.filter((name) => !name.startsWith('.'))), []);
+  });
+  it('docs/xrpc.md shows every method', () => {
+    const shown = [...text('docs/xrpc.md').matchAll(/^## (.+)$/gm)].flatMap((m) => m[1].split(', '));
+    const methods = column('methods').map((name) => name.split('.').at(-1));
+    assert.deepEqual(methods.filter((name) => !shown.includes(name)), []);
+  });
+  it('docs/operations.md explains every kind of issue', () => {
+    const kinds = names('store/types.h', 'RK_ISSUES');
+    assert.ok(kinds.length >= 12);
+    const explained = [...text('docs/operations.md').matchAll(/^\| `(\w+)` \|/gm)].map((m) => m[1]);
+    assert.deepEqual(kinds.filter((name) => !explained.includes(name)), []);
+  });
+  it('metrics and settings that documents name are there', () => {
+    const metrics = [...names('base/metrics.h', 'RK_METRICS').map((name) => `refkey_${name}`), 'refkey_refused_total'];
+    const settings = column('settings');
+    const wrong = endingIn('.md').flatMap((file) => [
+      ...[...text(file).matchAll(/`(refkey_\w+)[`{]/g)].map((m) => m[1]).filter((name) => !metrics.includes(name)),
+      ...[...text(file).matchAll(/\b(REFKEY_[A-Z_]*[A-Z])\b/g)]
+        .map((m) => m[1])
+        .filter((name) => !settings.includes(name) && !/^REFKEY_(TEST_\w+|PARTS_DIR|BIN)$/.test(name)),
+    ]);
+    assert.deepEqual([...new Set(wrong)], []);
+  });
+  it('links lead somewhere', () => {
+    const wrong = endingIn('.md').flatMap((file) =>
+      [...text(file).matchAll(/\]\(([^)\s]+)\)/g)]
+        .map((m) => m[1])
+        .filter((to) => !/^https?:/.test(to))
+        .filter((to) => {
+          const [name, anchor] = to.split('#');
+          const target = name ? path.join(path.dirname(file), name) : file;
+          return !existsSync(path.join(root, target)) || (anchor && !anchors(text(target)).includes(anchor));
+        })
+        .map((to) => `${file}: ${to}`),
+    );
+    assert.deepEqual(wrong, []);
+  });
+});
