@@ -65,7 +65,8 @@ void rk_call_miss(struct rk_call *call, enum rk_reply_error error, const char *m
 void rk_call_broken(struct rk_call *call, int r)
 {
 	rk_log(RK_LOG_ERROR, "xrpc", "reading the index failed", RK_LOG_INT("result", r),
-		RK_LOG_STR("reason", r < 0 ? strerror(-r) : "a value that cannot be: run refkey check"));
+		RK_LOG_STR("reason",
+			r < 0 ? strerror(-r) : "a value that cannot be: run refkey check"));
 	rk_reply_fail(&call->reply, RK_REPLY_ERROR_INTERNAL, "the index could not be read");
 }
 
@@ -88,7 +89,8 @@ bool rk_call_view(struct rk_call *call, const struct rk_record *record, const st
 		r = rk_read_repo(call->snapshot, &found, record->repo);
 	}
 	if (r == 0)
-		r = rk_read_duplicates(call->snapshot, others, RK_VIEW_DUPLICATES_MOST, &count, record);
+		r = rk_read_duplicates(
+			call->snapshot, others, RK_VIEW_DUPLICATES_MOST, &count, record);
 	if (r) {
 		rk_call_broken(call, r);
 		return false;
@@ -114,8 +116,8 @@ static void wrong_verb(struct rk_call *call, const char *allow)
 	call->reply.allow = allow;
 }
 
-static void method_run(struct rk_call *call, const struct rk_http *http, const struct rk_method *method,
-	struct rk_slice query)
+static void method_run(struct rk_call *call, const struct rk_http *http,
+	const struct rk_method *method, struct rk_slice query)
 {
 	int r;
 
@@ -134,7 +136,8 @@ static void method_run(struct rk_call *call, const struct rk_http *http, const s
 		return;
 	}
 	if (!rk_params_parse(&call->params, method->params, query)) {
-		rk_reply_fail(&call->reply, RK_REPLY_ERROR_INVALID_REQUEST, "%s", call->params.error);
+		rk_reply_fail(
+			&call->reply, RK_REPLY_ERROR_INVALID_REQUEST, "%s", call->params.error);
 		return;
 	}
 	r = rk_snapshot_begin(call->snapshot);
@@ -149,21 +152,23 @@ static void method_run(struct rk_call *call, const struct rk_http *http, const s
 /* The path and query of a target in origin form (/path?query) or absolute form (http://host/path). */
 static void target_split(struct rk_slice *path, struct rk_slice *query, struct rk_slice target)
 {
-	static const struct rk_slice schemes[] = {RK_SLICE_LIT("http://"), RK_SLICE_LIT("https://")};
+	static const struct rk_slice schemes[] = {
+		RK_SLICE_LIT("http://"), RK_SLICE_LIT("https://")};
 	const uint8_t *mark;
 
 	for (size_t i = 0; i < 2; i++) {
 		if (rk_slice_starts(target, schemes[i])) {
 			size_t from = schemes[i].len;
 
-			while (from < target.len && target.data[from] != '/' && target.data[from] != '?')
+			while (from < target.len && target.data[from] != '/' &&
+				target.data[from] != '?')
 				from++;
 			target = rk_slice_sub(target, from, target.len - from);
 		}
 	}
 	mark = target.len ? memchr(target.data, '?', target.len) : NULL;
 	*path = target;
-	*query = (struct rk_slice){0};
+	*query = (struct rk_slice) {0};
 	if (mark) {
 		path->len = (size_t)(mark - target.data);
 		*query = rk_slice_sub(target, path->len + 1, target.len - path->len - 1);
@@ -202,9 +207,11 @@ static void route(struct rk_call *call, const struct rk_http *http)
 	else if (page)
 		wrong_verb(call, "GET, HEAD");
 	else if (in_xrpc)
-		rk_reply_fail(&call->reply, RK_REPLY_ERROR_NO_SUCH_METHOD, "there is no such method here");
+		rk_reply_fail(&call->reply, RK_REPLY_ERROR_NO_SUCH_METHOD,
+			"there is no such method here");
 	else
-		rk_reply_fail(&call->reply, RK_REPLY_ERROR_NOT_FOUND, "there is nothing at this path");
+		rk_reply_fail(
+			&call->reply, RK_REPLY_ERROR_NOT_FOUND, "there is nothing at this path");
 }
 
 void rk_call_run(struct rk_call *call, const struct rk_http *http)
@@ -216,7 +223,8 @@ void rk_call_run(struct rk_call *call, const struct rk_http *http)
 	rk_reply_start(reply);
 	route(call, http);
 	if (rk_buf_failed(&reply->body))
-		rk_reply_fail(reply, RK_REPLY_ERROR_INTERNAL, "the answer does not fit into memory");
+		rk_reply_fail(
+			reply, RK_REPLY_ERROR_INTERNAL, "the answer does not fit into memory");
 	rk_metric_add(RK_METRIC_REQUESTS, 1);
 	if (reply->status >= 400)
 		rk_metric_add(RK_METRIC_REQUESTS_REFUSED, 1);

@@ -4,14 +4,18 @@
 enum { REF, COLLECTION };
 
 const struct rk_param_row rk_get_by_ref_params[] = {
-	[REF] = {.name = "ref", .kind = RK_PARAM_REF, .required = true, .least = 1, .most = RK_REF_MOST},
+	[REF] = {.name = "ref",
+		.kind = RK_PARAM_REF,
+		.required = true,
+		.least = 1,
+		.most = RK_REF_MOST},
 	[COLLECTION] = {.name = "collection", .kind = RK_PARAM_COLLECTION},
 	{0},
 };
 
 /* The contract's order: linked, then of the document's owner, then the rest; the oldest of equals. */
-static int standing(struct rk_snapshot *snapshot, const struct rk_record *record, struct rk_slice ref,
-	int *out)
+static int standing(
+	struct rk_snapshot *snapshot, const struct rk_record *record, struct rk_slice ref, int *out)
 {
 	struct rk_owner_view owner;
 	int r;
@@ -24,8 +28,8 @@ static int standing(struct rk_snapshot *snapshot, const struct rk_record *record
 	return r == RK_STORE_ABSENT ? 0 : r;
 }
 
-static int better(struct rk_snapshot *snapshot, const struct rk_record *a, const struct rk_record *b,
-	struct rk_slice ref, bool *out)
+static int better(struct rk_snapshot *snapshot, const struct rk_record *a,
+	const struct rk_record *b, struct rk_slice ref, bool *out)
 {
 	int of_a, of_b, r = standing(snapshot, a, ref, &of_a);
 
@@ -36,7 +40,8 @@ static int better(struct rk_snapshot *snapshot, const struct rk_record *a, const
 	return r;
 }
 
-int rk_ref_best(struct rk_snapshot *snapshot, struct rk_record *out, struct rk_slice ref, int collection)
+int rk_ref_best(
+	struct rk_snapshot *snapshot, struct rk_record *out, struct rk_slice ref, int collection)
 {
 	struct rk_record found;
 	bool any = false;
@@ -64,7 +69,8 @@ void rk_get_by_ref(struct rk_call *call)
 {
 	const struct rk_param *values = call->params.values;
 	struct rk_record record;
-	int r = rk_ref_best(call->snapshot, &record, values[REF].ref, values[COLLECTION].collection);
+	int r = rk_ref_best(
+		call->snapshot, &record, values[REF].ref, values[COLLECTION].collection);
 
 	if (r == 0)
 		rk_call_view(call, &record, NULL);

@@ -10,8 +10,8 @@ const struct rk_param_row rk_get_by_rkey_params[] = {
 	{0},
 };
 
-int rk_key_record_read(struct rk_call *call, struct rk_record *out, struct rk_repo *repo, bool *unsure,
-	const struct rk_at_identifier *account, int collection, struct rk_slice rkey)
+int rk_key_record_read(struct rk_call *call, struct rk_record *out, struct rk_repo *repo,
+	bool *unsure, const struct rk_at_identifier *account, int collection, struct rk_slice rkey)
 {
 	int r = rk_call_repo(call, repo, account);
 

@@ -35,11 +35,11 @@ static h2o_iovec_t body_keep(struct rk_server *server, h2o_req_t *req, const str
 	copy = before + body->len <= RK_SENDING_MOST ? malloc(body->len) : NULL;
 	if (!copy) {
 		atomic_fetch_sub_explicit(&server->sending, body->len, memory_order_relaxed);
-		return (h2o_iovec_t){NULL, 0};
+		return (h2o_iovec_t) {NULL, 0};
 	}
 	memcpy(copy, body->data, body->len);
 	large = h2o_mem_alloc_shared(&req->pool, sizeof(*large), large_dispose);
-	*large = (struct large){.server = server, .data = copy, .len = body->len};
+	*large = (struct large) {.server = server, .data = copy, .len = body->len};
 	return h2o_iovec_init(copy, body->len);
 }
 
@@ -50,16 +50,19 @@ static bool is_head(const h2o_req_t *req)
 
 static void header_add(h2o_req_t *req, const char *name, size_t name_len, const char *value)
 {
-	h2o_add_header_by_str(&req->pool, &req->res.headers, name, name_len, 0, NULL, value, strlen(value));
+	h2o_add_header_by_str(
+		&req->pool, &req->res.headers, name, name_len, 0, NULL, value, strlen(value));
 }
 
 static void headers_add(h2o_req_t *req, const struct rk_reply *reply)
 {
 	h2o_headers_t *headers = &req->res.headers;
 
-	h2o_add_header(&req->pool, headers, H2O_TOKEN_ACCESS_CONTROL_ALLOW_ORIGIN, NULL, H2O_STRLIT("*"));
+	h2o_add_header(
+		&req->pool, headers, H2O_TOKEN_ACCESS_CONTROL_ALLOW_ORIGIN, NULL, H2O_STRLIT("*"));
 	if (reply->preflight) {
-		header_add(req, H2O_STRLIT("access-control-allow-methods"), "GET, HEAD, POST, OPTIONS");
+		header_add(req, H2O_STRLIT("access-control-allow-methods"),
+			"GET, HEAD, POST, OPTIONS");
 		/* The star does not stand for this one header. */
 		header_add(req, H2O_STRLIT("access-control-allow-headers"), "authorization, *");
 		header_add(req, H2O_STRLIT("access-control-max-age"), "86400");
@@ -143,6 +146,7 @@ static void error_replace(struct rk_loop *loop, h2o_req_t *req, h2o_ostream_t **
 	req->res.headers.size = 0;
 	req->res.content_length = stream->body.len;
 	headers_add(req, reply);
+	rk_linger_start(loop, req->conn->callbacks->get_socket(req->conn));
 	rk_metric_add(RK_METRIC_REQUESTS, 1);
 	rk_metric_add(RK_METRIC_REQUESTS_REFUSED, 1);
 }
@@ -150,7 +154,8 @@ static void error_replace(struct rk_loop *loop, h2o_req_t *req, h2o_ostream_t **
 static void on_setup_ostream(h2o_filter_t *filter, h2o_req_t *req, h2o_ostream_t **slot)
 {
 	if (req->_generator != &whole) {
-		struct rk_loop *loop = H2O_STRUCT_FROM_MEMBER(struct rk_loop, context, req->conn->ctx);
+		struct rk_loop *loop =
+			H2O_STRUCT_FROM_MEMBER(struct rk_loop, context, req->conn->ctx);
 
 		error_replace(loop, req, slot);
 		slot = &(*slot)->next;
@@ -160,9 +165,11 @@ static void on_setup_ostream(h2o_filter_t *filter, h2o_req_t *req, h2o_ostream_t
 
 void rk_http_register(h2o_globalconf_t *config)
 {
-	h2o_hostconf_t *host = h2o_config_register_host(config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+	h2o_hostconf_t *host =
+		h2o_config_register_host(config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
 
 	/* Everything is the fallback: one handler routes all paths. */
 	h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = on_req;
-	h2o_create_filter(&host->fallback_path, sizeof(h2o_filter_t))->on_setup_ostream = on_setup_ostream;
+	h2o_create_filter(&host->fallback_path, sizeof(h2o_filter_t))->on_setup_ostream =
+		on_setup_ostream;
 }

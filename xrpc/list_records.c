@@ -11,8 +11,15 @@ const struct rk_param_row rk_list_records_params[] = {
 	[REPO] = {.name = "repo", .kind = RK_PARAM_REPO},
 	[SINCE] = {.name = "since", .kind = RK_PARAM_DATETIME},
 	[UNTIL] = {.name = "until", .kind = RK_PARAM_DATETIME},
-	[LIMIT] = {.name = "limit", .kind = RK_PARAM_INTEGER, .least = 1, .most = 100, .otherwise = 50},
-	[CURSOR] = {.name = "cursor", .kind = RK_PARAM_TEXT, .least = 1, .most = RK_PAGE_CURSOR_MOST},
+	[LIMIT] = {.name = "limit",
+		.kind = RK_PARAM_INTEGER,
+		.least = 1,
+		.most = 100,
+		.otherwise = 50},
+	[CURSOR] = {.name = "cursor",
+		.kind = RK_PARAM_TEXT,
+		.least = 1,
+		.most = RK_PAGE_CURSOR_MOST},
 	[REVERSE] = {.name = "reverse", .kind = RK_PARAM_BOOLEAN},
 	{0},
 };
@@ -69,7 +76,8 @@ static void page_run(struct rk_call *call, struct rk_list_query *query, struct r
 	if (values[CURSOR].given) {
 		size_t len;
 
-		if (!rk_page_cursor_read(position, &len, rk_buf_slice(&bound), values[CURSOR].text)) {
+		if (!rk_page_cursor_read(
+			    position, &len, rk_buf_slice(&bound), values[CURSOR].text)) {
 			rk_reply_fail(&call->reply, RK_REPLY_ERROR_INVALID_REQUEST,
 				"cursor must be the one that the page before gave, with the same "
 				"collection, repo and reverse");

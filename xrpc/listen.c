@@ -47,7 +47,8 @@ static int address_show(char out[RK_ADDRESS_SIZE], int fd)
 	if (getnameinfo((struct sockaddr *)&name, len, host, sizeof(host), port, sizeof(port),
 		    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return -EINVAL;
-	snprintf(out, RK_ADDRESS_SIZE, name.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	snprintf(
+		out, RK_ADDRESS_SIZE, name.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 	return 0;
 }
 

@@ -25,6 +25,15 @@ static void on_closed(void *context)
 	rk_metric_add(RK_METRIC_CONNECTIONS, -1);
 }
 
+void rk_loop_count(struct rk_loop *loop, h2o_socket_t *sock)
+{
+	loop->connections++;
+	atomic_fetch_add_explicit(&loop->server->connections, 1, memory_order_relaxed);
+	rk_metric_add(RK_METRIC_CONNECTIONS, 1);
+	sock->on_close.cb = on_closed;
+	sock->on_close.data = loop;
+}
+
 static void sweep_plan(struct rk_loop *loop)
 {
 	if (!h2o_timeout_is_linked(&loop->sweep_entry))
@@ -42,7 +51,8 @@ static void on_accept(h2o_socket_t *listener, const char *err)
 		h2o_socket_t *sock = h2o_evloop_socket_accept(listener);
 
 		if (!sock) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+				errno == ENOMEM) {
 				/* The listener stays readable: without a pause this would spin. */
 				h2o_socket_read_stop(listener);
 				loop->paused = true;
@@ -50,17 +60,13 @@ static void on_accept(h2o_socket_t *listener, const char *err)
 			}
 			return;
 		}
-		if (atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed) >=
+		rk_loop_count(loop, sock);
+		if (atomic_load_explicit(&server->connections, memory_order_relaxed) >
 			server->connections_most) {
-			atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
 			rk_metric_add(RK_METRIC_CONNECTIONS_REFUSED, 1);
 			h2o_socket_close(sock);
 			continue;
 		}
-		rk_metric_add(RK_METRIC_CONNECTIONS, 1);
-		loop->connections++;
-		sock->on_close.cb = on_closed;
-		sock->on_close.data = loop;
 		h2o_accept(&loop->accept, sock);
 		sweep_plan(loop);
 	}
@@ -75,11 +81,13 @@ struct sweep {
 	struct rk_loop *loop;
 	int64_t now_ms; /* Unix time, as h2o's timestamps */
 	bool force;
+	size_t heads; /* bytes of those that are not whole */
 };
 
 enum sweep_verdict { KEEP, CLOSE, REFUSE };
 
-static enum sweep_verdict judge(const struct sweep *sweep, const h2o_req_t *req, const h2o_socket_t *sock)
+static enum sweep_verdict judge(
+	const struct sweep *sweep, const h2o_req_t *req, const h2o_socket_t *sock)
 {
 	const struct rk_loop *loop = sweep->loop;
 	bool begun = req->timestamps.request_begin_at.tv_sec != 0;
@@ -90,13 +98,16 @@ static enum sweep_verdict judge(const struct sweep *sweep, const h2o_req_t *req,
 	if (!begun)
 		return loop->stopping && sock->input->size == 0 ? CLOSE : KEEP;
 	if (replying) {
-		int64_t most = loop->server->idle_ms + (int64_t)req->bytes_sent * 1000 / RK_SEND_RATE;
+		int64_t most =
+			loop->server->idle_ms + (int64_t)req->bytes_sent * 1000 / RK_SEND_RATE;
 
-		return sweep->now_ms - timeval_ms(&req->timestamps.response_start_at) > most ? REFUSE
-											     : KEEP;
+		return sweep->now_ms - timeval_ms(&req->timestamps.response_start_at) > most
+			? REFUSE
+			: KEEP;
 	}
 	/* version: set once the head is whole. What follows is a body, bounded by h2o in size and time. */
-	if (req->version == 0 && (sock->input->size > RK_HEAD_MOST ||
+	if (req->version == 0 &&
+		(sock->input->size > loop->head_most ||
 			sweep->now_ms - timeval_ms(&req->timestamps.request_begin_at) >
 				loop->server->request_ms))
 		return REFUSE;
@@ -109,6 +120,8 @@ static int connection_sweep(h2o_req_t *req, void *context)
 	h2o_socket_t *sock = req->conn->callbacks->get_socket(req->conn);
 	enum sweep_verdict verdict = judge(sweep, req, sock);
 
+	if (req->version == 0)
+		sweep->heads += sock->input->size;
 	if (verdict != KEEP) {
 		if (verdict == REFUSE)
 			rk_metric_add(RK_METRIC_CONNECTIONS_REFUSED, 1);
@@ -126,7 +139,11 @@ static void connections_sweep(struct rk_loop *loop, bool force)
 {
 	struct sweep sweep = {.loop = loop, .now_ms = rk_clock_wall_ms(), .force = force};
 
-	loop->server->config.http1.callbacks.foreach_request(&loop->context, connection_sweep, &sweep);
+	loop->server->config.http1.callbacks.foreach_request(
+		&loop->context, connection_sweep, &sweep);
+	loop->head_most = sweep.heads > RK_HEADS_MOST ? RK_HEAD_MOST_FULL : RK_HEAD_MOST;
+	if (force)
+		rk_linger_end_all(loop);
 }
 
 static void on_sweep(h2o_timeout_entry_t *entry)
@@ -175,7 +192,10 @@ static int loop_open(struct rk_loop *loop)
 	h2o_multithread_register_receiver(loop->context.queue, &loop->receiver, on_stop);
 	h2o_timeout_init(loop->evloop, &loop->sweep, RK_SWEEP_MS);
 	loop->sweep_entry.cb = on_sweep;
-	loop->accept = (h2o_accept_ctx_t){.ctx = &loop->context, .hosts = server->config.hosts};
+	loop->head_most = RK_HEAD_MOST;
+	h2o_timeout_init(loop->evloop, &loop->linger, RK_LINGER_MS);
+	h2o_linklist_init_anchor(&loop->lingers);
+	loop->accept = (h2o_accept_ctx_t) {.ctx = &loop->context, .hosts = server->config.hosts};
 	loop->listener = h2o_evloop_socket_create(loop->evloop, fd, H2O_SOCKET_FLAG_DONT_READ);
 	loop->listener->data = loop;
 	h2o_socket_read_start(loop->listener, on_accept);
@@ -188,6 +208,7 @@ static void loop_close(struct rk_loop *loop)
 {
 	h2o_timeout_unlink(&loop->sweep_entry);
 	h2o_timeout_dispose(loop->evloop, &loop->sweep);
+	h2o_timeout_dispose(loop->evloop, &loop->linger);
 	h2o_multithread_unregister_receiver(loop->context.queue, &loop->receiver);
 	h2o_context_dispose(&loop->context);
 	h2o_evloop_destroy(loop->evloop);
@@ -221,7 +242,9 @@ static void *loop_main(void *context)
 		for (int i = 0; loop->connections && i < 100; i++)
 			h2o_evloop_run(loop->evloop, 10);
 	}
-	loop_close(loop);
+	/* Never seen; what a connection still holds would be freed under it. */
+	if (loop->connections == 0)
+		loop_close(loop);
 	return NULL;
 }
 
@@ -229,7 +252,7 @@ int rk_loop_start(struct rk_loop *loop, struct rk_server *server)
 {
 	int r;
 
-	*loop = (struct rk_loop){.server = server};
+	*loop = (struct rk_loop) {.server = server};
 	sem_init(&loop->started, 0, 0);
 	r = -pthread_create(&loop->thread, NULL, loop_main, loop);
 	if (r == 0) {

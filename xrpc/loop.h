@@ -17,13 +17,16 @@
 #include "xrpc/call.h"
 
 enum {
-	RK_HEAD_MOST = 64 << 10,  /* bytes of a request's head that is not yet whole */
-	RK_BODY_MOST = 1 << 20,   /* bytes of a request's body */
-	RK_SWEEP_MS = 250,        /* how often connections are looked at */
-	RK_DRAIN_MS = 5000,       /* how long a stop waits for answers under way */
-	RK_REPLY_SMALL = 16 << 10, /* larger replies are counted while they are sent */
+	RK_HEAD_MOST = 64 << 10,     /* bytes of a request's head that is not yet whole … */
+	RK_HEAD_MOST_FULL = 8 << 10, /* … while all of them take more than … */
+	RK_HEADS_MOST = 32 << 20,    /* … bytes, in each loop */
+	RK_BODY_MOST = 1 << 20,	     /* bytes of a request's body */
+	RK_SWEEP_MS = 250,	     /* how often connections are looked at */
+	RK_LINGER_MS = 2000,	     /* how long the rest of a refused body is taken */
+	RK_DRAIN_MS = 5000,	     /* how long a stop waits for answers under way */
+	RK_REPLY_SMALL = 16 << 10,   /* larger replies are counted while they are sent */
 	RK_SENDING_MOST = 256 << 20, /* bytes of large replies being sent; more are refused */
-	RK_SEND_RATE = 1 << 20,   /* bytes a second a client must take, with idle_ms to spare */
+	RK_SEND_RATE = 1 << 20,	     /* bytes a second a client must take, with idle_ms to spare */
 };
 
 struct rk_server {
@@ -44,22 +47,33 @@ struct rk_loop {
 	h2o_socket_t *listener; /* NULL once stopping */
 	h2o_timeout_t sweep;
 	h2o_timeout_entry_t sweep_entry;
+	size_t head_most; /* for this sweep */
+	h2o_timeout_t linger;
+	h2o_linklist_t lingers; /* linger.c's */
 	h2o_multithread_receiver_t receiver;
 	h2o_multithread_message_t stop;
-	unsigned connections;   /* of this loop */
-	bool paused;            /* no file descriptors: accepting again at the next sweep */
+	unsigned connections; /* of this loop */
+	bool paused;	      /* no file descriptors: accepting again at the next sweep */
 	bool stopping;
-	int64_t stop_by;        /* monotonic ms */
+	int64_t stop_by; /* monotonic ms */
 	sem_t started;
-	int failed;             /* of starting: negative errno */
+	int failed; /* of starting: negative errno */
 	pthread_t thread;
 };
 
 /* http.c: the handler and filter that make calls of requests; config must be initialised. */
 void rk_http_register(h2o_globalconf_t *config);
 
+/* linger.c: the connection is to be closed before all was read that the client sends. */
+void rk_linger_start(struct rk_loop *loop, h2o_socket_t *sock);
+void rk_linger_end_all(struct rk_loop *loop);
+
+/* Counts a socket as a connection until it is closed. */
+void rk_loop_count(struct rk_loop *loop, h2o_socket_t *sock);
+
 /* Starts a thread. The struct must stay where it is. */
-int rk_loop_start(struct rk_loop *loop, struct rk_server *server) __attribute__((warn_unused_result));
+int rk_loop_start(struct rk_loop *loop, struct rk_server *server)
+	__attribute__((warn_unused_result));
 /* Asks it to stop accepting and to finish; join frees what it has. */
 void rk_loop_stop(struct rk_loop *loop);
 void rk_loop_join(struct rk_loop *loop);

@@ -12,7 +12,7 @@ typedef void rk_method_run(struct rk_call *call);
 struct rk_method {
 	struct rk_xrpc_method_row row;
 	const struct rk_param_row *params; /* NULL: none */
-	rk_method_run *run;                /* NULL: admin only, refused before it would run */
+	rk_method_run *run;		   /* NULL: admin only, refused before it would run */
 };
 
 extern const struct rk_method rk_methods[];
@@ -21,18 +21,20 @@ const struct rk_method *rk_method_find(struct rk_slice nsid);
 
 #define RK_XRPC_GROUP "computer.aesthetic.refkey."
 
-extern const struct rk_param_row rk_get_by_ref_params[], rk_get_by_rkey_params[], rk_resolve_params[],
-	rk_list_records_params[], rk_get_painting_params[], rk_get_repo_status_params[];
+extern const struct rk_param_row rk_get_by_ref_params[], rk_get_by_rkey_params[],
+	rk_resolve_params[], rk_list_records_params[], rk_get_painting_params[],
+	rk_get_repo_status_params[];
 
 rk_method_run rk_get_by_ref, rk_get_by_rkey, rk_resolve, rk_list_records, rk_get_painting,
 	rk_get_repo_status, rk_get_status;
 
 /* The best record for a ref over all collections, or in one (>= 0): as rk_read_lookup. */
-int rk_ref_best(struct rk_snapshot *snapshot, struct rk_record *out, struct rk_slice ref, int collection);
+int rk_ref_best(
+	struct rk_snapshot *snapshot, struct rk_record *out, struct rk_slice ref, int collection);
 /* The record a key names, if its account is active: as rk_read_record. *unsure: not there, but its
  * repo is still to be fetched. */
-int rk_key_record_read(struct rk_call *call, struct rk_record *out, struct rk_repo *repo, bool *unsure,
-	const struct rk_at_identifier *account, int collection, struct rk_slice rkey);
+int rk_key_record_read(struct rk_call *call, struct rk_record *out, struct rk_repo *repo,
+	bool *unsure, const struct rk_at_identifier *account, int collection, struct rk_slice rkey);
 
 /* What is not a method: "/", "/metrics", "/.well-known/did.json", "/xrpc/_health". */
 typedef void rk_page_run(struct rk_call *call);

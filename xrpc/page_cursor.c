@@ -37,8 +37,8 @@ void rk_page_cursor_add(struct rk_buf *out, struct rk_slice query, struct rk_sli
 	}
 }
 
-bool rk_page_cursor_read(uint8_t position[RK_LIST_POSITION_MOST], size_t *len, struct rk_slice query,
-	struct rk_slice text)
+bool rk_page_cursor_read(uint8_t position[RK_LIST_POSITION_MOST], size_t *len,
+	struct rk_slice query, struct rk_slice text)
 {
 	/* The limit lies within the room: the buffer never grows and holds nothing to free. */
 	uint8_t room[BYTES_MOST + 1], check[CHECK];

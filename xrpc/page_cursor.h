@@ -12,7 +12,7 @@ enum { RK_PAGE_CURSOR_MOST = 704 }; /* bytes of its text */
 /* query: bytes that differ when the query does, other than in its bounds. */
 void rk_page_cursor_add(struct rk_buf *out, struct rk_slice query, struct rk_slice position);
 /* False if it is damaged or another query's; *len gets the position's length. */
-bool rk_page_cursor_read(uint8_t position[RK_LIST_POSITION_MOST], size_t *len, struct rk_slice query,
-	struct rk_slice text);
+bool rk_page_cursor_read(uint8_t position[RK_LIST_POSITION_MOST], size_t *len,
+	struct rk_slice query, struct rk_slice text);
 
 #endif

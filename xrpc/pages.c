@@ -43,8 +43,8 @@ static void metrics(struct rk_call *call)
 	}
 	metric_head(body, "refused_total", "Frames and repos refused, by reason", "counter");
 	for (unsigned i = RK_VERDICT_OK + 1; i < RK_VERDICT_COUNT; i++)
-		rk_buf_printf(body, "refkey_refused_total{reason=\"%s\"} %lld\n", rk_verdict_rows[i].name,
-			(long long)rk_metric_refused_get(i));
+		rk_buf_printf(body, "refkey_refused_total{reason=\"%s\"} %lld\n",
+			rk_verdict_rows[i].name, (long long)rk_metric_refused_get(i));
 }
 
 static void did_document(struct rk_call *call)
@@ -53,7 +53,8 @@ static void did_document(struct rk_call *call)
 	struct rk_buf *body = &call->reply.body;
 
 	if (host.len == 0) {
-		rk_reply_fail(&call->reply, RK_REPLY_ERROR_NOT_FOUND, "this service has no public host name");
+		rk_reply_fail(&call->reply, RK_REPLY_ERROR_NOT_FOUND,
+			"this service has no public host name");
 		return;
 	}
 	rk_buf_add_str(body, "{\"@context\":[\"https://www.w3.org/ns/did/v1\"],\"id\":\"did:web:");
@@ -64,8 +65,9 @@ static void did_document(struct rk_call *call)
 		else
 			rk_buf_add_byte(body, host.data[i]);
 	}
-	rk_buf_add_str(body, "\",\"service\":[{\"id\":\"#refkey\",\"type\":\"RefkeyService\","
-			     "\"serviceEndpoint\":\"https://");
+	rk_buf_add_str(body,
+		"\",\"service\":[{\"id\":\"#refkey\",\"type\":\"RefkeyService\","
+		"\"serviceEndpoint\":\"https://");
 	rk_buf_add_slice(body, host);
 	rk_buf_add_str(body, "\"}]}");
 }
@@ -75,13 +77,14 @@ static void front(struct rk_call *call)
 	struct rk_buf *body = &call->reply.body;
 
 	call->reply.content_type = "text/plain; charset=utf-8";
-	rk_buf_printf(body, "refkey %s: an index of AT Protocol records and the documents they mirror\n\n",
+	rk_buf_printf(body,
+		"refkey %s: an index of AT Protocol records and the documents they mirror\n\n",
 		REFKEY_VERSION);
 	for (size_t i = 0; i < rk_xrpc_method_count(); i++) {
 		const struct rk_xrpc_method_row *row = rk_xrpc_method_row(i);
 
-		rk_buf_printf(body, "%-4s /xrpc/%s%s\n     %s\n", row->post ? "POST" : "GET", row->nsid,
-			row->admin ? " (administrator)" : "", row->summary);
+		rk_buf_printf(body, "%-4s /xrpc/%s%s\n     %s\n", row->post ? "POST" : "GET",
+			row->nsid, row->admin ? " (administrator)" : "", row->summary);
 	}
 	rk_buf_add_str(body, "\nGET  /xrpc/_health\nGET  /metrics\n");
 }

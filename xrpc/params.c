@@ -10,7 +10,8 @@
 
 enum { NAME_SHOWN = 48, DIGITS_MOST = 9 };
 
-static bool refuse(struct rk_params *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool refuse(struct rk_params *p, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static bool refuse(struct rk_params *p, const char *format, ...)
 {
@@ -32,13 +33,15 @@ void rk_param_accepted(char out[RK_PARAM_ACCEPTED_MOST], const struct rk_param_r
 		snprintf(out, RK_PARAM_ACCEPTED_MOST, "%d to %d characters", row->least, row->most);
 		break;
 	case RK_PARAM_INTEGER:
-		snprintf(out, RK_PARAM_ACCEPTED_MOST, "an integer from %d to %d", row->least, row->most);
+		snprintf(out, RK_PARAM_ACCEPTED_MOST, "an integer from %d to %d", row->least,
+			row->most);
 		break;
 	case RK_PARAM_BOOLEAN:
 		snprintf(out, RK_PARAM_ACCEPTED_MOST, "true or false");
 		break;
 	case RK_PARAM_DATETIME:
-		snprintf(out, RK_PARAM_ACCEPTED_MOST, "a datetime such as 2026-01-02T03:04:05.678Z");
+		snprintf(
+			out, RK_PARAM_ACCEPTED_MOST, "a datetime such as 2026-01-02T03:04:05.678Z");
 		break;
 	case RK_PARAM_REPO:
 		snprintf(out, RK_PARAM_ACCEPTED_MOST, "a DID or a handle");
@@ -49,8 +52,9 @@ void rk_param_accepted(char out[RK_PARAM_ACCEPTED_MOST], const struct rk_param_r
 	case RK_PARAM_COLLECTION:
 	case RK_PARAM_URI:
 		at = snprintf(out, RK_PARAM_ACCEPTED_MOST,
-			row->kind == RK_PARAM_URI ? "at://account/collection/rkey with a collection of "
-						  : "one of ");
+			row->kind == RK_PARAM_URI
+				? "at://account/collection/rkey with a collection of "
+				: "one of ");
 		for (int i = 0; i < RK_COLLECTION_COUNT && at < RK_PARAM_ACCEPTED_MOST; i++)
 			at += snprintf(out + at, (size_t)(RK_PARAM_ACCEPTED_MOST - at), "%s%s",
 				i ? ", " : "", rk_collections[i].nsid);
@@ -66,7 +70,8 @@ static bool refuse_value(struct rk_params *p, const struct rk_param_row *row, co
 	return refuse(p, "%s %s %s", row->name, what, accepted);
 }
 
-static bool refuse_unknown(struct rk_params *p, const struct rk_param_row *rows, struct rk_slice name)
+static bool refuse_unknown(
+	struct rk_params *p, const struct rk_param_row *rows, struct rk_slice name)
 {
 	char shown[NAME_SHOWN + 1];
 	size_t len = name.len < NAME_SHOWN ? name.len : NAME_SHOWN, at;
@@ -79,8 +84,8 @@ static bool refuse_unknown(struct rk_params *p, const struct rk_param_row *rows,
 	refuse(p, "%s is not a parameter of this method: it takes", shown);
 	at = strlen(p->error);
 	for (size_t i = 0; rows[i].name; i++)
-		at += (size_t)snprintf(p->error + at, sizeof(p->error) - at, "%s%s",
-			i ? ", " : " ", rows[i].name);
+		at += (size_t)snprintf(
+			p->error + at, sizeof(p->error) - at, "%s%s", i ? ", " : " ", rows[i].name);
 	return false;
 }
 
@@ -227,7 +232,7 @@ static bool pair_parse(struct rk_params *p, const struct rk_param_row *rows, str
 			return refuse(p, "%s: more than %d values in all", row->name,
 				RK_PARAM_ITEMS_MOST);
 		value = &p->items[p->item_count++];
-		*value = (struct rk_param){.row = row, .given = true, .collection = -1};
+		*value = (struct rk_param) {.row = row, .given = true, .collection = -1};
 	}
 	wrong = decode(p, &value->text, raw);
 	if (wrong)
@@ -243,7 +248,8 @@ bool rk_params_parse(struct rk_params *out, const struct rk_param_row *rows, str
 	out->used = 0;
 	out->error[0] = '\0';
 	for (; rows && rows[count].name; count++)
-		out->values[count] = (struct rk_param){.number = rows[count].otherwise, .collection = -1};
+		out->values[count] =
+			(struct rk_param) {.number = rows[count].otherwise, .collection = -1};
 	if (query.len > RK_QUERY_MOST)
 		return refuse(out, "the query is longer than %d bytes", RK_QUERY_MOST);
 	while (query.len) {

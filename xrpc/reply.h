@@ -27,15 +27,15 @@ enum rk_reply_error {
 #define RK_REPLY_ERROR_ID(id, status, name) RK_REPLY_ERROR_##id,
 	RK_REPLY_ERRORS(RK_REPLY_ERROR_ID)
 #undef RK_REPLY_ERROR_ID
-	RK_REPLY_ERROR_COUNT
+		RK_REPLY_ERROR_COUNT
 };
 
 struct rk_reply {
 	int status;
 	const char *content_type; /* static */
-	const char *allow;        /* static; of 405 */
-	bool preflight;           /* an answer to OPTIONS, without a body */
-	struct rk_buf body;       /* kept from request to request */
+	const char *allow;	  /* static; of 405 */
+	bool preflight;		  /* an answer to OPTIONS, without a body */
+	struct rk_buf body;	  /* kept from request to request */
 };
 
 /* An empty 200 with JSON. */

@@ -6,7 +6,11 @@ enum { REFS, URIS };
 enum { BODY_MOST = 16 << 20 };
 
 const struct rk_param_row rk_resolve_params[] = {
-	[REFS] = {.name = "refs", .kind = RK_PARAM_REF, .array = true, .least = 1, .most = RK_REF_MOST},
+	[REFS] = {.name = "refs",
+		.kind = RK_PARAM_REF,
+		.array = true,
+		.least = 1,
+		.most = RK_REF_MOST},
 	[URIS] = {.name = "uris", .kind = RK_PARAM_URI, .array = true},
 	{0},
 };
@@ -71,7 +75,8 @@ void rk_resolve(struct rk_call *call)
 			continue;
 		rk_json_item(body);
 		rk_buf_add_byte(body, '{');
-		rk_json_text(body, item->row == &rk_resolve_params[REFS] ? "ref" : "uri", item->text);
+		rk_json_text(
+			body, item->row == &rk_resolve_params[REFS] ? "ref" : "uri", item->text);
 		rk_buf_add_byte(body, '}');
 	}
 	rk_buf_add_str(body, "]}");

@@ -44,7 +44,7 @@ static unsigned connections_fit(unsigned most)
 static void config_init(h2o_globalconf_t *config, const struct rk_server *server)
 {
 	h2o_config_init(config);
-	config->server_name = (h2o_iovec_t){NULL, 0};
+	config->server_name = (h2o_iovec_t) {NULL, 0};
 	config->max_request_entity_size = RK_BODY_MOST;
 	/* Also the time a connection may wait for a request, and a body may take. */
 	config->http1.req_timeout = server->idle_ms;
@@ -72,8 +72,8 @@ static void xrpc_free(struct rk_xrpc *xrpc)
 	free(xrpc);
 }
 
-int rk_xrpc_create(struct rk_xrpc **out, struct rk_store *store, const struct rk_xrpc_options *options,
-	char error[256])
+int rk_xrpc_create(struct rk_xrpc **out, struct rk_store *store,
+	const struct rk_xrpc_options *options, char error[256])
 {
 	unsigned threads = options->threads ? options->threads : 1;
 	struct rk_xrpc *xrpc = calloc(1, sizeof(*xrpc) + threads * sizeof(xrpc->loops[0]));
@@ -90,7 +90,7 @@ int rk_xrpc_create(struct rk_xrpc **out, struct rk_store *store, const struct rk
 		goto fail_memory;
 	}
 	server = &xrpc->server;
-	server->service = (struct rk_service){
+	server->service = (struct rk_service) {
 		.store = store,
 		.source = rk_slice_str(xrpc->source),
 		.hostname = rk_slice_str(xrpc->hostname),
@@ -99,8 +99,8 @@ int rk_xrpc_create(struct rk_xrpc **out, struct rk_store *store, const struct rk
 	};
 	server->request_ms = options->request_ms ? options->request_ms : REQUEST_MS;
 	server->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
-	server->connections_most =
-		connections_fit(options->connections_most ? options->connections_most : CONNECTIONS_MOST);
+	server->connections_most = connections_fit(
+		options->connections_most ? options->connections_most : CONNECTIONS_MOST);
 	r = rk_listen_open(&server->fd, xrpc->address, options->listen, error);
 	if (r)
 		goto fail_memory;

@@ -10,7 +10,8 @@
 /* Literals with their length, known when compiled: this is written for every answer. */
 #define ADD(out, literal) rk_buf_add((out), (literal), sizeof(literal) - 1)
 
-static void uri_add(struct rk_buf *out, struct rk_slice did, struct rk_slice nsid, struct rk_slice rkey)
+static void uri_add(
+	struct rk_buf *out, struct rk_slice did, struct rk_slice nsid, struct rk_slice rkey)
 {
 	ADD(out, "\"uri\":\"at://");
 	rk_buf_add_slice(out, did);

@@ -25,8 +25,8 @@ int kit_setup(void **state)
 	if (rk_store_open(&k->store, &options, error) != 0)
 		fail_msg("%s", error);
 	assert_int_equal(rk_writer_create(&k->writer, k->store), 0);
-	k->status = (struct rk_service_status){.ready = true, .was_ready = true, .lag_ms = 2500};
-	k->service = (struct rk_service){
+	k->status = (struct rk_service_status) {.ready = true, .was_ready = true, .lag_ms = 2500};
+	k->service = (struct rk_service) {
 		.store = k->store,
 		.source = RK_SLICE_LIT("https://pds.test"),
 		.status = status_get,
@@ -162,7 +162,8 @@ void kit_record(struct kit *k, struct kit_record record)
 	kit_records(k, &record, 1);
 }
 
-const char *kit_ask(struct kit *k, int *status, const char *method, const char *target, bool authorization)
+const char *kit_ask(
+	struct kit *k, int *status, const char *method, const char *target, bool authorization)
 {
 	struct rk_http http = {
 		.method = rk_slice_str(method),
@@ -206,7 +207,8 @@ void kit_expect_error(struct kit *k, const char *method_and_query, int status, c
 	const char *got = method_get(k, &got_status, method_and_query);
 
 	snprintf(head, sizeof(head), "{\"error\":\"%s\",\"message\":\"", name);
-	if (got_status != status || strncmp(got, head, strlen(head)) != 0 || !strstr(got, message_part))
-		fail_msg("%s\n  gives %d %s\n  not   %d %s … %s", method_and_query, got_status, got, status,
-			name, message_part);
+	if (got_status != status || strncmp(got, head, strlen(head)) != 0 ||
+		!strstr(got, message_part))
+		fail_msg("%s\n  gives %d %s\n  not   %d %s … %s", method_and_query, got_status, got,
+			status, name, message_part);
 }

@@ -29,11 +29,14 @@ static void routes(void **state)
 		{"GET", "http://refkey.test" M "getStatus?", 200, "{\"version\""},
 		{"GET", "https://refkey.test:8/", 200, "getByRef"},
 		{"GET", "https://refkey.test", 404, "NotFound"},
-		{"GET", M "getStatus?a=1", 400, "{\"error\":\"InvalidRequest\",\"message\":\"a is not"},
+		{"GET", M "getStatus?a=1", 400,
+			"{\"error\":\"InvalidRequest\",\"message\":\"a is not"},
 		{"GET", M "getStatus/", 501, "{\"error\":\"MethodNotImplemented\""},
 		{"GET", M "getstatus", 501, "{\"error\":\"MethodNotImplemented\""},
-		{"GET", "/xrpc/com.atproto.repo.getRecord?x=1", 501, "{\"error\":\"MethodNotImplemented\""},
-		{"POST", "/xrpc/com.atproto.repo.getRecord", 501, "{\"error\":\"MethodNotImplemented\""},
+		{"GET", "/xrpc/com.atproto.repo.getRecord?x=1", 501,
+			"{\"error\":\"MethodNotImplemented\""},
+		{"POST", "/xrpc/com.atproto.repo.getRecord", 501,
+			"{\"error\":\"MethodNotImplemented\""},
 		{"GET", "/xrpc/", 501, "{\"error\":\"MethodNotImplemented\""},
 		{"GET", "/xrpc", 404, "{\"error\":\"NotFound\""},
 		{"GET", "/xrpc/../metrics", 501, "{\"error\":\"MethodNotImplemented\""},
@@ -55,16 +58,19 @@ static void routes(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int status;
-		const char *body = kit_ask(*state, &status, cases[i].method, cases[i].target, false);
+		const char *body =
+			kit_ask(*state, &status, cases[i].method, cases[i].target, false);
 
 		if (status != cases[i].status || !strstr(body, cases[i].part))
-			fail_msg("%s %s gives %d %s", cases[i].method, cases[i].target, status, body);
+			fail_msg("%s %s gives %d %s", cases[i].method, cases[i].target, status,
+				body);
 	}
 }
 
 static void no_password_opens_admin_methods_yet(void **state)
 {
-	static const char *const methods[] = {"listIssues", "requestResync", "deleteRecord", "forgetRepo"};
+	static const char *const methods[] = {
+		"listIssues", "requestResync", "deleteRecord", "forgetRepo"};
 
 	for (size_t i = 0; i < 4; i++) {
 		char target[128] = M;
@@ -142,7 +148,8 @@ static void did_document_of_the_host(void **state)
 		"[{\"id\":\"#refkey\",\"type\":\"RefkeyService\","
 		"\"serviceEndpoint\":\"https://refkey.test\"}]}");
 	k->service.hostname = rk_slice_str("localhost:3900");
-	assert_non_null(strstr(kit_get(k, NULL, "/.well-known/did.json"), "\"did:web:localhost%3A3900\""));
+	assert_non_null(
+		strstr(kit_get(k, NULL, "/.well-known/did.json"), "\"did:web:localhost%3A3900\""));
 }
 
 static void metrics_are_lines_of_their_format(void **state)
@@ -165,7 +172,8 @@ static void metrics_are_lines_of_their_format(void **state)
 
 static void counts_requests_and_refusals(void **state)
 {
-	int64_t all = rk_metric_get(RK_METRIC_REQUESTS), refused = rk_metric_get(RK_METRIC_REQUESTS_REFUSED);
+	int64_t all = rk_metric_get(RK_METRIC_REQUESTS),
+		refused = rk_metric_get(RK_METRIC_REQUESTS_REFUSED);
 
 	kit_get(*state, NULL, M "getStatus");
 	kit_get(*state, NULL, M "getStatus?a=1");

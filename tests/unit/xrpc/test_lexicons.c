@@ -51,14 +51,16 @@ static bool has(const json_t *array, const char *name)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach (array, i, item) {
+	json_array_foreach(array, i, item)
+	{
 		if (strcmp(json_string_value(item), name) == 0)
 			return true;
 	}
 	return false;
 }
 
-static void same(const char *method, const char *param, const char *what, json_int_t table, json_int_t lexicon)
+static void same(const char *method, const char *param, const char *what, json_int_t table,
+	json_int_t lexicon)
 {
 	if (table != lexicon)
 		fail_msg("%s %s: %s is %lld in the table, %lld in the lexicon", method, param, what,
@@ -96,10 +98,12 @@ static void param_agrees(const char *method, const struct rk_param_row *row, con
 
 	if (!param)
 		fail_msg("%s: %s is not in the lexicon", method, row->name);
-	same(method, row->name, "required", row->required, has(json_object_get(params, "required"), row->name));
+	same(method, row->name, "required", row->required,
+		has(json_object_get(params, "required"), row->name));
 	same(method, row->name, "array", row->array, strcmp(text(param, "type"), "array") == 0);
 	if (row->array) {
-		same(method, row->name, "values", RK_PARAM_ITEMS_MOST, number(param, "maxLength", -1));
+		same(method, row->name, "values", RK_PARAM_ITEMS_MOST,
+			number(param, "maxLength", -1));
 		param = json_object_get(param, "items");
 	}
 	if (strcmp(text(param, "type"), kinds[row->kind].type) != 0 ||
@@ -109,11 +113,14 @@ static void param_agrees(const char *method, const struct rk_param_row *row, con
 	if (row->kind == RK_PARAM_COLLECTION)
 		collections_named(method, param);
 	if (row->kind == RK_PARAM_TEXT || row->kind == RK_PARAM_REF) {
-		same(method, row->name, "the least length", row->least, number(param, "minLength", 0));
-		same(method, row->name, "the most length", row->most, number(param, "maxLength", -1));
+		same(method, row->name, "the least length", row->least,
+			number(param, "minLength", 0));
+		same(method, row->name, "the most length", row->most,
+			number(param, "maxLength", -1));
 	}
 	if (row->kind == RK_PARAM_INTEGER) {
-		same(method, row->name, "the least", row->least, number(param, "minimum", INT32_MIN));
+		same(method, row->name, "the least", row->least,
+			number(param, "minimum", INT32_MIN));
 		same(method, row->name, "the most", row->most, number(param, "maximum", INT32_MAX));
 		same(method, row->name, "the default", row->otherwise, number(param, "default", 0));
 	}
@@ -133,15 +140,19 @@ static void methods_agree(void **state)
 		file = file_read(path);
 		assert_string_equal(text(file, "id"), method->row.nsid);
 		main_def = json_object_get(json_object_get(file, "defs"), "main");
-		assert_string_equal(text(main_def, "type"), method->row.post ? "procedure" : "query");
-		assert_string_equal(text(json_object_get(main_def, "output"), "encoding"), "application/json");
+		assert_string_equal(
+			text(main_def, "type"), method->row.post ? "procedure" : "query");
+		assert_string_equal(
+			text(json_object_get(main_def, "output"), "encoding"), "application/json");
 		params = json_object_get(main_def, "parameters");
-		for (const struct rk_param_row *row = method->params; row && row->name; row++, count++)
+		for (const struct rk_param_row *row = method->params; row && row->name;
+			row++, count++)
 			param_agrees(method->row.nsid, row, params);
 		/* What the administrator's methods take is in their lexicons only, for now. */
 		if (method->run)
 			same(method->row.nsid, "", "the number of parameters", (json_int_t)count,
-				(json_int_t)json_object_size(json_object_get(params, "properties")));
+				(json_int_t)json_object_size(
+					json_object_get(params, "properties")));
 		json_decref(file);
 	}
 }
@@ -160,7 +171,8 @@ static void every_lexicon_has_a_row(void **state)
 
 		if (!dot || strcmp(entry->d_name, "defs.json") == 0)
 			continue;
-		snprintf(nsid, sizeof(nsid), RK_XRPC_GROUP "%.*s", (int)(dot - entry->d_name), entry->d_name);
+		snprintf(nsid, sizeof(nsid), RK_XRPC_GROUP "%.*s", (int)(dot - entry->d_name),
+			entry->d_name);
 		if (!rk_method_find(rk_slice_str(nsid)))
 			fail_msg("%s has a lexicon and no row", nsid);
 		count++;
@@ -196,7 +208,8 @@ static void records_agree(void **state)
 			bool blob = field->kind == RK_FIELD_BLOB;
 
 			assert_string_equal(text(property, "type"), field_types[field->kind]);
-			assert_int_equal(strcmp(format, "datetime") == 0, field->kind == RK_FIELD_DATETIME);
+			assert_int_equal(
+				strcmp(format, "datetime") == 0, field->kind == RK_FIELD_DATETIME);
 			assert_int_equal(strcmp(format, "uri") == 0, field->kind == RK_FIELD_URI);
 			same(row->nsid, field->name, "the most", field->most,
 				number(property, blob ? "maxSize" : "maxLength", 0));

@@ -7,7 +7,7 @@
 
 #include "xrpc/methods.h"
 
-#define MOOD "computer.aesthetic.mood"
+#define MOOD	 "computer.aesthetic.mood"
 #define PAINTING "computer.aesthetic.painting"
 
 enum { RECORDS = 25 };
@@ -20,11 +20,13 @@ static void fill(struct kit *k)
 	rk_repo_id repos[2];
 	struct kit_record records[RECORDS];
 
-	repos[0] = kit_repo(k, (struct kit_repo){.did = "did:plc:ann", .sync = RK_SYNC_SYNCHRONIZED});
-	repos[1] = kit_repo(k, (struct kit_repo){.did = "did:plc:bob", .sync = RK_SYNC_SYNCHRONIZED});
+	repos[0] =
+		kit_repo(k, (struct kit_repo) {.did = "did:plc:ann", .sync = RK_SYNC_SYNCHRONIZED});
+	repos[1] =
+		kit_repo(k, (struct kit_repo) {.did = "did:plc:bob", .sync = RK_SYNC_SYNCHRONIZED});
 	for (int i = 0; i < RECORDS; i++) {
 		snprintf(rkeys[i], sizeof(rkeys[i]), "3kaaaaaaaa%c2%c", 'a' + i / 5, 'a' + i % 5);
-		records[i] = (struct kit_record){
+		records[i] = (struct kit_record) {
 			.repo = repos[i % 2],
 			.collection = RK_COLLECTION_MOOD,
 			.rkey = rkeys[i],
@@ -93,13 +95,17 @@ static void every_record_once_for_every_limit(void **state)
 
 	fill(k);
 	for (int reverse = 0; reverse < 2; reverse++) {
-		assert_int_equal(page_read(k, reverse ? "collection=" MOOD "&reverse=true" : "collection=" MOOD,
-			whole, cursor), RECORDS);
+		assert_int_equal(
+			page_read(k,
+				reverse ? "collection=" MOOD "&reverse=true" : "collection=" MOOD,
+				whole, cursor),
+			RECORDS);
 		assert_string_equal(cursor, "");
 		for (int limit = 1; limit <= RECORDS + 1; limit++) {
-			snprintf(query, sizeof(query), "collection=" MOOD "&limit=%d&reverse=%s", limit,
-				reverse ? "true" : "false");
-			assert_int_equal(pages_read(k, query, found, &count), (RECORDS + limit - 1) / limit);
+			snprintf(query, sizeof(query), "collection=" MOOD "&limit=%d&reverse=%s",
+				limit, reverse ? "true" : "false");
+			assert_int_equal(
+				pages_read(k, query, found, &count), (RECORDS + limit - 1) / limit);
 			assert_int_equal(count, RECORDS);
 			assert_memory_equal(found, whole, RECORDS * sizeof(found[0]));
 		}
@@ -130,13 +136,17 @@ static void of_one_repo_and_of_a_time(void **state)
 	pages_read(k, "collection=" MOOD "&repo=did:plc:bob&limit=5", found, &count);
 	assert_int_equal(count, RECORDS / 2);
 	/* since <= when < until: seconds 1 and 2, three records each */
-	pages_read(k, "collection=" MOOD "&since=2023-11-14T22:13:21Z&until=2023-11-14T22:13:23Z&limit=4", found,
-		&count);
+	pages_read(k,
+		"collection=" MOOD "&since=2023-11-14T22:13:21Z&until=2023-11-14T22:13:23Z&limit=4",
+		found, &count);
 	assert_int_equal(count, 6);
-	pages_read(k, "collection=" MOOD "&since=2023-11-14T22:13:21Z&until=2023-11-14T22:13:23Z&limit=4"
-		"&reverse=true&repo=did:plc:ann", found, &count);
+	pages_read(k,
+		"collection=" MOOD "&since=2023-11-14T22:13:21Z&until=2023-11-14T22:13:23Z&limit=4"
+		"&reverse=true&repo=did:plc:ann",
+		found, &count);
 	assert_int_equal(count, 3);
-	pages_read(k, "collection=" MOOD "&since=2023-11-14T22:13:23Z&until=2023-11-14T22:13:21Z", found, &count);
+	pages_read(k, "collection=" MOOD "&since=2023-11-14T22:13:23Z&until=2023-11-14T22:13:21Z",
+		found, &count);
 	assert_int_equal(count, 0);
 	pages_read(k, "collection=" PAINTING, found, &count);
 	assert_int_equal(count, 0);
@@ -151,7 +161,7 @@ static void a_record_that_goes_takes_no_other_along(void **state)
 	fill(k);
 	assert_int_equal(page_read(k, "collection=" MOOD "&limit=10", found, cursor), 10);
 	/* The account of the last one on the page becomes inactive: its other records go, too. */
-	kit_repo(k, (struct kit_repo){.did = "did:plc:ann", .account = RK_ACCOUNT_DEACTIVATED});
+	kit_repo(k, (struct kit_repo) {.did = "did:plc:ann", .account = RK_ACCOUNT_DEACTIVATED});
 	snprintf(query, sizeof(query), "collection=" MOOD "&limit=100&cursor=%s", cursor);
 	count = page_read(k, query, found + 10, cursor);
 	for (int i = 10; i < 10 + count; i++) {
@@ -164,7 +174,8 @@ static void a_record_that_goes_takes_no_other_along(void **state)
 static void cursors_are_their_querys(void **state)
 {
 	static const char *const others[] = {
-		"collection=" PAINTING, "collection=" MOOD "&repo=did:plc:bob",
+		"collection=" PAINTING,
+		"collection=" MOOD "&repo=did:plc:bob",
 		"collection=" MOOD "&reverse=true",
 	};
 	char found[RECORDS + 1][16], cursor[1024], query[2048];
@@ -178,25 +189,30 @@ static void cursors_are_their_querys(void **state)
 	}
 	snprintf(query, sizeof(query), "listRecords?collection=" MOOD "&cursor=%sA", cursor);
 	kit_expect_error(k, query, 400, "InvalidRequest", "cursor");
-	kit_expect_error(k, "listRecords?collection=" MOOD "&cursor=AAAA", 400, "InvalidRequest", "cursor");
-	kit_expect_error(k, "listRecords?collection=" MOOD "&cursor=", 400, "InvalidRequest", "cursor must be");
-	kit_expect_error(k, "listRecords?collection=" MOOD "&cursor=%20", 400, "InvalidRequest", "cursor");
+	kit_expect_error(
+		k, "listRecords?collection=" MOOD "&cursor=AAAA", 400, "InvalidRequest", "cursor");
+	kit_expect_error(k, "listRecords?collection=" MOOD "&cursor=", 400, "InvalidRequest",
+		"cursor must be");
+	kit_expect_error(
+		k, "listRecords?collection=" MOOD "&cursor=%20", 400, "InvalidRequest", "cursor");
 }
 
 static void parameters(void **state)
 {
 	struct kit *k = *state;
 
-	kit_expect_error(k, "listRecords", 400, "InvalidRequest", "collection is required: one of " MOOD);
+	kit_expect_error(
+		k, "listRecords", 400, "InvalidRequest", "collection is required: one of " MOOD);
 	kit_expect_error(k, "listRecords?collection=app.bsky.feed.post", 400, "InvalidRequest",
 		"collection must be one of " MOOD ", " PAINTING);
 	kit_expect_error(k, "listRecords?collection=" MOOD "&limit=0", 400, "InvalidRequest",
 		"limit must be an integer from 1 to 100");
-	kit_expect_error(k, "listRecords?collection=" MOOD "&limit=101", 400, "InvalidRequest", "limit");
+	kit_expect_error(
+		k, "listRecords?collection=" MOOD "&limit=101", 400, "InvalidRequest", "limit");
 	kit_expect_error(k, "listRecords?collection=" MOOD "&reverse=1", 400, "InvalidRequest",
 		"reverse must be true or false");
-	kit_expect_error(k, "listRecords?collection=" MOOD "&since=yesterday", 400, "InvalidRequest",
-		"since must be a datetime");
+	kit_expect_error(k, "listRecords?collection=" MOOD "&since=yesterday", 400,
+		"InvalidRequest", "since must be a datetime");
 	kit_expect(k, "listRecords?collection=" MOOD "&limit=100", "{\"records\":[]}");
 }
 

@@ -4,31 +4,33 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOOD "computer.aesthetic.mood"
+#define MOOD	 "computer.aesthetic.mood"
 #define PAINTING "computer.aesthetic.painting"
-#define ANN "did:plc:ann"
-#define BOB "did:plc:bob"
-#define REF "65f0c1a2b3c4d5e6f7a8b9c0"
+#define ANN	 "did:plc:ann"
+#define BOB	 "did:plc:bob"
+#define REF	 "65f0c1a2b3c4d5e6f7a8b9c0"
 
 /* The view of a record of the kit. */
 #define VIEW(did, collection, rkey, rest)                                                          \
-	"{\"uri\":\"at://" did "/" collection "/" rkey "\"," KIT_CID_PART ",\"value\":{\"rkey\":\"" rkey   \
-	"\"},\"did\":\"" did "\",\"collection\":\"" collection "\",\"rkey\":\"" rkey "\"" rest             \
-	",\"indexedAt\":\"2026-01-02T03:04:05.678Z\"}"
+	"{\"uri\":\"at://" did "/" collection "/" rkey "\"," KIT_CID_PART                          \
+	",\"value\":{\"rkey\":\"" rkey "\"},\"did\":\"" did "\",\"collection\":\"" collection      \
+	"\",\"rkey\":\"" rkey "\"" rest ",\"indexedAt\":\"2026-01-02T03:04:05.678Z\"}"
 
 static rk_repo_id ann(struct kit *k)
 {
-	return kit_repo(k, (struct kit_repo){.did = ANN, .handle = "ann.test", .sync = RK_SYNC_SYNCHRONIZED});
+	return kit_repo(k,
+		(struct kit_repo) {.did = ANN, .handle = "ann.test", .sync = RK_SYNC_SYNCHRONIZED});
 }
 
 static rk_repo_id bob(struct kit *k)
 {
-	return kit_repo(k, (struct kit_repo){.did = BOB, .sync = RK_SYNC_SYNCHRONIZED});
+	return kit_repo(k, (struct kit_repo) {.did = BOB, .sync = RK_SYNC_SYNCHRONIZED});
 }
 
 static struct kit_record mood(rk_repo_id repo, const char *rkey, const char *ref)
 {
-	return (struct kit_record){.repo = repo, .collection = RK_COLLECTION_MOOD, .rkey = rkey, .ref = ref};
+	return (struct kit_record) {
+		.repo = repo, .collection = RK_COLLECTION_MOOD, .rkey = rkey, .ref = ref};
 }
 
 static void both_ways(void **state)
@@ -56,7 +58,8 @@ static void view_has_what_is_known(void **state)
 	kit_record(k, record);
 	kit_expect(k, "getByRef?ref=a+%22ref%22",
 		"{\"uri\":\"at://" ANN "/" MOOD "/3kaaaaaaaaa22\"," KIT_CID_PART
-		",\"value\":{\"mood\":\"\\u0001[{\",\"when\":1},\"did\":\"" ANN "\",\"collection\":\"" MOOD
+		",\"value\":{\"mood\":\"\\u0001[{\",\"when\":1},\"did\":\"" ANN
+		"\",\"collection\":\"" MOOD
 		"\",\"rkey\":\"3kaaaaaaaaa22\",\"ref\":\"a \\\"ref\\\"\",\"linked\":true,"
 		"\"indexedAt\":\"2026-01-02T03:04:05.678Z\"}");
 	/* No ref; MongoDB was asked. */
@@ -71,7 +74,8 @@ static void linked_one_answers_and_names_the_others(void **state)
 {
 	struct kit *k = *state;
 	rk_repo_id repo = ann(k);
-	struct kit_record first = mood(repo, "3kaaaaaaaaa22", REF), second = mood(repo, "3kaaaaaaaab22", REF);
+	struct kit_record first = mood(repo, "3kaaaaaaaaa22", REF),
+			  second = mood(repo, "3kaaaaaaaab22", REF);
 
 	second.link = RK_LINK_LINKED;
 	kit_record(k, first);
@@ -80,12 +84,14 @@ static void linked_one_answers_and_names_the_others(void **state)
 		"{\"uri\":\"at://" ANN "/" MOOD "/3kaaaaaaaab22\"," KIT_CID_PART
 		",\"value\":{\"rkey\":\"3kaaaaaaaab22\"},\"did\":\"" ANN "\",\"collection\":\"" MOOD
 		"\",\"rkey\":\"3kaaaaaaaab22\",\"ref\":\"" REF "\",\"linked\":true,"
-		"\"indexedAt\":\"2026-01-02T03:04:05.678Z\",\"duplicates\":[{\"uri\":\"at://" ANN "/" MOOD
-		"/3kaaaaaaaaa22\"}],\"duplicateCount\":1}");
+		"\"indexedAt\":\"2026-01-02T03:04:05.678Z\",\"duplicates\":[{\"uri\":\"at://" ANN
+		"/" MOOD "/3kaaaaaaaaa22\"}],\"duplicateCount\":1}");
 	/* The other one too, asked for by its key. */
-	assert_non_null(strstr(kit_get(k, NULL, "/xrpc/computer.aesthetic.refkey.getByRkey?repo=" ANN
-		"&collection=" MOOD "&rkey=3kaaaaaaaaa22"),
-		"\"duplicates\":[{\"uri\":\"at://" ANN "/" MOOD "/3kaaaaaaaab22\"}],\"duplicateCount\":1}"));
+	assert_non_null(strstr(kit_get(k, NULL,
+				       "/xrpc/computer.aesthetic.refkey.getByRkey?repo=" ANN
+				       "&collection=" MOOD "&rkey=3kaaaaaaaaa22"),
+		"\"duplicates\":[{\"uri\":\"at://" ANN "/" MOOD
+		"/3kaaaaaaaab22\"}],\"duplicateCount\":1}"));
 }
 
 static void ten_duplicates_are_named_all_are_counted(void **state)
@@ -121,21 +127,24 @@ static void anothers_record_is_no_duplicate(void **state)
 static void best_over_all_collections(void **state)
 {
 	struct kit *k = *state;
-	struct kit_record a = mood(ann(k), "3kaaaaaaaaa22", REF), b = mood(bob(k), "3kaaaaaaaab22", REF);
+	struct kit_record a = mood(ann(k), "3kaaaaaaaaa22", REF),
+			  b = mood(bob(k), "3kaaaaaaaab22", REF);
 
 	b.collection = RK_COLLECTION_PAINTING;
 	b.now_us = 1767323045677000;
 	kit_record(k, a);
 	kit_record(k, b);
 	/* The older one … */
-	assert_non_null(strstr(kit_get(k, NULL, "/xrpc/computer.aesthetic.refkey.getByRef?ref=" REF), BOB));
+	assert_non_null(
+		strstr(kit_get(k, NULL, "/xrpc/computer.aesthetic.refkey.getByRef?ref=" REF), BOB));
 	kit_expect(k, "getByRef?ref=" REF "&collection=" MOOD,
 		VIEW(ANN, MOOD, "3kaaaaaaaaa22", ",\"ref\":\"" REF "\""));
 	/* … until the other one is linked. */
 	a.rkey = "3kaaaaaaaac22";
 	a.link = RK_LINK_LINKED;
 	kit_record(k, a);
-	assert_non_null(strstr(kit_get(k, NULL, "/xrpc/computer.aesthetic.refkey.getByRef?ref=" REF), ANN));
+	assert_non_null(
+		strstr(kit_get(k, NULL, "/xrpc/computer.aesthetic.refkey.getByRef?ref=" REF), ANN));
 }
 
 static void a_conflict_never_answers_its_ref(void **state)
@@ -155,7 +164,9 @@ static void inactive_accounts_are_absent(void **state)
 	struct kit *k = *state;
 
 	kit_record(k, mood(ann(k), "3kaaaaaaaaa22", REF));
-	kit_repo(k, (struct kit_repo){.did = ANN, .handle = "ann.test", .account = RK_ACCOUNT_TAKENDOWN});
+	kit_repo(k,
+		(struct kit_repo) {
+			.did = ANN, .handle = "ann.test", .account = RK_ACCOUNT_TAKENDOWN});
 	kit_expect_error(k, "getByRef?ref=" REF, 400, "RecordNotFound", "");
 	/* Not NotReady, though its repo is to be fetched: it will not be while the account is inactive. */
 	kit_expect_error(k, "getByRkey?repo=" ANN "&collection=" MOOD "&rkey=3kaaaaaaaaa22", 400,
@@ -165,7 +176,8 @@ static void inactive_accounts_are_absent(void **state)
 		"/3kaaaaaaaaa22\"}]}");
 	kit_expect(k, "listRecords?collection=" MOOD "&repo=" ANN, "{\"records\":[]}");
 	kit_expect(k, "getRepoStatus?repo=ann.test",
-		"{\"did\":\"" ANN "\",\"handle\":\"ann.test\",\"active\":false,\"status\":\"takendown\","
+		"{\"did\":\"" ANN
+		"\",\"handle\":\"ann.test\",\"active\":false,\"status\":\"takendown\","
 		"\"desynchronized\":true,\"records\":[{\"collection\":\"" MOOD "\",\"count\":1},"
 		"{\"collection\":\"" PAINTING "\",\"count\":0}]}");
 }
@@ -173,10 +185,13 @@ static void inactive_accounts_are_absent(void **state)
 static void not_found_is_said_when_it_is_known(void **state)
 {
 	static const char *const misses[] = {
-		"getByRef?ref=nothing", "getByRkey?repo=" ANN "&collection=" MOOD "&rkey=3kaaaaaaaaa22",
+		"getByRef?ref=nothing",
+		"getByRkey?repo=" ANN "&collection=" MOOD "&rkey=3kaaaaaaaaa22",
 		"getByRkey?repo=did:plc:nobody&collection=" MOOD "&rkey=3kaaaaaaaaa22",
-		"getByRkey?repo=nobody.test&collection=" MOOD "&rkey=3kaaaaaaaaa22", "getPainting?code=none",
-		"getPainting?slug=none", "getPainting?code=none&repo=nobody.test",
+		"getByRkey?repo=nobody.test&collection=" MOOD "&rkey=3kaaaaaaaaa22",
+		"getPainting?code=none",
+		"getPainting?slug=none",
+		"getPainting?code=none&repo=nobody.test",
 		"getPainting?code=none&repo=ann.test",
 	};
 	struct kit *k = *state;
@@ -184,7 +199,8 @@ static void not_found_is_said_when_it_is_known(void **state)
 	ann(k);
 	for (size_t i = 0; i < sizeof(misses) / sizeof(misses[0]); i++)
 		kit_expect_error(k, misses[i], 400, "RecordNotFound", "");
-	kit_expect_error(k, "listRecords?collection=" MOOD "&repo=nobody.test", 400, "RepoNotFound", "");
+	kit_expect_error(
+		k, "listRecords?collection=" MOOD "&repo=nobody.test", 400, "RepoNotFound", "");
 	kit_expect_error(k, "getRepoStatus?repo=did:plc:nobody", 400, "RepoNotFound", "");
 	/* The stream may be away for a while later. */
 	k->status.ready = false;
@@ -195,11 +211,13 @@ static void not_found_is_said_when_it_is_known(void **state)
 	strcpy(k->status.reasons, "the first sweep is under way");
 	for (size_t i = 0; i < sizeof(misses) / sizeof(misses[0]); i++)
 		kit_expect_error(k, misses[i], 503, "NotReady", "the first sweep is under way");
-	kit_expect_error(k, "listRecords?collection=" MOOD "&repo=nobody.test", 503, "NotReady", "");
+	kit_expect_error(
+		k, "listRecords?collection=" MOOD "&repo=nobody.test", 503, "NotReady", "");
 	kit_expect_error(k, "listRecords?collection=" MOOD, 503, "NotReady", "");
 	kit_expect_error(k, "getRepoStatus?repo=did:plc:nobody", 503, "NotReady", "");
 	kit_expect_error(k, "resolve?refs=nothing", 503, "NotReady", "");
-	kit_expect_error(k, "resolve?uris=at://" ANN "/" MOOD "/3kaaaaaaaaa22", 503, "NotReady", "");
+	kit_expect_error(
+		k, "resolve?uris=at://" ANN "/" MOOD "/3kaaaaaaaaa22", 503, "NotReady", "");
 }
 
 static void hits_are_answered_before_it_is_ready(void **state)
@@ -210,24 +228,27 @@ static void hits_are_answered_before_it_is_ready(void **state)
 	record.when_ms = 1;
 	kit_record(k, record);
 	k->status.ready = k->status.was_ready = false;
-	kit_expect(k, "getByRef?ref=" REF, VIEW(ANN, MOOD, "3kaaaaaaaaa22", ",\"ref\":\"" REF "\""));
-	kit_expect(k, "resolve?refs=" REF, "{\"records\":[" VIEW(ANN, MOOD, "3kaaaaaaaaa22",
-		",\"ref\":\"" REF "\"") "],\"missing\":[]}");
-	kit_expect(k, "listRecords?collection=" MOOD, "{\"records\":[" VIEW(ANN, MOOD, "3kaaaaaaaaa22",
-		",\"ref\":\"" REF "\"") "]}");
+	kit_expect(
+		k, "getByRef?ref=" REF, VIEW(ANN, MOOD, "3kaaaaaaaaa22", ",\"ref\":\"" REF "\""));
+	kit_expect(k, "resolve?refs=" REF,
+		"{\"records\":[" VIEW(
+			ANN, MOOD, "3kaaaaaaaaa22", ",\"ref\":\"" REF "\"") "],\"missing\":[]}");
+	kit_expect(k, "listRecords?collection=" MOOD,
+		"{\"records\":[" VIEW(ANN, MOOD, "3kaaaaaaaaa22", ",\"ref\":\"" REF "\"") "]}");
 }
 
 static void a_repo_that_is_behind_is_no_proof_of_absence(void **state)
 {
 	struct kit *k = *state;
-	rk_repo_id repo = kit_repo(k, (struct kit_repo){.did = ANN});
+	rk_repo_id repo = kit_repo(k, (struct kit_repo) {.did = ANN});
 
 	kit_record(k, mood(repo, "3kaaaaaaaaa22", REF));
 	kit_expect(k, "getByRkey?repo=" ANN "&collection=" MOOD "&rkey=3kaaaaaaaaa22",
 		VIEW(ANN, MOOD, "3kaaaaaaaaa22", ",\"ref\":\"" REF "\""));
-	kit_expect_error(k, "getByRkey?repo=" ANN "&collection=" MOOD "&rkey=3kaaaaaaaab22", 503, "NotReady",
-		"fetched");
-	kit_expect_error(k, "resolve?uris=at://" ANN "/" MOOD "/3kaaaaaaaab22", 503, "NotReady", "fetched");
+	kit_expect_error(k, "getByRkey?repo=" ANN "&collection=" MOOD "&rkey=3kaaaaaaaab22", 503,
+		"NotReady", "fetched");
+	kit_expect_error(
+		k, "resolve?uris=at://" ANN "/" MOOD "/3kaaaaaaaab22", 503, "NotReady", "fetched");
 	kit_expect_error(k, "getByRef?ref=nothing", 400, "RecordNotFound", "");
 }
 
@@ -244,17 +265,24 @@ static void resolves_in_the_order_asked(void **state)
 		"{\"records\":[%s,%s,%s],\"missing\":[{\"uri\":\"at://nobody.test/" MOOD
 		"/3kaaaaaaaab22\"},{\"ref\":\"AbCdEf\"}]}",
 		two, one, two);
-	kit_expect(k, "resolve?uris=at://" BOB "/" MOOD "/3kaaaaaaaab22&refs=r1&uris=at://nobody.test/" MOOD
-		"/3kaaaaaaaab22&refs=AbCdEf&refs=r2", expected);
+	kit_expect(k,
+		"resolve?uris=at://" BOB "/" MOOD
+		"/3kaaaaaaaab22&refs=r1&uris=at://nobody.test/" MOOD
+		"/3kaaaaaaaab22&refs=AbCdEf&refs=r2",
+		expected);
 	kit_expect_error(k, "resolve", 400, "InvalidRequest", "refs or uris is required: 1 to 100");
-	kit_expect_error(k, "resolve?refs=r1&uris=at://" BOB "/" MOOD, 400, "InvalidRequest", "uris must be");
+	kit_expect_error(k, "resolve?refs=r1&uris=at://" BOB "/" MOOD, 400, "InvalidRequest",
+		"uris must be");
 }
 
 static void paintings_by_code_and_slug(void **state)
 {
 	struct kit *k = *state;
-	struct kit_record record = {.collection = RK_COLLECTION_PAINTING, .rkey = "3kaaaaaaaaa22",
-		.code = "abc", .slug = "2026.1.2:x", .ref = REF};
+	struct kit_record record = {.collection = RK_COLLECTION_PAINTING,
+		.rkey = "3kaaaaaaaaa22",
+		.code = "abc",
+		.slug = "2026.1.2:x",
+		.ref = REF};
 	static const char view[] = VIEW(ANN, PAINTING, "3kaaaaaaaaa22", ",\"ref\":\"" REF "\"");
 
 	record.repo = ann(k);
@@ -266,12 +294,14 @@ static void paintings_by_code_and_slug(void **state)
 	kit_expect(k, "getPainting?code=abc", view);
 	kit_expect(k, "getPainting?slug=2026.1.2:x", view);
 	kit_expect(k, "getPainting?slug=2026.1.2:x&repo=ann.test", view);
-	kit_expect(k, "getPainting?slug=2026.1.2:x&repo=" BOB, VIEW(BOB, PAINTING, "3kaaaaaaaaa22", ""));
+	kit_expect(k, "getPainting?slug=2026.1.2:x&repo=" BOB,
+		VIEW(BOB, PAINTING, "3kaaaaaaaaa22", ""));
 	kit_expect_error(k, "getPainting?code=abc&repo=" BOB, 400, "RecordNotFound", "");
 	kit_expect_error(k, "getPainting?code=ABC", 400, "RecordNotFound", "");
 	kit_expect_error(k, "getPainting", 400, "InvalidRequest", "either code or slug");
 	kit_expect_error(k, "getPainting?repo=" BOB, 400, "InvalidRequest", "either code or slug");
-	kit_expect_error(k, "getPainting?code=a&slug=b", 400, "InvalidRequest", "either code or slug");
+	kit_expect_error(
+		k, "getPainting?code=a&slug=b", 400, "InvalidRequest", "either code or slug");
 }
 
 static int cursor_write(void *context, struct rk_write *w)
@@ -291,12 +321,13 @@ static void status_of_the_service(void **state)
 		"\",\"count\":0},{\"collection\":\"" PAINTING "\",\"count\":0}],"
 		"\"mongo\":{\"connected\":false,\"pending\":0}}");
 	kit_record(k, mood(ann(k), "3kaaaaaaaaa22", REF));
-	kit_repo(k, (struct kit_repo){.did = BOB});
+	kit_repo(k, (struct kit_repo) {.did = BOB});
 	assert_int_equal(rk_writer_call(k->writer, cursor_write, NULL), 0);
 	k->status.mongo_connected = true;
 	k->status.lag_ms = -1;
 	kit_expect(k, "getStatus",
-		"{\"version\":\"" REFKEY_VERSION "\",\"source\":\"https://pds.test\",\"cursor\":1234567890123,"
+		"{\"version\":\"" REFKEY_VERSION
+		"\",\"source\":\"https://pds.test\",\"cursor\":1234567890123,"
 		"\"repos\":2,\"desynchronized\":1,\"records\":[{\"collection\":\"" MOOD
 		"\",\"count\":1},{\"collection\":\"" PAINTING "\",\"count\":0}],"
 		"\"mongo\":{\"connected\":true,\"pending\":1}}");
@@ -306,13 +337,16 @@ static void status_of_a_repo(void **state)
 {
 	struct kit *k = *state;
 
-	kit_repo(k, (struct kit_repo){
-		.did = BOB, .sync = RK_SYNC_SYNCHRONIZED, .rev = "3kaaaaaaaaa22"});
+	kit_repo(k,
+		(struct kit_repo) {
+			.did = BOB, .sync = RK_SYNC_SYNCHRONIZED, .rev = "3kaaaaaaaaa22"});
 	kit_expect(k, "getRepoStatus?repo=" BOB,
-		"{\"did\":\"" BOB "\",\"active\":true,\"rev\":\"3kaaaaaaaaa22\",\"desynchronized\":false,"
+		"{\"did\":\"" BOB
+		"\",\"active\":true,\"rev\":\"3kaaaaaaaaa22\",\"desynchronized\":false,"
 		"\"records\":[{\"collection\":\"" MOOD "\",\"count\":0},{\"collection\":\"" PAINTING
 		"\",\"count\":0}]}");
-	kit_expect_error(k, "getRepoStatus", 400, "InvalidRequest", "repo is required: a DID or a handle");
+	kit_expect_error(
+		k, "getRepoStatus", 400, "InvalidRequest", "repo is required: a DID or a handle");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)

@@ -61,8 +61,9 @@ static void every_change_of_a_letter_is_refused(void **state)
 			size_t len;
 
 			text.data[i] = (uint8_t)c;
-			if (c != kept && rk_page_cursor_read(found, &len, rk_slice_str("query"),
-						 rk_buf_slice(&text)))
+			if (c != kept &&
+				rk_page_cursor_read(
+					found, &len, rk_slice_str("query"), rk_buf_slice(&text)))
 				fail_msg("letter %zu as %u", i, c);
 		}
 		text.data[i] = kept;

@@ -12,7 +12,11 @@ enum { TEXT, NUMBER, FLAG, WHEN, REF, REPO, COLLECTION, MANY };
 
 static const struct rk_param_row rows[] = {
 	[TEXT] = {.name = "text", .kind = RK_PARAM_TEXT, .least = 1, .most = 10},
-	[NUMBER] = {.name = "number", .kind = RK_PARAM_INTEGER, .least = 1, .most = 100, .otherwise = 50},
+	[NUMBER] = {.name = "number",
+		.kind = RK_PARAM_INTEGER,
+		.least = 1,
+		.most = 100,
+		.otherwise = 50},
 	[FLAG] = {.name = "flag", .kind = RK_PARAM_BOOLEAN},
 	[WHEN] = {.name = "when", .kind = RK_PARAM_DATETIME},
 	[REF] = {.name = "ref", .kind = RK_PARAM_REF, .required = true, .least = 1, .most = 64},
@@ -91,8 +95,9 @@ static void refuses_by_name(void **state)
 		{"ref", "ref must be 1 to 64 characters"},
 		{"ref=a&ref=a", "ref is given more than once"},
 		{"ref=a&r%65f=a", "ref is given more than once"},
-		{"ref=a&other=1", "other is not a parameter of this method: it takes text, number, flag, when, "
-				  "ref, repo, collection, many"},
+		{"ref=a&other=1",
+			"other is not a parameter of this method: it takes text, number, flag, when, "
+			"ref, repo, collection, many"},
 		{"ref=a&Ref=a", "Ref is not a parameter"},
 		{"ref=a&%ff=1", "a parameter's name is not UTF-8"},
 		{"ref=a&a%00=1", "a parameter's name has a NUL"},
@@ -122,8 +127,9 @@ static void refuses_by_name(void **state)
 		{"ref=a&when=2026-01-02T03:04:05+01:00", "when must be"}, /* '+' is a space */
 		{"ref=a&repo=a", "repo must be a DID or a handle"},
 		{"ref=a&repo=did:", "repo must be"},
-		{"ref=a&collection=mood", "collection must be one of computer.aesthetic.mood, "
-					  "computer.aesthetic.painting"},
+		{"ref=a&collection=mood",
+			"collection must be one of computer.aesthetic.mood, "
+			"computer.aesthetic.painting"},
 		{"ref=a&collection=app.bsky.feed.post", "collection must be"},
 		{"ref=a&many=at://did:web:a.test", "many must be at://account/collection/rkey"},
 		{"ref=a&many=at://did:web:a.test/computer.aesthetic.mood", "many must be"},

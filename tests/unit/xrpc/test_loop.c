@@ -1,0 +1,275 @@
+/* Rules of xrpc/loop on real sockets: bounded in size, time and number, and a stop that ends. */
+#include "tests/unit/xrpc/client.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+
+static void heads_are_bounded(void **state)
+{
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms();
+	int fd = client(xrpc);
+	char out[4096];
+
+	/* Never whole: cut off by its size long before its time. */
+	send_text(fd, "GET / HTTP/1.1\r\n");
+	for (int i = 0; i < 70; i++) {
+		char line[1024];
+
+		memset(line, 'a', sizeof(line));
+		memcpy(line, "a: ", 3);
+		memcpy(line + sizeof(line) - 2, "\r\n", 2);
+		send_all(fd, line, sizeof(line));
+	}
+	receive_end(fd, out, sizeof(out));
+	close(fd);
+	assert_string_equal(out, "");
+	assert_true(rk_clock_mono_ms() - start < 5000);
+	assert_int_equal(rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED) - refused, 1);
+	/* 100 headers are read, 101 are not. */
+	for (int over = 0; over < 2; over++) {
+		char request[2048] = "GET " STATUS " HTTP/1.1\r\nConnection: close\r\n";
+
+		for (int i = 0; i < 99 + over; i++)
+			strcat(request, "a: b\r\n");
+		strcat(request, "\r\n");
+		exchange(xrpc, request, out, sizeof(out));
+		assert_int_equal(strncmp(out, over ? "HTTP/1.1 400 " : "HTTP/1.1 200 ", 13), 0);
+	}
+	rk_xrpc_destroy(xrpc);
+}
+
+static void heads_are_bounded_together(void **state)
+{
+	enum { CLIENTS = 1200, BYTES = 60000 };
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms();
+	char *head = malloc(BYTES), out[4096];
+	int *fds = calloc(CLIENTS, sizeof(*fds));
+
+	memset(head, 'a', BYTES);
+	memcpy(head, "GET / HTTP/1.1\r\na: ", 19);
+	for (int i = 0; i < CLIENTS; i++) {
+		fds[i] = client(xrpc);
+		send_all(fds[i], head, BYTES);
+	}
+	while (rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED) == refused) {
+		if (rk_clock_mono_ms() - start > 9000)
+			fail_msg("none of them is cut off before its time");
+		usleep(1000);
+	}
+	exchange(xrpc, "GET " STATUS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", out,
+		sizeof(out));
+	assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
+	for (int i = 0; i < CLIENTS; i++)
+		close(fds[i]);
+	free(fds);
+	free(head);
+	rk_xrpc_destroy(xrpc);
+}
+
+static void slow_heads_and_idle_connections_end(void **state)
+{
+	struct rk_xrpc *xrpc =
+		server_start(*state, (struct rk_xrpc_options) {.request_ms = 400, .idle_ms = 1500});
+	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms(),
+		took;
+	int slow = client(xrpc), idle = client(xrpc), used = client(xrpc);
+	struct pollfd poll_slow = {.fd = slow, .events = POLLIN};
+	char out[4096];
+
+	send_text(used, "GET " STATUS " HTTP/1.1\r\nHost: a\r\n\r\n");
+	receive_one(used, out, sizeof(out));
+	/* A letter now and then does not help. */
+	send_text(slow, "GET / HTTP/1.1\r\na: ");
+	while (poll(&poll_slow, 1, 50) == 0)
+		send_text(slow, "a");
+	took = rk_clock_mono_ms() - start;
+	assert_in_range(took, 300, 1400);
+	assert_int_equal(rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED) - refused, 1);
+	receive_end(idle, out, sizeof(out));
+	assert_string_equal(out, "");
+	receive_end(used, out, sizeof(out));
+	assert_string_equal(out, "");
+	assert_true(rk_clock_mono_ms() - start >= 1400);
+	close(slow);
+	close(idle);
+	close(used);
+	rk_xrpc_destroy(xrpc);
+}
+
+static void large_answer_make(struct kit *k)
+{
+	rk_repo_id repo =
+		kit_repo(k, (struct kit_repo) {.did = "did:plc:ann", .sync = RK_SYNC_SYNCHRONIZED});
+	char *json = malloc(1 << 20), rkey[16];
+
+	memset(json, 'a', 1 << 20);
+	memcpy(json, "{\"a\":\"", 6);
+	strcpy(json + (1 << 20) - 3, "\"}");
+	for (int i = 0; i < 12; i++) {
+		snprintf(rkey, sizeof(rkey), "3kaaaaaaaa%c22", 'a' + i);
+		kit_record(k,
+			(struct kit_record) {.repo = repo,
+				.collection = RK_COLLECTION_MOOD,
+				.rkey = rkey,
+				.when_ms = 1700000000000,
+				.json = json});
+	}
+	free(json);
+}
+
+#define LIST                                                                                       \
+	"GET /xrpc/computer.aesthetic.refkey.listRecords?collection=computer.aesthetic.mood HTTP/1.1\r\n"
+
+static void large_answers_end_early_and_are_not_waited_for(void **state)
+{
+	struct kit *k = *state;
+	struct rk_xrpc *xrpc =
+		server_start(k, (struct rk_xrpc_options) {.request_ms = 400, .idle_ms = 400});
+	char *out = malloc(8 << 20), small[4096];
+	int fd;
+
+	large_answer_make(k);
+	exchange(xrpc, LIST "Host: a\r\nConnection: close\r\n\r\n", out, 8 << 20);
+	assert_in_range(strlen(out), 4 << 20, 6 << 20);
+	assert_non_null(strstr(out, "\"cursor\":\""));
+	/* Nobody takes it: others are answered meanwhile, and it is cut off in the end. */
+	fd = client(xrpc);
+	send_text(fd, LIST "Host: a\r\n\r\n");
+	exchange(xrpc, "GET " STATUS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", small,
+		sizeof(small));
+	assert_int_equal(strncmp(small, "HTTP/1.1 200 OK\r\n", 17), 0);
+	while (rk_metric_get(RK_METRIC_CONNECTIONS))
+		usleep(1000);
+	close(fd);
+	free(out);
+	rk_xrpc_destroy(xrpc);
+}
+
+static void no_more_connections_than_allowed(void **state)
+{
+	struct rk_xrpc *xrpc =
+		server_start(*state, (struct rk_xrpc_options) {.connections_most = 4});
+	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED);
+	int fds[5];
+	char out[4096];
+
+	for (int i = 0; i < 4; i++) {
+		fds[i] = client(xrpc);
+		send_text(fds[i], "GET " STATUS " HTTP/1.1\r\nHost: a\r\n\r\n");
+		receive_one(fds[i], out, sizeof(out));
+	}
+	assert_int_equal(rk_metric_get(RK_METRIC_CONNECTIONS), 4);
+	fds[4] = client(xrpc);
+	receive_end(fds[4], out, sizeof(out));
+	assert_string_equal(out, "");
+	assert_int_equal(rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED) - refused, 1);
+	for (int i = 0; i < 5; i++)
+		close(fds[i]);
+	while (rk_metric_get(RK_METRIC_CONNECTIONS))
+		usleep(1000);
+	exchange(xrpc, "GET " STATUS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", out,
+		sizeof(out));
+	assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
+	rk_xrpc_destroy(xrpc);
+}
+
+static void stops_at_once_with_idle_connections(void **state)
+{
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	int fresh = client(xrpc), used = client(xrpc);
+	int64_t start;
+	char out[4096];
+
+	send_text(used, "GET " STATUS " HTTP/1.1\r\nHost: a\r\n\r\n");
+	receive_one(used, out, sizeof(out));
+	start = rk_clock_mono_ms();
+	rk_xrpc_destroy(xrpc);
+	assert_true(rk_clock_mono_ms() - start < 2000);
+	receive_end(fresh, out, sizeof(out));
+	receive_end(used, out, sizeof(out));
+	assert_string_equal(out, "");
+	close(fresh);
+	close(used);
+	assert_int_equal(rk_metric_get(RK_METRIC_CONNECTIONS), 0);
+}
+
+static void *destroy_thread(void *xrpc)
+{
+	rk_xrpc_destroy(xrpc);
+	return NULL;
+}
+
+static void a_stop_lets_answers_finish(void **state)
+{
+	struct kit *k = *state;
+	struct rk_xrpc *xrpc;
+	char *out = malloc(8 << 20);
+	pthread_t thread;
+	int taking, begun;
+
+	large_answer_make(k);
+	xrpc = server_start(k, (struct rk_xrpc_options) {0});
+	taking = client(xrpc);
+	begun = client(xrpc);
+	send_text(taking, LIST "Host: a\r\n\r\n");
+	send_text(begun, "GET " STATUS " HTTP/1.1\r\n");
+	while (rk_metric_get(RK_METRIC_CONNECTIONS) < 2)
+		usleep(1000);
+	usleep(100000);
+	pthread_create(&thread, NULL, destroy_thread, xrpc);
+	usleep(100000);
+	send_text(begun, "Host: a\r\n\r\n");
+	receive_end(begun, out, 8 << 20);
+	assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
+	assert_non_null(strstr(out, "\r\nConnection: close\r\n"));
+	/* The server closes once it has its answer. */
+	receive_end(taking, out, 8 << 20);
+	assert_in_range(strlen(out), 4 << 20, 6 << 20);
+	pthread_join(thread, NULL);
+	close(taking);
+	close(begun);
+	free(out);
+}
+
+static void a_stop_waits_5s_at_most(void **state)
+{
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {.request_ms = 60000});
+	int fd = client(xrpc);
+	int64_t start;
+
+	send_text(fd, "GET " STATUS " HTTP/1.1\r\n");
+	while (rk_metric_get(RK_METRIC_CONNECTIONS) < 1)
+		usleep(1000);
+	usleep(50000);
+	start = rk_clock_mono_ms();
+	rk_xrpc_destroy(xrpc);
+	assert_in_range(rk_clock_mono_ms() - start, 4500, 6500);
+	close(fd);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(heads_are_bounded),
+		TEST(heads_are_bounded_together),
+		TEST(slow_heads_and_idle_connections_end),
+		TEST(large_answers_end_early_and_are_not_waited_for),
+		TEST(no_more_connections_than_allowed),
+		TEST(stops_at_once_with_idle_connections),
+		TEST(a_stop_lets_answers_finish),
+		TEST(a_stop_waits_5s_at_most),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
