@@ -49,10 +49,12 @@ static int commit_wait(struct applying *a)
 	a->apply->saw(a->apply->context, a->repo.id, a->event->rev);
 	for (size_t i = 0; r == 0 && i < a->decoded->count; i++) {
 		const struct rk_change_record *record = &a->decoded->records[i];
-		bool put = rk_cid_is_set(&record->cid);
 
+		/* An update says nothing of when the record came to be. */
+		if (rk_cid_is_set(&record->cid) && !record->created)
+			continue;
 		r = rk_write_seen(a->w, a->repo.id, record->collection, record->rkey,
-			put ? RK_PENDING_APPEARED : RK_PENDING_DELETED);
+			record->created ? RK_PENDING_APPEARED : RK_PENDING_DELETED);
 	}
 	return r;
 }
@@ -73,7 +75,7 @@ static int commit_replayed(struct applying *a)
 		struct rk_record held;
 		int r;
 
-		if (!rk_cid_is_set(&record->cid) ||
+		if (!record->created ||
 			rk_read_record(rk_write_view(a->w), &held, a->repo.id, record->collection,
 				record->rkey) != 0 ||
 			!rk_cid_equal(&held.cid, &record->cid))

@@ -30,6 +30,7 @@ static int records_read(struct rk_decoded *out, struct rk_arena *arena)
 		if (op->action == RK_OP_DELETE)
 			continue;
 		record->cid = op->cid;
+		record->created = op->action == RK_OP_CREATE;
 		if (!rk_blocks_find(&out->verified.blocks, &op->cid, &block)) {
 			out->verdict = RK_VERDICT_RECORD_MISSING;
 			return 0;

@@ -28,6 +28,7 @@ struct rk_change_record {
 	uint8_t collection;
 	struct rk_slice rkey;
 	struct rk_cid cid; /* unset: removed */
+	bool created;      /* the commit says that it was not there before */
 	struct rk_record_read read;
 };
 

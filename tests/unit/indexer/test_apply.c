@@ -125,6 +125,7 @@ static struct rk_decoded commit(struct rk_change_record *record, uint64_t rev, b
 	};
 	if (put)
 		record->cid = tree((uint8_t)(100 + rev));
+	record->created = put;
 	decoded.verified.commit.data = tree((uint8_t)rev);
 	return decoded;
 }
@@ -310,6 +311,29 @@ static void record_fetched_before_its_event_is_not_from_before_either(void **sta
 	assert_int_equal(record.flags & RK_RECORD_FIRST, 0);
 }
 
+static void record_updated_during_the_first_fetch_is_from_before(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded;
+	struct rk_change fetched = {.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
+	struct rk_record record;
+	struct rk_repo repo;
+
+	assert_int_equal(rk_write_repo_make(&world->w, &repo, rk_slice_str(did)), 0);
+	fetched.repo = repo.id;
+	decoded = commit(&change, 11, true);
+	change.created = false;
+	apply(world, &decoded);
+	assert_int_equal(rk_write_change(&world->w, &fetched), 0);
+	repo.rev = 11;
+	repo.sync = RK_SYNC_SYNCHRONIZED;
+	assert_int_equal(rk_write_repo(&world->w, &repo), 0);
+	apply(world, &decoded); /* replayed: it still is */
+	assert_int_equal(record_now(world, &record), 0);
+	assert_int_equal(record.flags & RK_RECORD_FIRST, RK_RECORD_FIRST);
+}
+
 static void inactive_accounts_are_hidden_and_fetched_when_back(void **state)
 {
 	struct world *world = *state;
@@ -398,6 +422,7 @@ int main(void)
 		RULE(first_commit_without_records_is_a_whole_repo),
 		RULE(record_created_during_the_first_fetch_is_not_from_before),
 		RULE(record_fetched_before_its_event_is_not_from_before_either),
+		RULE(record_updated_during_the_first_fetch_is_from_before),
 		RULE(inactive_accounts_are_hidden_and_fetched_when_back),
 		RULE(sync_message_with_another_tree_is_a_gap),
 		RULE(cursor_only_moves_on),
