@@ -7,7 +7,7 @@
 //   await engine.stop();
 
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,10 +36,11 @@ function run(command, args, { deadline = 30 * seconds, env = {} } = {}) {
 const lastLines = (text, n = 30) => text.trimEnd().split('\n').slice(-n).join('\n');
 
 export class Engine {
-  // daemon: the Child that runs it, where it is our own.
-  constructor({ env = {}, daemon } = {}) {
+  // daemon: the Child that runs it, where it is our own, in the folder dir.
+  constructor({ env = {}, daemon, dir } = {}) {
     this.env = env;
     this.daemon = daemon;
+    this.dir = dir;
   }
 
   // { code, signal, stdout, stderr }
@@ -98,11 +99,22 @@ export class Engine {
     // Layers of sources that have changed since; those of the packages have names.
     await this.try('docker', ['image', 'prune', '--force']);
     await this.daemon.stop({ deadline: 30 * seconds });
+    await this.#unmount();
+  }
+
+  // A daemon leaves mounts behind, and the folder could not be removed. Where the
+  // next one has the lock by now, they are its own.
+  async #unmount() {
+    const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '');
+    const ours = mounts.filter((mount) => mount.startsWith(`${this.dir}/`)).reverse();
+    if (ours.length) await this.try('flock', ['--nonblock', path.join(this.dir, 'lock'), 'umount', ...ours]);
   }
 }
 
-// Leaves out what the official image leaves out, now and of later packages.
+// Leaves out what the official image leaves out, now and of later packages; and
+// lets everybody into the root folder, whose mode vfs takes from here.
 async function slim(folder) {
+  await chmod(folder, 0o755);
   const unneeded = ['doc', 'info', 'locale', 'man'].map((name) => `usr/share/${name}`);
   const rules = unneeded.map((name) => `path-exclude /${name}/*\n`).join('');
   await writeFile(path.join(folder, 'etc/dpkg/dpkg.cfg.d/slim'), rules);
@@ -155,7 +167,7 @@ async function ownEngine() {
   for (const driver of [[], ['--storage-driver', 'vfs']]) {
     say(`starting an engine of our own in ${dir}${driver.length ? ' (vfs)' : ''}`);
     const daemon = new Child('dockerd', [...command, ...driver]);
-    const engine = new Engine({ env: { DOCKER_HOST: socket }, daemon });
+    const engine = new Engine({ env: { DOCKER_HOST: socket }, daemon, dir });
     try {
       await daemon.ready(async () => (await engine.try('docker', ['version'])).code === 0, { deadline: 6 * minutes });
       // Those of a run that was killed come back with it.
