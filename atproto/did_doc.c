@@ -12,28 +12,19 @@
 #include "atproto/did_doc.h"
 
 #include <jansson.h>
-#include <openssl/ec.h>
-#include <openssl/obj_mac.h>
-#include <secp256k1.h>
 
 #include "atproto/ascii.h"
 #include "base/encode.h"
 
-enum {
-	POINT_COMPRESSED = 33,
-	POINT_UNCOMPRESSED = 65,
-	MULTICODEC_BYTES = 2,
-	MULTIBASE_MOST = 128, /* letters: 65 bytes are 90 at most */
-};
+enum { MULTIBASE_MOST = 128 /* letters: 65 bytes are 90 at most */ };
 
-/* The prefix of a Multikey and the type of a verification method that say the curve. */
-static const struct curve {
-	uint8_t type;
-	uint8_t codec[MULTICODEC_BYTES]; /* varint of 0xe7, 0x1200 */
-	const char *legacy;
-} curves[] = {
-	{RK_KEY_K256, {0xe7, 0x01}, "EcdsaSecp256k1VerificationKey2019"},
-	{RK_KEY_P256, {0x80, 0x24}, "EcdsaSecp256r1VerificationKey2019"},
+/* The older types of a verification method, which say the curve. */
+static const struct legacy {
+	enum rk_key_type type;
+	const char *name;
+} legacy[] = {
+	{RK_KEY_K256, "EcdsaSecp256k1VerificationKey2019"},
+	{RK_KEY_P256, "EcdsaSecp256r1VerificationKey2019"},
 };
 
 static struct rk_slice json_text(const json_t *object, const char *name)
@@ -43,72 +34,13 @@ static struct rk_slice json_text(const json_t *object, const char *name)
 	return rk_slice_make(json_string_value(value), json_string_length(value));
 }
 
-static bool point_load_k256(uint8_t out[POINT_COMPRESSED], struct rk_slice point)
-{
-	secp256k1_pubkey key;
-	size_t len = POINT_COMPRESSED;
-
-	return secp256k1_ec_pubkey_parse(secp256k1_context_static, &key, point.data, point.len) &&
-		secp256k1_ec_pubkey_serialize(secp256k1_context_static, out, &len, &key,
-			SECP256K1_EC_COMPRESSED);
-}
-
-static bool point_load_p256(uint8_t out[POINT_COMPRESSED], struct rk_slice in)
-{
-	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
-	EC_POINT *point = group ? EC_POINT_new(group) : NULL;
-	/* oct2point refuses what is not on the curve. */
-	bool good = point && EC_POINT_oct2point(group, point, in.data, in.len, NULL) == 1 &&
-		EC_POINT_point2oct(group, point, POINT_CONVERSION_COMPRESSED, out,
-			POINT_COMPRESSED, NULL) == POINT_COMPRESSED;
-
-	EC_POINT_free(point);
-	EC_GROUP_free(group);
-	return good;
-}
-
-/* A SEC1 point, 02/03 and x or 04, x and y; no infinity, no hybrid form. */
-static bool key_load(struct rk_key *out, uint8_t type, struct rk_slice point)
-{
-	struct rk_key key = {.type = type};
-	bool compressed = point.len == POINT_COMPRESSED && (point.data[0] | 1) == 3;
-
-	if (!compressed && (point.len != POINT_UNCOMPRESSED || point.data[0] != 4))
-		return false;
-	if (type == RK_KEY_K256 ? !point_load_k256(key.point, point) : !point_load_p256(key.point, point))
-		return false;
-	*out = key;
-	return true;
-}
-
 /* 'z' and base58btc, at most as long as a key can be. */
-static bool multibase_decode(struct rk_buf *out, struct rk_slice text)
-{
-	return text.len > 1 && text.len <= MULTIBASE_MOST && text.data[0] == 'z' &&
-		rk_base58_decode(out, rk_slice_sub(text, 1, text.len - 1));
-}
-
-bool rk_key_from_multibase(struct rk_key *out, struct rk_slice multibase)
+static bool key_from_legacy(struct rk_key *out, enum rk_key_type type, struct rk_slice text)
 {
 	struct rk_buf bytes = {0};
-	bool good = false;
-
-	if (!multibase_decode(&bytes, multibase) || bytes.len != MULTICODEC_BYTES + POINT_COMPRESSED)
-		goto done;
-	for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]) && !good; i++) {
-		if (memcmp(bytes.data, curves[i].codec, MULTICODEC_BYTES) == 0)
-			good = key_load(out, curves[i].type,
-				rk_slice_make(bytes.data + MULTICODEC_BYTES, POINT_COMPRESSED));
-	}
-done:
-	rk_buf_finish(&bytes);
-	return good;
-}
-
-static bool key_from_legacy(struct rk_key *out, uint8_t type, struct rk_slice multibase)
-{
-	struct rk_buf bytes = {0};
-	bool good = multibase_decode(&bytes, multibase) && key_load(out, type, rk_buf_slice(&bytes));
+	bool good = text.len > 1 && text.len <= MULTIBASE_MOST && text.data[0] == 'z' &&
+		    rk_base58_decode(&bytes, rk_slice_sub(text, 1, text.len - 1)) &&
+		    rk_key_from_point(out, type, rk_buf_slice(&bytes));
 
 	rk_buf_finish(&bytes);
 	return good;
@@ -175,9 +107,9 @@ static void key_read(struct rk_did_doc *out, const json_t *doc, struct rk_did di
 			continue;
 		if (rk_slice_equal_str(type, "Multikey"))
 			(void)rk_key_from_multibase(&out->key, text);
-		for (size_t c = 0; c < sizeof(curves) / sizeof(curves[0]); c++) {
-			if (rk_slice_equal_str(type, curves[c].legacy))
-				(void)key_from_legacy(&out->key, curves[c].type, text);
+		for (size_t l = 0; l < sizeof(legacy) / sizeof(legacy[0]); l++) {
+			if (rk_slice_equal_str(type, legacy[l].name))
+				(void)key_from_legacy(&out->key, legacy[l].type, text);
 		}
 		return;
 	}

@@ -7,15 +7,9 @@
 #ifndef RK_ATPROTO_DID_DOC_H
 #define RK_ATPROTO_DID_DOC_H
 
+#include "atproto/key.h"
 #include "atproto/origin.h"
 #include "atproto/syntax.h"
-
-enum rk_key_type { RK_KEY_NONE, RK_KEY_K256, RK_KEY_P256 };
-
-struct rk_key {
-	uint8_t type;      /* enum rk_key_type */
-	uint8_t point[33]; /* compressed SEC1 */
-};
 
 enum { RK_DID_DOC_MOST = 256 << 10 }; /* bytes of JSON; more is not parsed */
 
@@ -27,8 +21,5 @@ struct rk_did_doc {
 
 /* False if it is not JSON, not an object, or its id is not did. A missing part is not a failure. */
 bool rk_did_doc_parse(struct rk_did_doc *out, struct rk_did did, struct rk_slice json);
-
-/* did:key text ("zQ3s…" or "zDn…", without the did:key: prefix) to a key. */
-bool rk_key_from_multibase(struct rk_key *out, struct rk_slice multibase);
 
 #endif
