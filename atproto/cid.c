@@ -46,13 +46,19 @@ void rk_cid_format(struct rk_buf *out, const struct rk_cid *cid)
 	rk_base32_encode(out, rk_slice_make(cid->bytes, RK_CID_BYTES));
 }
 
-void rk_sha256(uint8_t out[RK_SHA256_BYTES], struct rk_slice in)
+void rk_sha256_parts(uint8_t out[RK_SHA256_BYTES], const struct rk_slice *parts, size_t count)
 {
 	SHA256_CTX context;
 
 	SHA256_Init(&context);
-	SHA256_Update(&context, in.data, in.len);
+	for (size_t i = 0; i < count; i++)
+		SHA256_Update(&context, parts[i].data, parts[i].len);
 	SHA256_Final(out, &context);
+}
+
+void rk_sha256(uint8_t out[RK_SHA256_BYTES], struct rk_slice in)
+{
+	rk_sha256_parts(out, &in, 1);
 }
 
 void rk_cid_compute(struct rk_cid *out, uint8_t codec, struct rk_slice block)

@@ -38,5 +38,7 @@ static inline const uint8_t *rk_cid_digest(const struct rk_cid *cid)
 }
 
 void rk_sha256(uint8_t out[RK_SHA256_BYTES], struct rk_slice in);
+/* Of the parts one behind the other. */
+void rk_sha256_parts(uint8_t out[RK_SHA256_BYTES], const struct rk_slice *parts, size_t count);
 
 #endif

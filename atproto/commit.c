@@ -1,11 +1,11 @@
 /*
  * Reads commit objects: {did, rev, sig, data, prev, version: 3}, all six, in canonical DAG-CBOR.
  * prev is a CID or null and tells nothing in version 3: it is not kept. Whether the signature is
- * good is asked elsewhere; here it has 64 bytes.
+ * good, and has the length of one, is asked elsewhere.
  */
 #include "atproto/commit.h"
 
-enum { FIELDS = 6, VERSION = 3, SIGNATURE_BYTES = 64 };
+enum { FIELDS = 6, VERSION = 3, MAJOR_MAP = 5 };
 
 /* The value of the next field if that has the name, else RK_CBOR_INVALID. */
 static struct rk_cbor_item field(struct rk_cbor_map *map, struct rk_reader *reader,
@@ -31,10 +31,12 @@ bool rk_commit_parse(struct rk_commit *out, struct rk_slice block)
 	item = field(&map, &reader, "rev");
 	if (item.type != RK_CBOR_TEXT || !rk_tid_parse(&commit.rev, item.bytes))
 		return false;
+	commit.sig_at = (size_t)(reader.at - block.data);
 	item = field(&map, &reader, "sig");
-	if (item.type != RK_CBOR_BYTES || item.bytes.len != SIGNATURE_BYTES)
+	if (item.type != RK_CBOR_BYTES)
 		return false;
 	commit.sig = item.bytes;
+	commit.sig_end = (size_t)(reader.at - block.data);
 	item = field(&map, &reader, "data");
 	if (item.type != RK_CBOR_CID)
 		return false;
@@ -47,4 +49,17 @@ bool rk_commit_parse(struct rk_commit *out, struct rk_slice block)
 		return false;
 	*out = commit;
 	return true;
+}
+
+void rk_commit_digest(uint8_t out[RK_SHA256_BYTES], const struct rk_commit *commit)
+{
+	/* The order of fields stays without one of them, and so does the form of the map's head. */
+	static const uint8_t head = MAJOR_MAP << 5 | (FIELDS - 1);
+	const struct rk_slice parts[] = {
+		{.data = &head, .len = 1},
+		rk_slice_sub(commit->block, 1, commit->sig_at - 1),
+		rk_slice_sub(commit->block, commit->sig_end, commit->block.len - commit->sig_end),
+	};
+
+	rk_sha256_parts(out, parts, sizeof(parts) / sizeof(parts[0]));
 }

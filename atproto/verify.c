@@ -151,6 +151,36 @@ static int records_are_there(struct subject *s)
 	return 0;
 }
 
+static int key_is_known(struct subject *s)
+{
+	if (!s->options->key)
+		return s->options->key_needed ? RK_VERDICT_KEY_UNKNOWN : 0;
+	return s->options->key->type == RK_KEY_NONE ? RK_VERDICT_KEY_MISSING : 0;
+}
+
+/* Before any trust in the tree: what the commit object names as its tree, the account signed. */
+static int signature_is_good(struct subject *s)
+{
+	uint8_t digest[RK_SHA256_BYTES];
+	int result;
+
+	if (!s->options->key)
+		return 0;
+	rk_commit_digest(digest, &s->out->commit);
+	result = rk_signature_check(
+		s->options->checker, s->options->key, digest, s->out->commit.sig);
+	switch (result) {
+	case RK_SIGNATURE_MALFORMED:
+		return RK_VERDICT_SIGNATURE_MALFORMED;
+	case RK_SIGNATURE_HIGH_S:
+		return RK_VERDICT_SIGNATURE_HIGH_S;
+	case RK_SIGNATURE_WRONG:
+		return RK_VERDICT_SIGNATURE_WRONG;
+	default:
+		return result;
+	}
+}
+
 /* A commit too big for its message tells only that it happened: its blocks may be left out. */
 static check *const too_big_checks[] = {
 	size_within_limit,
@@ -159,9 +189,8 @@ static check *const too_big_checks[] = {
 };
 
 /*
- * Not checked yet, in the order in which it belongs behind the records: the signature under
- * options->key; that the tree under commit.data has the operations' records (proof); that undoing
- * the operations leads to prev_data (inversion).
+ * Not checked yet, behind the signature: that the tree under commit.data has the operations' records (proof); that
+ * undoing the operations leads to prev_data (inversion).
  */
 static check *const commit_checks[] = {
 	size_within_limit,
@@ -173,10 +202,11 @@ static check *const commit_checks[] = {
 	commit_is_of_the_repo,
 	commit_has_the_messages_rev,
 	records_are_there,
+	key_is_known,
+	signature_is_good,
 	NULL,
 };
 
-/* Not checked yet, to come last: the signature. */
 static check *const sync_checks[] = {
 	size_within_limit,
 	message_rev_not_ahead,
@@ -185,10 +215,12 @@ static check *const sync_checks[] = {
 	commit_is_well_formed,
 	commit_is_of_the_repo,
 	commit_has_the_messages_rev,
+	key_is_known,
+	signature_is_good,
 	NULL,
 };
 
-/* Not checked yet, to come last: the signature. The tree is walked behind the list. */
+/* The tree is walked behind the list. */
 static check *const repo_checks[] = {
 	size_within_limit,
 	blocks_match_their_cids,
@@ -196,6 +228,8 @@ static check *const repo_checks[] = {
 	commit_is_well_formed,
 	commit_is_of_the_repo,
 	commit_rev_not_ahead,
+	key_is_known,
+	signature_is_good,
 	NULL,
 };
 

@@ -34,6 +34,11 @@
 	X(COMMIT_REV, "commit_rev", "the commit's rev differs from the message's")                 \
 	X(REV_FUTURE, "rev_future", "the rev is more than five minutes ahead")                     \
 	X(REV_OLDER, "rev_older", "a whole repo is older than what is held")                       \
+	X(KEY_UNKNOWN, "key_unknown", "the repo's signing key is not known yet")                   \
+	X(KEY_MISSING, "key_missing", "the account has no usable signing key")                     \
+	X(SIGNATURE_MALFORMED, "signature_malformed", "the signature is not r and s in range")     \
+	X(SIGNATURE_HIGH_S, "signature_high_s", "the signature is not in its low-S form")          \
+	X(SIGNATURE_WRONG, "signature_wrong", "the commit is not signed with the repo's key")      \
 	X(RECORD_MISSING, "record_missing", "an operation's record is not among the blocks")       \
 	X(RECORD_MALFORMED, "record_malformed", "a record is no canonical DAG-CBOR map")           \
 	X(TREE_MISSING, "tree_missing", "a node of the tree is not among the blocks")              \
@@ -55,8 +60,10 @@ extern const struct rk_verdict_row rk_verdict_rows[RK_VERDICT_COUNT];
 enum rk_verdict rk_verdict_of_event(enum rk_event_result result);
 
 struct rk_verify_options {
-	const struct rk_key *key; /* the repo's signing key; NULL: not known */
-	int64_t now_ms;           /* wall clock, for revs in the future */
+	const struct rk_key_ready *key; /* the repo's signing key; NULL: not known */
+	bool key_needed; /* without a key, refuse; false: then no signature is looked at */
+	struct rk_key_checker *checker; /* may be NULL: see atproto/key.h */
+	int64_t now_ms;                 /* wall clock, for revs in the future */
 };
 
 /* A believed commit or sync: the blocks stay borrowed from the event's frame. */

@@ -1,4 +1,4 @@
-/* Rules of atproto/commit: six fields, version 3, a signature of 64 bytes. */
+/* Rules of atproto/commit: six fields, version 3, and what of them is signed. */
 #include "tests/unit/atproto/make.h"
 
 #include "atproto/commit.h"
@@ -64,8 +64,9 @@ static const struct fields rows[] = {
 	{"version 2", false, .version = "02"},
 	{"version in two bytes", false, .version = "1803"},
 	{"version -3", false, .version = "22"},
-	{"signature of 63 bytes", false, .sig_less = 1},
-	{"signature of 65 bytes", false, .sig_more = 1},
+	{"signature of 63 bytes", true, .sig_less = 1},
+	{"signature of 65 bytes", true, .sig_more = 1},
+	{"no bytes of signature", true, .sig_less = 64},
 	{"signature of text", false, .sig_text = true},
 	{"data null", false, .data_null = true},
 	{"seventh field", false, .extra = true},
@@ -104,6 +105,38 @@ static void fields_are_handed_out(void **state)
 	rk_buf_finish(&block);
 }
 
+static void digest_is_of_the_rest(void **state)
+{
+	static const struct fields forms[] = {
+		{.sig_less = 64}, {.sig_less = 41}, {.sig_less = 40}, {.sig_more = 0}};
+	struct rk_buf block = {0}, rest = {0};
+	struct rk_cid cid = make_cid(rk_slice_str("data"));
+	uint8_t digest[RK_SHA256_BYTES], expected[RK_SHA256_BYTES];
+
+	rk_cbor_put_map(&rest, 5);
+	rk_cbor_put_text(&rest, rk_slice_str("did"));
+	rk_cbor_put_text(&rest, rk_slice_str(did));
+	rk_cbor_put_text(&rest, rk_slice_str("rev"));
+	rk_cbor_put_text(&rest, rk_slice_str("3mbfvvbfo3k2k"));
+	rk_cbor_put_text(&rest, rk_slice_str("data"));
+	rk_cbor_put_cid(&rest, &cid);
+	rk_cbor_put_text(&rest, rk_slice_str("prev"));
+	rk_cbor_put_null(&rest);
+	rk_cbor_put_text(&rest, rk_slice_str("version"));
+	rk_cbor_put_int(&rest, 3);
+	rk_sha256(expected, rk_buf_slice(&rest));
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct rk_commit commit;
+
+		make_commit(&block, &forms[i]);
+		assert_true(rk_commit_parse(&commit, rk_buf_slice(&block)));
+		rk_commit_digest(digest, &commit);
+		assert_memory_equal(digest, expected, sizeof(digest));
+	}
+	rk_buf_finish(&block);
+	rk_buf_finish(&rest);
+}
+
 static void every_truncation_is_refused(void **state)
 {
 	struct rk_buf block = {0};
@@ -120,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commits_of_one_form),
 		cmocka_unit_test(fields_are_handed_out),
+		cmocka_unit_test(digest_is_of_the_rest),
 		cmocka_unit_test(every_truncation_is_refused),
 	};
 	return cmocka_run_group_tests_name("atproto/commit", tests, NULL, NULL);

@@ -1,65 +1,10 @@
 /* Rules of atproto/verify: each way to be refused, by its own verdict, before anything costlier. */
-#include "tests/unit/atproto/tree.h"
+#include "tests/unit/atproto/message.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "atproto/verify.h"
-#include "tests/unit/vectors.h"
-
-#define DID "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
-static const struct rk_did did = {RK_SLICE_LIT(DID)};
 static const struct rk_did other_did = {RK_SLICE_LIT("did:plc:ewvi7nxzyoun6zhxrhs64oia")};
-
-/* After everything in the fixtures. */
-static const struct rk_verify_options later = {.now_ms = 1800000000000};
-
-/* A parsed frame of the fixtures, to be changed. */
-struct message {
-	struct rk_slice frame;
-	struct rk_arena arena;
-	struct rk_event event;
-	struct rk_buf car; /* of changed blocks */
-};
-
-static void message_init(struct message *m, const char *path)
-{
-	*m = (struct message){.frame = rk_test_read_source(path)};
-	assert_int_equal(rk_event_parse(&m->event, &m->arena, m->frame), RK_EVENT_OK);
-}
-
-static void message_finish(struct message *m)
-{
-	free((void *)m->frame.data);
-	rk_arena_finish(&m->arena);
-	rk_buf_finish(&m->car);
-}
-
-static int verify(struct message *m, const struct rk_verify_options *options)
-{
-	struct rk_verified verified;
-
-	return m->event.type == RK_EVENT_SYNC ?
-		       rk_verify_sync(&verified, &m->arena, &m->event, options) :
-		       rk_verify_commit(&verified, &m->arena, &m->event, options);
-}
-
-/* Copies a CAR under another root, or without one of its blocks. NULL: no change. */
-static void car_copy(struct rk_buf *out, struct rk_slice in, const struct rk_cid *root,
-	const struct rk_cid *without)
-{
-	struct rk_car_block block;
-	struct rk_car car;
-
-	rk_buf_clear(out);
-	assert_true(rk_car_open(&car, in));
-	make_car(out, root ? root : &car.root);
-	while (rk_car_next(&car, &block)) {
-		if (!without || !rk_cid_equal(&block.cid, without))
-			make_block(out, &block.cid, block.bytes);
-	}
-}
 
 static const char *const messages[] = {"tests/fixtures/commit-init.frame",
 	"tests/fixtures/commit-create.frame", "tests/fixtures/commit-ops.frame",
@@ -117,7 +62,7 @@ static void commit_left_out(struct message *m)
 	struct rk_blocks blocks;
 
 	assert_int_equal(rk_blocks_load(&blocks, NULL, m->event.blocks, 100), RK_BLOCKS_OK);
-	car_copy(&m->car, m->event.blocks, NULL, &blocks.root);
+	message_car_copy(&m->car, m->event.blocks, NULL, &blocks.root);
 	rk_blocks_finish(&blocks);
 	m->event.blocks = rk_buf_slice(&m->car);
 }
@@ -125,7 +70,7 @@ static void commit_left_out(struct message *m)
 static void commit_is_a_record(struct message *m)
 {
 	m->event.commit = m->event.ops[0].cid;
-	car_copy(&m->car, m->event.blocks, &m->event.commit, NULL);
+	message_car_copy(&m->car, m->event.blocks, &m->event.commit, NULL);
 	m->event.blocks = rk_buf_slice(&m->car);
 }
 
@@ -141,14 +86,14 @@ static void rev_of_another(struct message *m)
 
 static void record_left_out(struct message *m)
 {
-	car_copy(&m->car, m->event.blocks, NULL, &m->event.ops[1].cid);
+	message_car_copy(&m->car, m->event.blocks, NULL, &m->event.ops[1].cid);
 	m->event.blocks = rk_buf_slice(&m->car);
 }
 
 static void record_is(struct message *m, struct rk_slice record)
 {
 	m->event.ops[1].cid = make_cid(record);
-	car_copy(&m->car, m->event.blocks, NULL, NULL);
+	message_car_copy(&m->car, m->event.blocks, NULL, NULL);
 	make_block(&m->car, &m->event.ops[1].cid, record);
 	m->event.blocks = rk_buf_slice(&m->car);
 }
@@ -211,17 +156,17 @@ static void each_fault_has_its_verdict(void **state)
 
 		message_init(&m, "tests/fixtures/commit-ops.frame");
 		refused[i].change(&m);
-		if (verify(&m, &later) != (int)refused[i].commit)
+		if (message_verify(&m, &later) != (int)refused[i].commit)
 			fail_msg("commit: %s: %s", refused[i].what,
-				rk_verdict_rows[verify(&m, &later)].name);
+				rk_verdict_rows[message_verify(&m, &later)].name);
 		message_finish(&m);
 		if (refused[i].sync == RK_VERDICT_OK)
 			continue;
 		message_init(&m, "tests/fixtures/sync.frame");
 		refused[i].change(&m);
-		if (verify(&m, &later) != (int)refused[i].sync)
+		if (message_verify(&m, &later) != (int)refused[i].sync)
 			fail_msg("sync: %s: %s", refused[i].what,
-				rk_verdict_rows[verify(&m, &later)].name);
+				rk_verdict_rows[message_verify(&m, &later)].name);
 		message_finish(&m);
 	}
 }
@@ -235,7 +180,7 @@ static int at_rev(uint64_t unix_us)
 
 	message_init(&m, "tests/fixtures/commit-ops.frame");
 	m.event.rev = unix_us << 10;
-	result = verify(&m, &options);
+	result = message_verify(&m, &options);
 	message_finish(&m);
 	return result;
 }
@@ -259,9 +204,9 @@ static void too_big_needs_no_blocks(void **state)
 	assert_int_equal(rk_verify_commit(&verified, &m.arena, &m.event, &later), RK_VERDICT_OK);
 	assert_int_equal(verified.blocks.count, 0);
 	assert_int_equal(verified.commit.did.text.len, 0);
-	assert_int_equal(verify(&m, &early), RK_VERDICT_REV_FUTURE);
+	assert_int_equal(message_verify(&m, &early), RK_VERDICT_REV_FUTURE);
 	m.event.blocks.len = RK_EVENT_BLOCKS_MOST + 1;
-	assert_int_equal(verify(&m, &later), RK_VERDICT_CAR_TOO_LARGE);
+	assert_int_equal(message_verify(&m, &later), RK_VERDICT_CAR_TOO_LARGE);
 	message_finish(&m);
 }
 
@@ -273,7 +218,7 @@ static void sync_of_10000_bytes_ok_more_refused(void **state)
 		struct message m;
 
 		message_init(&m, "tests/fixtures/sync.frame");
-		car_copy(&m.car, m.event.blocks, NULL, NULL);
+		message_car_copy(&m.car, m.event.blocks, NULL, NULL);
 		/* A length of two bytes and a CID stand before the block's bytes. */
 		assert_non_null(
 			rk_buf_reserve(&filler, 10000 + more - m.car.len - 2 - RK_CID_BYTES));
@@ -283,7 +228,7 @@ static void sync_of_10000_bytes_ok_more_refused(void **state)
 		assert_int_equal(m.car.len, 10000 + more);
 		m.event.blocks = rk_buf_slice(&m.car);
 		assert_int_equal(
-			verify(&m, &later), more ? RK_VERDICT_CAR_TOO_LARGE : RK_VERDICT_OK);
+			message_verify(&m, &later), more ? RK_VERDICT_CAR_TOO_LARGE : RK_VERDICT_OK);
 		message_finish(&m);
 		rk_buf_finish(&filler);
 	}
@@ -389,13 +334,13 @@ static void repos_are_refused_with_their_verdict(void **state)
 	assert_int_equal(rk_blocks_load(&blocks, NULL, car, 1000), RK_BLOCKS_OK);
 	assert_true(rk_blocks_find(&blocks, &blocks.root, &block));
 	assert_true(rk_commit_parse(&commit, block));
-	car_copy(&changed, car, NULL, &blocks.root);
+	message_car_copy(&changed, car, NULL, &blocks.root);
 	assert_int_equal(verify_repo(rk_buf_slice(&changed), did, later.now_ms),
 		RK_VERDICT_COMMIT_MISSING);
-	car_copy(&changed, car, &commit.data, NULL);
+	message_car_copy(&changed, car, &commit.data, NULL);
 	assert_int_equal(verify_repo(rk_buf_slice(&changed), did, later.now_ms),
 		RK_VERDICT_COMMIT_MALFORMED);
-	car_copy(&changed, car, NULL, &commit.data);
+	message_car_copy(&changed, car, NULL, &commit.data);
 	assert_int_equal(
 		verify_repo(rk_buf_slice(&changed), did, later.now_ms), RK_VERDICT_TREE_MISSING);
 	rk_blocks_finish(&blocks);
