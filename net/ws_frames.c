@@ -135,6 +135,8 @@ static int frame_starts(struct rk_ws_frames *f, const struct wslay_frame_iocb *f
 		return violation(f, "frame with reserved bits");
 	if (frame->mask)
 		return violation(f, "masked frame from the server");
+	if (frame->payload_length > RK_WS_SKIP_MOST)
+		return violation(f, "frame of an absurd length");
 	switch (frame->opcode) {
 	case WSLAY_CONTINUATION_FRAME:
 	case WSLAY_TEXT_FRAME:

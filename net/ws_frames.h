@@ -19,6 +19,7 @@ enum {
 	RK_WS_IN_SIZE = 64 << 10,
 	RK_WS_OUT_SIZE = 16 << 10, /* control frames not sent yet; over that none are made */
 	RK_WS_CONTROL_MOST = 125,
+	RK_WS_SKIP_MOST = 256 << 20, /* a frame that says it is longer is nonsense: not waited for */
 };
 
 struct rk_ws_frames {
