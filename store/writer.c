@@ -134,8 +134,9 @@ static void success_tell(struct rk_writer *writer, struct rk_writer_job *jobs)
 {
 	if (atomic_exchange(&writer->fault, 0))
 		rk_log(RK_LOG_INFO, "writer", "the index can be written again");
-	jobs_done(jobs, true);
+	/* First: who submitted may act on what the observers made of the commit. */
 	observers_call(writer);
+	jobs_done(jobs, true);
 }
 
 static void *run(void *context)

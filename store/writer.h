@@ -39,8 +39,8 @@ void rk_writer_destroy(struct rk_writer *writer);
 void rk_writer_give_up(struct rk_writer *writer);
 /* Set before the stream's first wake; NULL takes it away (waits until a running drain has ended). */
 void rk_writer_set_stream(struct rk_writer *writer, const struct rk_writer_stream *stream);
-/* Called on the writer's thread after each commit; must not submit. 4 at most. Once remove returns the
- * observer is not called any more. */
+/* Called on the writer's thread after each commit, before its jobs are reported done; must not submit.
+ * 4 at most. Once remove returns the observer is not called any more. */
 void rk_writer_add_observer(struct rk_writer *writer, void (*committed)(void *context), void *context);
 void rk_writer_remove_observer(struct rk_writer *writer, void *context);
 /* Something may be ready on the stream. Any thread, cheap. */
