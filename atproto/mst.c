@@ -1,8 +1,5 @@
 /*
- * Walks a tree in key order. A node is {e: entries, l: left subtree or null}, an entry {k: rest of
- * the key, p: bytes shared with the key before it in the node, t: subtree to its right or null,
- * v: CID of the record}. Canonical DAG-CBOR spells that in one way only, so nodes are read by
- * comparing with that spelling.
+ * Walks a tree in key order; how a node is written says mst_node.h.
  *
  * Layers: every key of a node has the node's layer, a subtree is one layer below, so a root of
  * layer n is n + 1 nodes deep. A node without entries stands in where keys skip a layer: it has a
@@ -15,7 +12,7 @@
  */
 #include "atproto/mst.h"
 
-#include "atproto/cbor.h"
+#include "atproto/mst_node.h"
 
 /* A node being walked. */
 struct level {
@@ -35,12 +32,6 @@ struct walk {
 	uint8_t key[RK_MST_KEY_MOST]; /* the last one */
 	size_t key_len;
 	bool any; /* a key was seen */
-};
-
-struct entry {
-	struct rk_slice rest;
-	size_t prefix;
-	const struct rk_cid *value, *right; /* borrowed; right may be NULL */
 };
 
 unsigned rk_mst_layer(struct rk_slice key)
@@ -68,118 +59,37 @@ size_t rk_mst_common_prefix(struct rk_slice a, struct rk_slice b)
 	return at;
 }
 
-static bool literal(struct rk_reader *reader, struct rk_slice expected)
-{
-	struct rk_slice in = rk_reader_take(reader, expected.len);
-
-	if (!reader->failed && !rk_slice_equal(in, expected))
-		reader->failed = true;
-	return !reader->failed;
-}
-
-#define LITERAL(reader, text) literal((reader), (struct rk_slice)RK_SLICE_LIT(text))
-
-/* A CID where the tree allows one kind: tag 42, bytes, 0x00 and the CID. */
-static const struct rk_cid *cid_take(struct rk_reader *reader)
-{
-	struct rk_slice in;
-	struct rk_cid cid;
-
-	if (!LITERAL(reader, "\xd8\x2a\x58\x25\x00"))
-		return NULL;
-	in = rk_reader_take(reader, RK_CID_BYTES);
-	if (reader->failed || !rk_cid_from_bytes(&cid, in)) {
-		reader->failed = true;
-		return NULL;
-	}
-	return (const struct rk_cid *)in.data; /* bytes in a struct: no alignment to respect */
-}
-
-/* NULL for null; look at failed. */
-static const struct rk_cid *subtree_take(struct rk_reader *reader)
-{
-	if (rk_reader_left(reader) && *reader->at == 0xf6) {
-		reader->at++;
-		return NULL;
-	}
-	return cid_take(reader);
-}
-
-static bool entry_take(struct entry *out, struct rk_reader *reader)
-{
-	struct rk_cbor_item item;
-
-	LITERAL(reader, "\xa4\x61k");
-	item = rk_cbor_next(reader);
-	if (item.type != RK_CBOR_BYTES)
-		return false;
-	out->rest = item.bytes;
-	LITERAL(reader, "\x61p");
-	item = rk_cbor_next(reader);
-	if (item.type != RK_CBOR_UINT || item.number > RK_MST_KEY_MOST)
-		return false;
-	out->prefix = (size_t)item.number;
-	LITERAL(reader, "\x61t");
-	out->right = subtree_take(reader);
-	LITERAL(reader, "\x61v");
-	out->value = cid_take(reader);
-	return !reader->failed;
-}
-
-/* Checks the node's form to its end, which is where the left subtree is written. */
-static bool node_open(struct level *out, const struct rk_cid **left, struct rk_slice block)
-{
-	struct rk_reader reader = rk_reader_make(block);
-	struct rk_cbor_item item;
-	struct entry entry;
-
-	LITERAL(&reader, "\xa2\x61" "e");
-	item = rk_cbor_next(&reader);
-	if (item.type != RK_CBOR_ARRAY)
-		return false;
-	out->left = item.count;
-	out->reader = reader;
-	for (size_t i = 0; i < item.count; i++) {
-		if (!entry_take(&entry, &reader))
-			return false;
-	}
-	LITERAL(&reader, "\x61l");
-	*left = subtree_take(&reader);
-	return !reader.failed && rk_reader_left(&reader) == 0;
-}
-
 /* Enters the node of the CID below the open ones. */
 static enum rk_mst_result descend(struct walk *walk, const struct rk_cid *cid)
 {
 	struct level *level = &walk->levels[walk->depth];
-	const struct rk_cid *left;
+	struct rk_mst_node node;
+	struct rk_mst_entry first;
 	struct rk_slice block;
-	struct entry first;
 
 	if (cid->bytes[1] != RK_CODEC_DAG_CBOR)
 		return RK_MST_MALFORMED;
 	if (!rk_blocks_find(walk->blocks, cid, &block))
 		return RK_MST_MISSING;
-	*level = (struct level){0};
-	if (!node_open(level, &left, block))
+	if (!rk_mst_node_open(&node, block))
 		return RK_MST_MALFORMED;
+	*level = (struct level){.reader = node.reader, .left = node.count, .right = node.left};
 	if (walk->depth > 0) {
-		if (walk->levels[walk->depth - 1].layer == 0 || (level->left == 0 && !left))
+		if (walk->levels[walk->depth - 1].layer == 0 || (node.count == 0 && !node.left))
 			return RK_MST_MALFORMED;
 		level->layer = walk->levels[walk->depth - 1].layer - 1;
-	} else if (level->left > 0) {
-		struct rk_reader peek = level->reader;
+	} else if (node.count > 0) {
+		struct rk_reader peek = node.reader;
 
 		/* The first key of a node is whole. Its layer is the tree's height. */
-		if (!entry_take(&first, &peek))
+		if (!rk_mst_entry_take(&first, &peek))
 			return RK_MST_MALFORMED;
 		level->layer = rk_mst_layer(first.rest);
 		if (level->layer >= RK_MST_DEPTH_MOST)
 			return RK_MST_MALFORMED;
-	} else if (left) {
+	} else if (node.left) {
 		return RK_MST_MALFORMED; /* a root that only points on */
 	}
-	level->right = left;
 	walk->depth++;
 	return RK_MST_OK;
 }
@@ -190,8 +100,7 @@ static bool key_letter(uint8_t c)
 	       c == '_' || c == '~';
 }
 
-/* Two parts that are not empty, of letters that record keys and NSIDs are made of. */
-static bool key_valid(struct rk_slice key)
+bool rk_mst_key_valid(struct rk_slice key)
 {
 	size_t slash = SIZE_MAX;
 
@@ -207,7 +116,7 @@ static bool key_valid(struct rk_slice key)
 
 /* Bytes that the last key and the one of the entry have in common, which the entry's prefix is known
  * to be; false if the entry's is not the greater one. */
-static bool key_compare(size_t *common, const struct walk *walk, const struct entry *entry)
+static bool key_compare(size_t *common, const struct walk *walk, const struct rk_mst_entry *entry)
 {
 	struct rk_slice last = rk_slice_make(
 		walk->key + entry->prefix, walk->key_len - entry->prefix);
@@ -223,10 +132,10 @@ static enum rk_mst_result entry_visit(struct walk *walk)
 {
 	struct level *level = &walk->levels[walk->depth - 1];
 	struct rk_slice key;
-	struct entry entry;
+	struct rk_mst_entry entry;
 	size_t common = 0;
 
-	if (!entry_take(&entry, &level->reader))
+	if (!rk_mst_entry_take(&entry, &level->reader))
 		return RK_MST_MALFORMED;
 	level->left--;
 	level->right = entry.right;
@@ -240,7 +149,7 @@ static enum rk_mst_result entry_visit(struct walk *walk)
 	walk->key_len = entry.prefix + entry.rest.len;
 	walk->any = true;
 	key = rk_slice_make(walk->key, walk->key_len);
-	if (!key_valid(key) || rk_mst_layer(key) != level->layer)
+	if (!rk_mst_key_valid(key) || rk_mst_layer(key) != level->layer)
 		return RK_MST_MALFORMED;
 	level->shared = walk->key_len;
 	for (size_t i = 0; i < walk->depth - 1; i++) {

@@ -29,6 +29,8 @@ typedef bool rk_mst_visit(void *context, struct rk_slice key, const struct rk_ci
 enum rk_mst_result rk_mst_walk(const struct rk_blocks *blocks, const struct rk_cid *root,
 	rk_mst_visit *visit, void *context);
 
+/* Two parts with a slash between, not empty, of letters that NSIDs and record keys are made of. */
+bool rk_mst_key_valid(struct rk_slice key);
 /* The layer of a key: leading zero bits of its SHA-256, divided by two. */
 unsigned rk_mst_layer(struct rk_slice key);
 /* Bytes that both keys start with: what a node leaves out of the second. */
