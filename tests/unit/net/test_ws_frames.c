@@ -145,10 +145,10 @@ static void random_bytes_do_no_harm(void **state)
 
 static void a_long_message_is_not_held(void **state)
 {
-	static const uint8_t head[] = {
-		FIN | 2, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	static const uint8_t head[] = {FIN | 2, 127, 0, 0, 0, 0, 0x10, 0, 0, 0};
 	struct rk_ws_frames *f = create();
 
+	_Static_assert(0x10000000 == RK_WS_SKIP_MOST, "the length in the head");
 	memcpy(f->in, head, sizeof(head));
 	memset(f->in + sizeof(head), 'x', sizeof(f->in) - sizeof(head));
 	f->in_len = sizeof(f->in);
@@ -157,6 +157,25 @@ static void a_long_message_is_not_held(void **state)
 	assert_false(f->closed);
 	assert_true(rk_ws_frames_partial(f));
 	destroy(f);
+}
+
+static void a_frame_of_an_absurd_length_is_not_waited_for(void **state)
+{
+	static const uint8_t heads[][10] = {
+		{FIN | 2, 127, 0, 0, 0, 0, 0x10, 0, 0, 1},
+		{FIN | 2, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		{1, 127, 0x40, 0, 0, 0, 0, 0, 0, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		struct rk_ws_frames *f = create();
+
+		memcpy(f->in, heads[i], sizeof(heads[i]));
+		f->in_len = sizeof(heads[i]) + 1; /* wslay tells of a frame with its first byte */
+		assert_int_equal(rk_ws_frames_read(f), RK_WS_CLOSED);
+		assert_true(f->closed);
+		destroy(f);
+	}
 }
 
 static void small_fragments_do_not_hold_much_more_than_they_are(void **state)
@@ -209,6 +228,7 @@ int main(void)
 		cmocka_unit_test(pieces_of_any_size_mean_the_same),
 		cmocka_unit_test(random_bytes_do_no_harm),
 		cmocka_unit_test(a_long_message_is_not_held),
+		cmocka_unit_test(a_frame_of_an_absurd_length_is_not_waited_for),
 		cmocka_unit_test(small_fragments_do_not_hold_much_more_than_they_are),
 		cmocka_unit_test(control_frames_stop_at_the_bound),
 	};
