@@ -16,6 +16,7 @@ import { Child } from '../kit/child.mjs';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const seconds = 1000;
 const minutes = 60 * seconds;
+const taken = 75; // the exit code that says so
 
 // As scripts/lib.sh has it.
 const cache = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');
@@ -124,10 +125,12 @@ async function slim(folder) {
   }
 }
 
+const none = 'no Docker engine answers';
+
 // Why this engine is of no use to tests whose other parts listen on loopback.
 async function useless(engine) {
   const { code, stdout } = await engine.try('docker', ['info', '--format', '{{.OSType}} {{.Name}} {{.SecurityOptions}}']);
-  if (code !== 0) return 'no Docker engine answers';
+  if (code !== 0) return none;
   const [system, name, ...security] = stdout.trim().split(' ');
   if (system !== 'linux') return `the Docker engine is for ${system}`;
   if (name !== os.hostname()) return `the Docker engine is that of another machine (${name})`;
@@ -140,12 +143,12 @@ async function useless(engine) {
 export async function findEngine() {
   const answering = new Engine();
   let why = await useless(answering);
-  if (why === 'no Docker engine answers' && process.getuid() === 0) {
+  if (why === none && process.getuid() === 0) {
     const { code, stderr } = await run(`${root}scripts/setup-packages`, ['docker'], { deadline: 10 * minutes });
     if (code !== 0) return { skip: `Docker cannot be installed: ${lastLines(stderr, 1)}` };
     why = await useless(answering); // installing starts it where there is systemd
-    if (why === 'no Docker engine answers') return ownEngine();
-  } else if (why === 'no Docker engine answers') {
+    if (why === none) return ownEngine();
+  } else if (why === none) {
     why += ', and only root can start one';
   }
   if (why) return { skip: why };
@@ -154,11 +157,12 @@ export async function findEngine() {
 
 async function ownEngine() {
   const dir = path.join(parts, 'docker');
-  const socket = `unix://${path.join(dir, 'engine.sock')}`;
+  // Of this process: while it waits for another's engine, that must not seem its own.
+  const socket = `unix://${path.join(dir, `engine-${process.pid}.sock`)}`;
   await mkdir(dir, { recursive: true });
   const command = [
     // One engine on one folder; it holds the lock as long as it runs.
-    ...['flock', '--no-fork', '--timeout', '300', path.join(dir, 'lock')],
+    ...['flock', '--no-fork', '--timeout', '300', '--conflict-exit-code', `${taken}`, path.join(dir, 'lock')],
     ...['dockerd', '--host', socket, '--data-root', path.join(dir, 'data'), '--exec-root', path.join(dir, 'run')],
     ...['--pidfile', path.join(dir, 'pid'), '--bridge', 'none', '--iptables=false', '--ip6tables=false'],
   ];
@@ -175,9 +179,10 @@ async function ownEngine() {
       if (left.length) await engine.docker(['rm', '--force', '--volumes', ...left]);
       return engine;
     } catch (e) {
-      await daemon.stop();
+      const { code } = await daemon.stop();
+      if (code === taken) return { skip: `${none}, and another run of these tests has had ours for 5 minutes` };
       failure ??= daemon.lines.at(-1) ?? e.message;
     }
   }
-  return { skip: `no Docker engine answers, and none can be started here: ${failure}` };
+  return { skip: `${none}, and none can be started here: ${failure}` };
 }
