@@ -61,13 +61,19 @@ void rk_sha256(uint8_t out[RK_SHA256_BYTES], struct rk_slice in)
 	rk_sha256_parts(out, &in, 1);
 }
 
-void rk_cid_compute(struct rk_cid *out, uint8_t codec, struct rk_slice block)
+void rk_cid_compute_parts(struct rk_cid *out, uint8_t codec, const struct rk_slice *parts,
+	size_t count)
 {
 	out->bytes[0] = 1;
 	out->bytes[1] = codec;
 	out->bytes[2] = MULTIHASH_SHA256;
 	out->bytes[3] = RK_SHA256_BYTES;
-	rk_sha256(out->bytes + 4, block);
+	rk_sha256_parts(out->bytes + 4, parts, count);
+}
+
+void rk_cid_compute(struct rk_cid *out, uint8_t codec, struct rk_slice block)
+{
+	rk_cid_compute_parts(out, codec, &block, 1);
 }
 
 bool rk_cid_matches(const struct rk_cid *cid, struct rk_slice block)

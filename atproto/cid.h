@@ -21,6 +21,9 @@ bool rk_cid_from_text(struct rk_cid *out, struct rk_slice in);
 void rk_cid_format(struct rk_buf *out, const struct rk_cid *cid);
 /* The CID of a block's bytes. */
 void rk_cid_compute(struct rk_cid *out, uint8_t codec, struct rk_slice block);
+/* The same of a block in parts. */
+void rk_cid_compute_parts(struct rk_cid *out, uint8_t codec, const struct rk_slice *parts,
+	size_t count);
 /* True if the block's SHA-256 is the one the CID names. */
 bool rk_cid_matches(const struct rk_cid *cid, struct rk_slice block);
 

@@ -68,7 +68,9 @@ bool rk_mst_node_open(struct rk_mst_node *out, struct rk_slice block)
 	struct rk_cbor_item item;
 	struct rk_mst_entry entry;
 
-	LITERAL(&reader, "\xa2\x61" "e");
+	LITERAL(&reader,
+		"\xa2\x61"
+		"e");
 	item = rk_cbor_next(&reader);
 	if (item.type != RK_CBOR_ARRAY)
 		return false;

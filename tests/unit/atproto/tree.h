@@ -15,11 +15,19 @@ struct tree_entry {
 	struct rk_cid right; /* unset: null */
 };
 
-/* Adds the node's block to the CAR and returns its CID. Every value is the same CID. */
+/* The value of every key, if a test sets it; else some CID. */
+static struct rk_cid tree_value_set;
+
+static inline struct rk_cid tree_value(void)
+{
+	return rk_cid_is_set(&tree_value_set) ? tree_value_set : make_cid(rk_slice_str("a record"));
+}
+
+/* Adds the node's block to the CAR and returns its CID. Every value is tree_value. */
 static inline struct rk_cid tree_node(struct rk_buf *car, const struct rk_cid *left,
 	const struct tree_entry *entries, size_t count)
 {
-	struct rk_cid value = make_cid(rk_slice_str("a record")), cid;
+	struct rk_cid value = tree_value(), cid;
 	struct rk_buf node = {0};
 
 	rk_cbor_put_map(&node, 2);
