@@ -2,6 +2,9 @@
 #include "store/inside.h"
 
 #include <errno.h>
+#include <sys/statvfs.h>
+
+enum { FULL_BYTES = 1 << 20 }; /* with less than that left, a write may not fit */
 
 static const struct rk_slice counts_name = RK_SLICE_LIT("counts");
 
@@ -34,6 +37,17 @@ static void view_end(struct rk_write *w)
 	w->view = (struct rk_snapshot){.store = w->view.store};
 }
 
+/* LMDB calls a write that was cut short EIO, as if the disk were broken: nearly always it is full. */
+static int commit_error(const struct rk_store *store, int r)
+{
+	struct statvfs fs;
+
+	if (r == -EIO && statvfs(store->dir, &fs) == 0 &&
+		(uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES)
+		return -ENOSPC;
+	return r;
+}
+
 int rk_write_commit(struct rk_write *w)
 {
 	int r;
@@ -49,7 +63,7 @@ int rk_write_commit(struct rk_write *w)
 	}
 	r = rk_lmdb_error(mdb_txn_commit(w->view.txn));
 	view_end(w);
-	return r;
+	return commit_error(w->view.store, r);
 }
 
 void rk_write_abort(struct rk_write *w)
@@ -104,13 +118,6 @@ int rk_write_cursor(struct rk_write *w, struct rk_slice source, const struct rk_
 	return rk_table_put(w, RK_TABLE_META, rk_key_slice(&key), rk_key_slice(&value));
 }
 
-/* Whether a repo stands in the queue of fetches. */
-static bool is_queued(const struct rk_repo *repo)
-{
-	return repo->sync == RK_SYNC_DESYNCHRONIZED && repo->account == RK_ACCOUNT_ACTIVE &&
-		!(repo->flags & RK_REPO_TOMBSTONE);
-}
-
 static void queue_key(struct rk_key_buf *key, const struct rk_repo *repo)
 {
 	rk_key_uint(key, (uint64_t)repo->retry_ms, 8);
@@ -131,7 +138,7 @@ static int repo_put(struct rk_write *w, const struct rk_repo *repo)
 
 static void counts_move(struct rk_write *w, const struct rk_repo *repo, int by)
 {
-	if (!is_queued(repo))
+	if (!rk_repo_is_queued(repo))
 		return;
 	w->counts.desynchronized += (uint64_t)(int64_t)by;
 	if (repo->failures < RK_FAILURES_READY)
@@ -158,9 +165,9 @@ int rk_write_repo(struct rk_write *w, const struct rk_repo *repo)
 	queue_key(&before, &old);
 	queue_key(&after, &now);
 	rk_key_uint(&key, now.id, 4);
-	if (is_queued(&old))
+	if (rk_repo_is_queued(&old))
 		r = rk_table_del(w, RK_TABLE_RESYNC, rk_key_slice(&before), (struct rk_slice){0});
-	if (r == 0 && is_queued(&now))
+	if (r == 0 && rk_repo_is_queued(&now))
 		r = rk_table_put(w, RK_TABLE_RESYNC, rk_key_slice(&after), (struct rk_slice){0});
 	return r ? r : rk_table_put(w, RK_TABLE_REPO, rk_key_slice(&key), rk_buf_slice(&w->value));
 }
@@ -189,35 +196,38 @@ int rk_write_repo_make(struct rk_write *w, struct rk_repo *out, struct rk_slice 
 	return 0;
 }
 
-int rk_write_identity(struct rk_write *w, rk_repo_id id, const struct rk_identity *identity)
+int rk_write_identity(struct rk_write *w, struct rk_slice did, const struct rk_identity *identity)
 {
+	struct rk_slice handle = identity->handle, holder;
 	struct rk_key_buf key = {0};
 	struct rk_identity old = {0};
-	struct rk_repo holder;
-	int r = rk_read_identity(&w->view, &old, id);
+	int r = rk_read_identity(&w->view, &old, did);
 
 	if (r < 0)
 		return r;
-	rk_key_uint(&key, id, 4);
 	rk_arena_reset(&w->arena);
 	r = rk_write_keep(w, &old.handle);
+	if (r == 0)
+		r = rk_write_keep(w, &handle);
+	if (r == 0)
+		r = rk_write_keep(w, &did);
 	if (r)
 		return r;
+	rk_key_did(&key, did);
 	rk_buf_clear(&w->value);
 	rk_value_identity(&w->value, identity);
 	if (rk_buf_failed(&w->value))
 		return -ENOMEM;
-	/* The old handle is let go of only where it is still this repo's. */
-	if (old.handle.len && !rk_slice_equal(old.handle, identity->handle)) {
-		r = rk_read_repo_by_handle(&w->view, &holder, old.handle);
-		if (r == 0 && holder.id == id)
+	r = rk_table_put(w, RK_TABLE_IDENTITY, rk_key_slice(&key), rk_buf_slice(&w->value));
+	/* The old handle is let go of only where it is still this account's. */
+	if (r == 0 && old.handle.len && !rk_slice_equal(old.handle, handle)) {
+		r = rk_table_get(&w->view, RK_TABLE_HANDLE, old.handle, &holder);
+		if (r == 0 && rk_slice_equal(holder, did))
 			r = rk_table_del(w, RK_TABLE_HANDLE, old.handle, (struct rk_slice){0});
-		if (r > 0)
-			r = r == RK_STORE_ABSENT ? 0 : -EUCLEAN;
+		if (r == RK_STORE_ABSENT)
+			r = 0;
 	}
-	if (r == 0 && identity->handle.len)
-		r = rk_table_put(w, RK_TABLE_HANDLE, identity->handle, rk_key_slice(&key));
-	if (r)
-		return r;
-	return rk_table_put(w, RK_TABLE_IDENTITY, rk_key_slice(&key), rk_buf_slice(&w->value));
+	if (r == 0 && handle.len)
+		r = rk_table_put(w, RK_TABLE_HANDLE, handle, did);
+	return r;
 }
