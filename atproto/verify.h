@@ -43,7 +43,8 @@
 	X(RECORD_MALFORMED, "record_malformed", "a record is no canonical DAG-CBOR map")           \
 	X(TREE_MISSING, "tree_missing", "a node of the tree is not among the blocks")              \
 	X(TREE_MALFORMED, "tree_malformed", "the tree breaks a rule of the MST")                   \
-	X(REPO_INACTIVE, "repo_inactive", "the account is not active")
+	X(REPO_INACTIVE, "repo_inactive", "the account is not active")                             \
+	X(REPO_ELSEWHERE, "repo_elsewhere", "the account's DID document names another PDS")
 
 enum rk_verdict {
 #define RK_VERDICT_ID(id, name, help) RK_VERDICT_##id,

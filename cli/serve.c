@@ -54,6 +54,7 @@ static int indexer_start(struct rk_service *service)
 	const struct rk_settings *settings = service->settings;
 	const struct rk_indexer_options options = {
 		.source = settings->pds_url,
+		.public_origin = settings->pds_public_url,
 		.plc = settings->plc_url,
 		.data_dir = settings->data_dir,
 		.allow_private = settings->allow_private,

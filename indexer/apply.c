@@ -16,6 +16,7 @@ struct applying {
 	const struct rk_event *event;
 	struct rk_repo repo;
 	int64_t now_us;
+	bool again;
 };
 
 /* LMDB moves what was read at the next write; what is stored again must not be borrowed from there. */
@@ -46,7 +47,6 @@ static int commit_wait(struct applying *a)
 {
 	int r = 0;
 
-	a->apply->saw(a->apply->context, a->repo.id, a->event->rev);
 	for (size_t i = 0; r == 0 && i < a->decoded->count; i++) {
 		const struct rk_change_record *record = &a->decoded->records[i];
 
@@ -56,7 +56,7 @@ static int commit_wait(struct applying *a)
 		r = rk_write_seen(a->w, a->repo.id, record->collection, record->rkey,
 			record->created ? RK_PENDING_APPEARED : RK_PENDING_DELETED);
 	}
-	return r;
+	return r ? r : RK_APPLY_WAIT;
 }
 
 /* A commit that is in already. Records that a first fetch brought were created while we watched. */
@@ -112,21 +112,22 @@ static int commit_take(struct applying *a)
 /* The DID document is to be read again, also if we stop before that. */
 static int identity_stale(struct applying *a)
 {
+	struct rk_slice did = a->event->did.text;
 	struct rk_identity identity;
 	char handle[RK_HANDLE_MOST], pds[RK_ORIGIN_MOST];
-	int r = rk_read_identity(rk_write_view(a->w), &identity, a->repo.id);
+	int r = rk_read_identity(rk_write_view(a->w), &identity, did);
 
-	if (r < 0)
-		return r;
-	a->apply->identity(a->apply->context, a->repo.id);
-	if (r != 0 || identity.handle.len > sizeof(handle) || identity.pds.len > sizeof(pds))
+	a->apply->identity(a->apply->context, did);
+	if (r == RK_STORE_ABSENT)
 		return 0;
+	if (r || identity.handle.len > sizeof(handle) || identity.pds.len > sizeof(pds))
+		return r < 0 ? r : -EUCLEAN;
 	memcpy(handle, identity.handle.data, identity.handle.len);
 	memcpy(pds, identity.pds.data, identity.pds.len);
 	identity.handle.data = (const uint8_t *)handle;
 	identity.pds.data = (const uint8_t *)pds;
 	identity.fetched_ms = 0;
-	return rk_write_identity(a->w, a->repo.id, &identity);
+	return rk_write_identity(a->w, did, &identity);
 }
 
 static bool tree_is_empty(const struct rk_cid *data)
@@ -153,11 +154,7 @@ static int commit_born(struct applying *a)
 		}
 		r = rk_write_repo(a->w, &a->repo);
 	}
-	if (r == 0)
-		r = identity_stale(a);
-	if (r == 0 && a->repo.sync == RK_SYNC_DESYNCHRONIZED)
-		r = commit_wait(a);
-	return r;
+	return r == 0 && a->repo.sync == RK_SYNC_DESYNCHRONIZED ? commit_wait(a) : r;
 }
 
 static int commit_apply(struct applying *a)
@@ -203,31 +200,25 @@ static int sync_apply(struct applying *a)
 		return rk_write_repo_make(a->w, &a->repo, a->event->did.text);
 	if (a->repo.account != RK_ACCOUNT_ACTIVE || commit->rev <= a->repo.rev)
 		return 0;
-	if (a->repo.sync == RK_SYNC_DESYNCHRONIZED) {
-		a->apply->saw(a->apply->context, a->repo.id, commit->rev);
-		return 0;
-	}
+	if (a->repo.sync == RK_SYNC_DESYNCHRONIZED)
+		return RK_APPLY_WAIT;
 	if (!rk_cid_equal(&commit->data, &a->repo.data))
 		return desynchronize(a, "a #sync names another tree");
 	a->repo.rev = commit->rev;
 	return rk_write_repo(a->w, &a->repo);
 }
 
-static int identity_apply(struct applying *a)
-{
-	int r = repo_read(a);
-
-	if (r)
-		return r < 0 ? r : 0;
-	return identity_stale(a);
-}
-
 static int account_apply(struct applying *a)
 {
+	struct rk_cursor cursor = {0};
 	enum rk_account account;
 	int r = repo_read(a);
 
 	if (r)
+		return r < 0 ? r : 0;
+	/* Sent again it may be older than what was fetched since. */
+	r = rk_read_cursor(rk_write_view(a->w), &cursor, a->apply->source);
+	if (r < 0 || a->event->seq <= cursor.seq)
 		return r < 0 ? r : 0;
 	account = a->event->active ? RK_ACCOUNT_ACTIVE : rk_account_parse(a->event->status);
 	if (!a->event->active && account == RK_ACCOUNT_ACTIVE)
@@ -238,6 +229,13 @@ static int account_apply(struct applying *a)
 		RK_LOG_INT("seq", a->event->seq), RK_LOG_STR("status", rk_account_name(account)));
 	/* What happened while it was not active is not known. */
 	if (account == RK_ACCOUNT_ACTIVE) {
+		a->repo.sync = RK_SYNC_DESYNCHRONIZED;
+		a->repo.retry_ms = 0;
+	}
+	/* Deleted accounts are looked at before their records are given up. */
+	a->repo.flags &= (uint8_t)~RK_REPO_PURGE;
+	if (account == RK_ACCOUNT_DELETED) {
+		a->repo.flags |= RK_REPO_PURGE;
 		a->repo.sync = RK_SYNC_DESYNCHRONIZED;
 		a->repo.retry_ms = 0;
 	}
@@ -261,7 +259,7 @@ static int event_apply(struct applying *a)
 	case RK_EVENT_SYNC:
 		return sync_apply(a);
 	case RK_EVENT_IDENTITY:
-		return identity_apply(a);
+		return identity_stale(a);
 	case RK_EVENT_ACCOUNT:
 		return account_apply(a);
 	case RK_EVENT_INFO:
@@ -292,8 +290,30 @@ int rk_apply_cursor(const struct rk_apply *apply, struct rk_write *w, int64_t se
 	return rk_write_cursor(w, apply->source, &cursor);
 }
 
+static void refuse(const struct rk_decoded *decoded)
+{
+	rk_metric_refused_add(decoded->verdict);
+	rk_log(RK_LOG_WARN, "verify", "a frame was refused",
+		RK_LOG_STR("reason", rk_verdict_rows[decoded->verdict].name),
+		RK_LOG_SLICE("did", decoded->event.did.text), RK_LOG_INT("seq", decoded->event.seq));
+}
+
+/* Whether another DID document than the one held could make the event good. */
+static bool is_curable(const struct rk_decoded *decoded)
+{
+	switch (decoded->verdict) {
+	case RK_VERDICT_KEY_UNKNOWN:
+	case RK_VERDICT_KEY_MISSING:
+	case RK_VERDICT_SIGNATURE_WRONG:
+	case RK_VERDICT_REPO_ELSEWHERE:
+		return decoded->key_age_ms > RK_KEY_TRUST_MS;
+	default:
+		return false;
+	}
+}
+
 int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_decoded *decoded,
-	int64_t now_us)
+	int64_t now_us, bool again)
 {
 	struct applying a = {
 		.apply = apply,
@@ -301,13 +321,23 @@ int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_d
 		.decoded = decoded,
 		.event = &decoded->event,
 		.now_us = now_us,
+		.again = again,
 	};
+	bool ordered = a.event->type == RK_EVENT_COMMIT || a.event->type == RK_EVENT_SYNC;
 	int r;
 
-	if (decoded->verdict != RK_VERDICT_OK)
-		return 0;
+	if (decoded->verdict != RK_VERDICT_OK && !again && is_curable(decoded)) {
+		r = identity_stale(&a);
+		return r ? r : RK_APPLY_WAIT;
+	}
+	if (decoded->verdict != RK_VERDICT_OK) {
+		refuse(decoded);
+		return RK_APPLY_DONE;
+	}
+	if (ordered && !again && apply->waits(apply->context, a.event->did.text))
+		return RK_APPLY_WAIT;
 	r = event_apply(&a);
-	if (r == 0 && a.event->time_ms > atomic_load(&apply->notes->event_ms))
+	if (r >= 0 && a.event->time_ms > atomic_load(&apply->notes->event_ms))
 		atomic_store(&apply->notes->event_ms, a.event->time_ms);
-	return r > 0 ? -EUCLEAN : r;
+	return r;
 }

@@ -20,16 +20,29 @@ struct rk_stream_notes {
 struct rk_apply {
 	struct rk_slice source;    /* whose cursor moves */
 	struct rk_stream_notes *notes;
-	/* A believed commit of a repo that is being fetched: what is fetched may be older. */
-	void (*saw)(void *context, rk_repo_id repo, uint64_t rev);
-	/* An identity may have changed. */
-	void (*identity)(void *context, rk_repo_id repo);
+	/* The account's DID document is to be read (again). */
+	void (*identity)(void *context, struct rk_slice did);
+	/* Whether earlier events of the account wait: then later ones do, too. */
+	bool (*waits)(void *context, struct rk_slice did);
 	void *context;
 };
 
-/* Applies one event. Negative: abort the transaction. */
+enum rk_apply_result {
+	RK_APPLY_DONE,
+	RK_APPLY_WAIT, /* to be decoded and applied again, in order, once the account waits for nothing */
+};
+
+enum {
+	/* A DID document read so recently is not read again because a signature does not fit it. */
+	RK_KEY_TRUST_MS = 60 * 1000,
+};
+
+/*
+ * Applies one event. again: it has waited; what does not fit now never will, and nothing else of the
+ * account waits before it. Negative: abort the transaction.
+ */
 int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_decoded *decoded,
-	int64_t now_us) __attribute__((warn_unused_result));
+	int64_t now_us, bool again) __attribute__((warn_unused_result));
 /* Moves the source's cursor to the newest sequence number applied, in the same transaction. */
 int rk_apply_cursor(const struct rk_apply *apply, struct rk_write *w, int64_t seq)
 	__attribute__((warn_unused_result));

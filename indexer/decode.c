@@ -44,28 +44,38 @@ static int records_read(struct rk_decoded *out, struct rk_arena *arena)
 	return 0;
 }
 
-int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice frame, int64_t now_ms)
+int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice frame, int64_t now_ms,
+	struct rk_keys *keys, struct rk_snapshot *snapshot)
 {
-	const struct rk_verify_options options = {.now_ms = now_ms};
+	struct rk_verify_options options = {
+		.now_ms = now_ms,
+		.key_needed = true,
+		.checker = rk_keys_checker(keys),
+	};
+	struct rk_signer signer;
 	int r;
 
-	*out = (struct rk_decoded){0};
+	*out = (struct rk_decoded){.key_age_ms = INT64_MAX};
 	r = rk_event_parse(&out->event, arena, frame);
 	if (r < 0)
 		return r;
 	out->verdict = rk_verdict_of_event((enum rk_event_result)r);
-	if (out->verdict != RK_VERDICT_OK)
+	if (out->verdict != RK_VERDICT_OK ||
+		(out->event.type != RK_EVENT_COMMIT && out->event.type != RK_EVENT_SYNC))
 		return 0;
-	switch (out->event.type) {
-	case RK_EVENT_COMMIT:
-		r = rk_verify_commit(&out->verified, arena, &out->event, &options);
-		break;
-	case RK_EVENT_SYNC:
-		r = rk_verify_sync(&out->verified, arena, &out->event, &options);
-		break;
-	default:
+	r = rk_keys_find(keys, &signer, snapshot, out->event.did.text, now_ms);
+	if (r)
+		return r;
+	out->key_age_ms = signer.age_ms;
+	if (signer.elsewhere) {
+		out->verdict = RK_VERDICT_REPO_ELSEWHERE;
 		return 0;
 	}
+	options.key = signer.key;
+	if (out->event.type == RK_EVENT_COMMIT)
+		r = rk_verify_commit(&out->verified, arena, &out->event, &options);
+	else
+		r = rk_verify_sync(&out->verified, arena, &out->event, &options);
 	if (r < 0)
 		return r;
 	out->verdict = (enum rk_verdict)r;

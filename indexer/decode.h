@@ -1,23 +1,25 @@
 /*
- * What needs no state, done by the workers in parallel: parse a frame, verify it, read the records of
- * our collections. Pure but for the clock it is handed.
+ * What needs no state but the signer's key, done by the workers in parallel: parse a frame, verify it,
+ * read the records of our collections.
  */
 #ifndef RK_INDEXER_DECODE_H
 #define RK_INDEXER_DECODE_H
 
 #include "atproto/verify.h"
+#include "indexer/keys.h"
 #include "store/write.h"
 
 struct rk_decoded {
 	enum rk_verdict verdict;
+	int64_t key_age_ms; /* of the DID document it was judged by; INT64_MAX: none was held */
 	struct rk_event event;
 	struct rk_verified verified;      /* of commits and syncs that are believed */
 	struct rk_change_record *records; /* of our collections, in the commit's order */
 	size_t count;
 };
 
-/* Negative: no memory. */
-int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice frame, int64_t now_ms)
-	__attribute__((warn_unused_result));
+/* snapshot is open. Negative: no memory, or the index cannot be read. */
+int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice frame, int64_t now_ms,
+	struct rk_keys *keys, struct rk_snapshot *snapshot) __attribute__((warn_unused_result));
 
 #endif

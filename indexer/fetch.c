@@ -26,8 +26,8 @@ static int claim_take(struct rk_fetcher *fetcher, int64_t *wait_ms)
 	if (!atomic_load(&indexer->connected))
 		return -1;
 	for (int i = 0; i < RK_FETCHERS; i++) {
-		if (indexer->claims[i].repo)
-			busy[count++] = indexer->claims[i].repo;
+		if (indexer->claims[i])
+			busy[count++] = indexer->claims[i];
 		else
 			place = i;
 	}
@@ -39,35 +39,57 @@ static int claim_take(struct rk_fetcher *fetcher, int64_t *wait_ms)
 		*wait_ms = IDLE_MS;
 	if (r)
 		return -1;
-	indexer->claims[place] = (struct rk_claim){.repo = repo.id};
+	indexer->claims[place] = repo.id;
 	return place;
+}
+
+/* Under the lock: the DID whose document is due to be read, now the caller's; NULL: none. */
+static char *wish_take(struct rk_indexer *indexer, int64_t *wait_ms)
+{
+	int64_t now = rk_clock_mono_ms();
+
+	for (size_t i = 0; i < indexer->identity_count; i++) {
+		char *did = indexer->identities[i].did;
+
+		if (indexer->identities[i].due_ms > now) {
+			if (indexer->identities[i].due_ms - now < *wait_ms)
+				*wait_ms = indexer->identities[i].due_ms - now;
+			continue;
+		}
+		indexer->identity_count--;
+		memmove(&indexer->identities[i], &indexer->identities[i + 1],
+			(indexer->identity_count - i) * sizeof(indexer->identities[0]));
+		return did;
+	}
+	return NULL;
 }
 
 static void work(struct rk_fetcher *fetcher)
 {
 	struct rk_indexer *indexer = fetcher->indexer;
-	rk_repo_id identity = 0;
-	int64_t wait_ms;
+	int64_t wait_ms = IDLE_MS, wish_ms = IDLE_MS;
+	rk_repo_id repo = 0;
 	int place = -1;
+	char *did;
 
 	pthread_mutex_lock(&indexer->lock);
-	if (indexer->identity_count) {
-		identity = indexer->identities[indexer->identity_first];
-		indexer->identity_first = (indexer->identity_first + 1) % RK_IDENTITY_QUEUE;
-		indexer->identity_count--;
-	} else {
+	did = wish_take(indexer, &wish_ms);
+	if (!did) {
 		place = claim_take(fetcher, &wait_ms);
-		if (place < 0)
-			rk_indexer_wait(indexer, wait_ms);
+		if (place >= 0)
+			repo = indexer->claims[place];
+		else
+			rk_indexer_wait(indexer, wait_ms < wish_ms ? wait_ms : wish_ms);
 	}
 	pthread_mutex_unlock(&indexer->lock);
-	if (identity)
-		rk_identity_refresh(fetcher, identity);
+	if (did)
+		rk_identity_refresh(fetcher, did, 0);
+	free(did);
 	if (place < 0)
 		return;
-	rk_resync(fetcher, &indexer->claims[place]);
+	rk_resync(fetcher, repo);
 	pthread_mutex_lock(&indexer->lock);
-	indexer->claims[place].repo = 0;
+	indexer->claims[place] = 0;
 	pthread_cond_broadcast(&indexer->wake);
 	pthread_mutex_unlock(&indexer->lock);
 }

@@ -5,10 +5,12 @@
  */
 #include "indexer/inside.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "atproto/origin.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "net/backoff.h"
@@ -26,7 +28,7 @@ enum {
 
 struct firehose {
 	struct rk_indexer *indexer;
-	struct rk_snapshot *snapshot;
+	struct rk_fetcher fetcher;
 	struct rk_backoff backoff;
 	int64_t waited_ms; /* before the connection of now */
 };
@@ -61,13 +63,13 @@ static void ws_publish(struct rk_indexer *indexer, struct rk_ws *ws)
 
 static int cursor_read(struct firehose *f, struct rk_cursor *out)
 {
-	int r = rk_snapshot_begin(f->snapshot);
+	int r = rk_snapshot_begin(f->fetcher.snapshot);
 
 	*out = (struct rk_cursor){0};
 	if (r)
 		return r;
-	r = rk_read_cursor(f->snapshot, out, f->indexer->apply.source);
-	rk_snapshot_end(f->snapshot);
+	r = rk_read_cursor(f->fetcher.snapshot, out, f->indexer->apply.source);
+	rk_snapshot_end(f->fetcher.snapshot);
 	return r < 0 ? r : 0;
 }
 
@@ -165,6 +167,37 @@ static void receive(struct firehose *f, struct rk_ws *ws)
 	}
 }
 
+/*
+ * What DID documents call the source when its own URL is an inner address: https and the host of the
+ * did:web by which it describes itself.
+ */
+static bool public_origin_find(struct firehose *f)
+{
+	struct rk_indexer *indexer = f->indexer;
+	static const struct rk_slice web = RK_SLICE_LIT("did:web:");
+	struct rk_buf did = {.limit = RK_DID_MOST};
+	struct rk_pds_reply reply;
+	char url[RK_ORIGIN_MOST];
+	int r;
+
+	if (indexer->origins[1])
+		return true;
+	r = rk_pds_describe_server(f->fetcher.pds, &reply, &did, indexer->options.source);
+	if (r == RK_PDS_OK && rk_slice_starts(rk_buf_slice(&did), web)) {
+		snprintf(url, sizeof(url), "https://%s", rk_buf_cstr(&did) + web.len);
+		/* A port is written %3A; such a PDS is named by its own URL. */
+		if (rk_origin_parse(indexer->public_origin, rk_slice_str(url)))
+			indexer->origins[1] = indexer->public_origin;
+	}
+	rk_buf_finish(&did);
+	if (r == RK_PDS_OK || r == RK_PDS_WRONG || r == RK_PDS_ABSENT)
+		return true;
+	if (r != -ECANCELED)
+		rk_log(RK_LOG_WARN, "firehose", "the source cannot be asked who it is",
+			RK_LOG_STR("reason", r < 0 ? strerror(-r) : reply.message));
+	return false;
+}
+
 static void connection(struct firehose *f)
 {
 	struct rk_indexer *indexer = f->indexer;
@@ -183,8 +216,11 @@ static void connection(struct firehose *f)
 	char url[1024], error[256] = "";
 	struct rk_cursor cursor;
 	struct rk_ws *ws = NULL;
-	int r = cursor_read(f, &cursor);
-	int len;
+	int len, r;
+
+	if (!public_origin_find(f))
+		return;
+	r = cursor_read(f, &cursor);
 
 	if (r) {
 		rk_log(RK_LOG_ERROR, "firehose", "cannot read the cursor",
@@ -220,8 +256,11 @@ void *rk_firehose_run(void *context)
 		.backoff = {.first_ms = BACKOFF_FIRST_MS, .most_ms = BACKOFF_MOST_MS},
 	};
 
-	while (rk_snapshot_create(&f.snapshot, indexer->store) != 0 && !stopping(indexer))
-		pause_ms(indexer, BACKOFF_MOST_MS);
+	if (rk_fetcher_init(&f.fetcher, indexer) != 0) {
+		rk_log(RK_LOG_ERROR, "firehose", "no memory for the receiving thread");
+		rk_fetcher_finish(&f.fetcher);
+		return NULL;
+	}
 	while (!stopping(indexer)) {
 		connection(&f);
 		/* Only what is in the index counts: the next cursor covers all of it and no more. */
@@ -233,6 +272,6 @@ void *rk_firehose_run(void *context)
 		if (!stopping(indexer))
 			pause_ms(indexer, f.waited_ms);
 	}
-	rk_snapshot_destroy(f.snapshot);
+	rk_fetcher_finish(&f.fetcher);
 	return NULL;
 }

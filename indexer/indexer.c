@@ -12,130 +12,110 @@
 /* Events of one transaction: enough to share a sync, few enough to answer soon. */
 enum { DRAIN_MOST = 1024, STOP_MS = 5000 };
 
-static void slot_decode(struct rk_slot *slot)
-{
-	struct rk_slice frame = rk_slice_make(slot->frame, slot->len);
+/* A worker's own. */
+struct worker {
+	struct rk_snapshot *snapshot;
+	struct rk_keys *keys;
+};
 
+static int slot_try(struct rk_slot *slot, struct worker *worker)
+{
+	int r = rk_snapshot_begin(worker->snapshot);
+
+	if (r)
+		return r;
+	r = rk_decode(&slot->decoded, &slot->arena, rk_slice_make(slot->frame, slot->len),
+		rk_clock_wall_ms(), worker->keys, worker->snapshot);
+	rk_snapshot_end(worker->snapshot);
+	return r;
+}
+
+static void slot_decode(struct rk_slot *slot, struct worker *worker)
+{
 	if (slot->text || slot->too_large) {
 		slot->decoded = (struct rk_decoded){
 			.verdict = slot->text ? RK_VERDICT_FRAME_TEXT : RK_VERDICT_FRAME_TOO_LARGE,
 		};
-	} else {
-		/* Without memory for it, a frame cannot be judged: try until there is some. */
-		while (rk_decode(&slot->decoded, &slot->arena, frame, rk_clock_wall_ms()) < 0) {
-			const struct timespec pause = {.tv_nsec = 10000000};
-
-			rk_arena_reset(&slot->arena);
-			nanosleep(&pause, NULL);
-		}
-	}
-	if (slot->decoded.verdict == RK_VERDICT_OK)
 		return;
-	rk_metric_refused_add(slot->decoded.verdict);
-	rk_log(RK_LOG_WARN, "verify", "a frame was refused",
-		RK_LOG_STR("reason", rk_verdict_rows[slot->decoded.verdict].name),
-		RK_LOG_SLICE("did", slot->decoded.event.did.text),
-		RK_LOG_INT("seq", slot->decoded.event.seq), RK_LOG_INT("bytes", slot->len));
+	}
+	/* Without memory for it, a frame cannot be judged: try until there is some. */
+	while (slot_try(slot, worker) < 0) {
+		const struct timespec pause = {.tv_nsec = 10000000};
+
+		rk_arena_reset(&slot->arena);
+		nanosleep(&pause, NULL);
+	}
 }
 
 static void *worker_run(void *context)
 {
 	struct rk_indexer *indexer = context;
+	struct worker worker = {.keys = rk_keys_create(indexer->origins)};
 	struct rk_slot *slot;
 
-	while ((slot = rk_ring_work(indexer->ring))) {
-		slot_decode(slot);
-		if (rk_ring_worked(indexer->ring, slot))
-			rk_writer_wake(indexer->writer);
-	}
+	if (!worker.keys || rk_snapshot_create(&worker.snapshot, indexer->store) != 0)
+		rk_log(RK_LOG_ERROR, "indexer", "no memory for a verifying thread");
+	else
+		while ((slot = rk_ring_work(indexer->ring))) {
+			slot_decode(slot, &worker);
+			if (rk_ring_worked(indexer->ring, slot))
+				rk_writer_wake(indexer->writer);
+		}
+	rk_snapshot_destroy(worker.snapshot);
+	rk_keys_destroy(worker.keys);
 	return NULL;
 }
 
 static int stream_drain(void *context, struct rk_write *w, size_t *count)
 {
 	struct rk_indexer *indexer = context;
+	struct rk_drained *drained = &indexer->drained;
 	int64_t seq = 0, now_us = rk_clock_wall_us();
 	const struct rk_slot *slot;
 	int r = 0;
 
-	indexer->applied = 0;
-	indexer->changed_count = 0;
-	while (r == 0 && indexer->applied < RK_DRAIN_MOST &&
-		(slot = rk_ring_ready(indexer->ring, indexer->applied))) {
-		r = rk_apply(&indexer->apply, w, &slot->decoded, now_us);
-		if (slot->decoded.verdict == RK_VERDICT_OK && slot->decoded.event.seq > seq)
+	while (r >= 0 && drained->slots < RK_DRAIN_MOST &&
+		(slot = rk_ring_ready(indexer->ring, drained->slots))) {
+		r = rk_apply(&indexer->apply, w, &slot->decoded, now_us, false);
+		drained->wait[drained->slots++] = r == RK_APPLY_WAIT;
+		if ((slot->decoded.verdict == RK_VERDICT_OK || r == RK_APPLY_WAIT) &&
+			slot->decoded.event.seq > seq)
 			seq = slot->decoded.event.seq;
-		indexer->applied++;
 	}
-	if (r == 0 && seq)
+	if (r >= 0 && seq)
 		r = rk_apply_cursor(&indexer->apply, w, seq);
-	*count = indexer->applied;
-	return r;
+	*count = drained->slots;
+	return r < 0 ? r : 0;
 }
 
 static void stream_committed(void *context)
 {
-	struct rk_indexer *indexer = context;
-
-	if (indexer->applied)
-		rk_ring_release(indexer->ring, indexer->applied);
-	indexer->applied = 0;
-	/* Only now do others see the repos. */
-	for (size_t i = 0; i < indexer->changed_count; i++)
-		rk_identity_queue(indexer, indexer->changed[i]);
-	indexer->changed_count = 0;
+	rk_replay_committed(context);
 }
 
 static void stream_aborted(void *context)
 {
-	struct rk_indexer *indexer = context;
-
-	indexer->applied = 0;
-	indexer->changed_count = 0;
+	rk_replay_aborted(context);
 }
 
-static void commit_saw(void *context, rk_repo_id repo, uint64_t rev)
+void rk_identity_queue(struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms)
 {
-	struct rk_indexer *indexer = context;
+	int64_t due = rk_clock_mono_ms() + in_ms;
+	size_t at = 0;
+	char *copy;
 
 	pthread_mutex_lock(&indexer->lock);
-	for (int i = 0; i < RK_FETCHERS; i++) {
-		if (indexer->claims[i].repo == repo && indexer->claims[i].saw < rev)
-			indexer->claims[i].saw = rev;
+	while (at < indexer->identity_count && !rk_slice_equal_str(did, indexer->identities[at].did))
+		at++;
+	if (at < indexer->identity_count) {
+		if (indexer->identities[at].due_ms > due)
+			indexer->identities[at].due_ms = due;
+	} else if (at < RK_IDENTITY_QUEUE && (copy = strndup((const char *)did.data, did.len))) {
+		indexer->identities[at] = (struct rk_identity_wish){.did = copy, .due_ms = due};
+		indexer->identity_count++;
 	}
+	pthread_cond_broadcast(&indexer->wake);
 	pthread_mutex_unlock(&indexer->lock);
-}
-
-uint64_t rk_claim_saw(struct rk_indexer *indexer, const struct rk_claim *claim)
-{
-	uint64_t saw;
-
-	pthread_mutex_lock(&indexer->lock);
-	saw = claim->saw;
-	pthread_mutex_unlock(&indexer->lock);
-	return saw;
-}
-
-void rk_identity_queue(struct rk_indexer *indexer, rk_repo_id id)
-{
-	size_t at;
-
-	pthread_mutex_lock(&indexer->lock);
-	if (indexer->identity_count < RK_IDENTITY_QUEUE) {
-		at = (indexer->identity_first + indexer->identity_count++) % RK_IDENTITY_QUEUE;
-		indexer->identities[at] = id;
-		pthread_cond_broadcast(&indexer->wake);
-	}
-	pthread_mutex_unlock(&indexer->lock);
-}
-
-static void identity_changed(void *context, rk_repo_id repo)
-{
-	struct rk_indexer *indexer = context;
-
-	/* An event changes one at most: there is room. */
-	if (indexer->changed_count < RK_DRAIN_MOST)
-		indexer->changed[indexer->changed_count++] = repo;
 }
 
 void rk_sweep_request(struct rk_indexer *indexer)
@@ -177,8 +157,12 @@ int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer)
 		},
 	};
 
-	*fetcher = (struct rk_fetcher){.indexer = indexer, .pds = rk_pds_create(&options)};
-	if (!fetcher->pds)
+	*fetcher = (struct rk_fetcher){
+		.indexer = indexer,
+		.pds = rk_pds_create(&options),
+		.keys = rk_keys_create(indexer->origins),
+	};
+	if (!fetcher->pds || !fetcher->keys)
 		return -ENOMEM;
 	return rk_snapshot_create(&fetcher->snapshot, indexer->store);
 }
@@ -186,6 +170,7 @@ int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer)
 void rk_fetcher_finish(struct rk_fetcher *fetcher)
 {
 	rk_snapshot_destroy(fetcher->snapshot);
+	rk_keys_destroy(fetcher->keys);
 	rk_pds_destroy(fetcher->pds);
 }
 
@@ -248,8 +233,8 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 	indexer->apply = (struct rk_apply){
 		.source = rk_slice_str(options->source),
 		.notes = &indexer->notes,
-		.saw = commit_saw,
-		.identity = identity_changed,
+		.identity = rk_replay_wish,
+		.waits = rk_replay_waits,
 		.context = indexer,
 	};
 	indexer->stream = (struct rk_writer_stream){
@@ -263,8 +248,13 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 	pthread_cond_init(&indexer->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&indexer->lock, NULL);
+	indexer->origins[0] = options->source;
+	if (options->public_origin)
+		indexer->origins[1] = options->public_origin;
 	indexer->ring = rk_ring_create();
-	if (!indexer->ring)
+	indexer->waiting = rk_waiting_create();
+	indexer->keys = rk_keys_create(indexer->origins);
+	if (!indexer->ring || !indexer->waiting || !indexer->keys)
 		goto fail;
 	rk_writer_set_stream(writer, &indexer->stream);
 	r = threads_start(indexer);
@@ -301,7 +291,12 @@ void rk_indexer_destroy(struct rk_indexer *indexer)
 	while (indexer->fetchers_running)
 		pthread_join(indexer->fetchers[--indexer->fetchers_running], NULL);
 	rk_writer_set_stream(indexer->writer, NULL);
+	rk_replay_aborted(indexer);
 	rk_ring_destroy(indexer->ring);
+	rk_waiting_destroy(indexer->waiting);
+	rk_keys_destroy(indexer->keys);
+	for (size_t i = 0; i < indexer->identity_count; i++)
+		free(indexer->identities[i].did);
 	pthread_cond_destroy(&indexer->wake);
 	pthread_mutex_destroy(&indexer->lock);
 	free(indexer);

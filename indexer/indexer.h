@@ -10,6 +10,7 @@
 
 struct rk_indexer_options {
 	const char *source;     /* origin of the PDS (or relay) */
+	const char *public_origin; /* as DID documents name it, if that differs; NULL: the PDS is asked */
 	const char *plc;        /* origin of the DID directory */
 	const char *data_dir;   /* fetched repos are spooled here, unlinked */
 	bool allow_private;     /* DID documents may point at private addresses */

@@ -7,6 +7,7 @@
 #include "indexer/apply.h"
 #include "indexer/indexer.h"
 #include "indexer/ring.h"
+#include "indexer/waiting.h"
 #include "net/pds.h"
 #include "net/ws.h"
 
@@ -20,10 +21,24 @@ enum {
 	RK_IDENTITY_FAILED_MS = 2 * 60 * 1000,
 };
 
-/* A repo being fetched now, and the newest rev the stream showed of it meanwhile. */
-struct rk_claim {
-	rk_repo_id repo; /* 0: free */
-	uint64_t saw;
+/* An account whose DID document is to be read. */
+struct rk_identity_wish {
+	char *did;      /* owned */
+	int64_t due_ms; /* monotonic */
+};
+
+/* What the writer's thread keeps of the transaction under way, until it is on disk. */
+struct rk_drained {
+	size_t slots;              /* taken from the ring */
+	bool wait[RK_DRAIN_MOST];  /* those of them that go to the waiting room */
+	struct rk_shift {          /* frames of the waiting room that were replayed */
+		char *did;         /* owned */
+		size_t count;
+		bool lost;         /* that some were lost has been seen to */
+	} *shifts;
+	size_t shift_count;
+	char *wishes[RK_DRAIN_MOST]; /* owned: whose DID document is to be read */
+	size_t wish_count;
 };
 
 struct rk_indexer {
@@ -34,16 +49,18 @@ struct rk_indexer {
 	struct rk_stream_notes notes;
 	struct rk_apply apply;
 	struct rk_writer_stream stream;
-	size_t applied; /* slots of the transaction under way */
-	rk_repo_id changed[RK_DRAIN_MOST]; /* by it: whose DID document is to be read, once it is on disk */
-	size_t changed_count;
+	struct rk_waiting *waiting; /* this and the next two are the writer's thread's */
+	struct rk_keys *keys;
+	struct rk_drained drained;
+	const char *origins[3]; /* of the source; ended by NULL */
+	char public_origin[RK_ORIGIN_MOST];
 	atomic_bool stopping, connected, swept;
 
 	pthread_mutex_t lock; /* of everything below */
 	pthread_cond_t wake;  /* something below, or in the index, changed */
-	struct rk_claim claims[RK_FETCHERS];
-	rk_repo_id identities[RK_IDENTITY_QUEUE];
-	size_t identity_first, identity_count;
+	rk_repo_id claims[RK_FETCHERS]; /* repos being fetched now; 0: free */
+	struct rk_identity_wish identities[RK_IDENTITY_QUEUE];
+	size_t identity_count;
 	bool sweep_wanted;
 	struct rk_ws *ws; /* the open connection, for interrupting it */
 
@@ -65,6 +82,7 @@ struct rk_fetcher {
 	struct rk_indexer *indexer;
 	struct rk_pds *pds;
 	struct rk_snapshot *snapshot;
+	struct rk_keys *keys;
 };
 int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer);
 void rk_fetcher_finish(struct rk_fetcher *fetcher);
@@ -78,17 +96,30 @@ struct rk_repo_copy {
 int rk_repo_copy_read(struct rk_fetcher *fetcher, struct rk_repo_copy *out, rk_repo_id id);
 
 /* Fetches a claimed repo whole and makes the index equal to it. Whatever comes of it is written. */
-void rk_resync(struct rk_fetcher *fetcher, const struct rk_claim *claim);
-/* Reads the DID document of a repo again, if the one held is not fresh. */
-void rk_identity_refresh(struct rk_fetcher *fetcher, rk_repo_id id);
+void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id);
+/* Reads the DID document of an account, if the one held is older than age_ms (or was not to be had and
+ * is older than RK_IDENTITY_FAILED_MS), and replays what waits for it. */
+void rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t age_ms);
 
 /* Asks for a sweep as soon as may be. */
 void rk_sweep_request(struct rk_indexer *indexer);
-/* Queues a repo for rk_identity_refresh. */
-void rk_identity_queue(struct rk_indexer *indexer, rk_repo_id id);
+/* Queues an account for rk_identity_refresh, in so many milliseconds. */
+void rk_identity_queue(struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms);
 /* Waits on `wake` for at most ms; the lock must be held. */
 void rk_indexer_wait(struct rk_indexer *indexer, int64_t ms);
-/* The newest rev the stream showed of the claim's repo; 0: none. */
-uint64_t rk_claim_saw(struct rk_indexer *indexer, const struct rk_claim *claim);
+
+/* The waiting room (replay.c); all on the writer's thread. */
+
+/* Applies what waits for the account, in order, as far as it can be; *lost gets whether some was lost
+ * (the repo has to be fetched). 0 or negative. */
+int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice did, bool *lost)
+	__attribute__((warn_unused_result));
+/* Whether events of the account wait, or will once the transaction under way is on disk. */
+bool rk_replay_waits(void *indexer, struct rk_slice did);
+/* An account's DID document is wished for, once the transaction under way is on disk. */
+void rk_replay_wish(void *indexer, struct rk_slice did);
+/* The transaction under way is on disk, or undone. */
+void rk_replay_committed(struct rk_indexer *indexer);
+void rk_replay_aborted(struct rk_indexer *indexer);
 
 #endif

@@ -31,7 +31,6 @@ enum {
 
 struct resync {
 	struct rk_fetcher *fetcher;
-	const struct rk_claim *claim;
 	struct rk_repo_copy copy;
 	struct rk_verified verified;
 	uint64_t *keys[RK_COLLECTION_COUNT]; /* digests of the tree's rkeys, sorted */
@@ -255,7 +254,7 @@ static int head_run(void *context, struct rk_write *w)
 {
 	struct resync *s = context;
 	struct rk_repo repo;
-	uint64_t saw = rk_claim_saw(s->fetcher->indexer, s->claim);
+	bool lost;
 	int r = rk_read_repo(rk_write_view(w), &repo, s->copy.repo.id);
 
 	if (r)
@@ -264,11 +263,20 @@ static int head_run(void *context, struct rk_write *w)
 	repo.data = s->verified.commit.data;
 	repo.failures = 0;
 	repo.retry_ms = 0;
-	repo.flags &= (uint8_t)~(RK_REPO_WENT_BACK | RK_REPO_RESET);
+	repo.flags &= (uint8_t)~(RK_REPO_WENT_BACK | RK_REPO_RESET | RK_REPO_PURGE);
 	repo.flags |= RK_REPO_BACKFILLED;
-	/* The stream may have moved on while the repo came in: then once more. */
-	repo.sync = saw > repo.rev ? RK_SYNC_DESYNCHRONIZED : RK_SYNC_SYNCHRONIZED;
+	repo.account = RK_ACCOUNT_ACTIVE;
+	repo.sync = RK_SYNC_SYNCHRONIZED;
 	r = rk_write_repo(w, &repo);
+	/* The stream went on while the repo came in. */
+	if (r == 0)
+		r = rk_replay(s->fetcher->indexer, w, s->copy.repo.did, &lost);
+	if (r == 0)
+		r = rk_read_repo(rk_write_view(w), &repo, s->copy.repo.id);
+	if (r == 0 && lost) {
+		repo.sync = RK_SYNC_DESYNCHRONIZED;
+		r = rk_write_repo(w, &repo);
+	}
 	if (r == 0 && repo.sync == RK_SYNC_SYNCHRONIZED)
 		r = rk_write_seen_clear(w, repo.id);
 	if (r == 0)
@@ -315,6 +323,7 @@ struct outcome {
 	enum rk_account account; /* the account's state now */
 	bool failed;             /* count it against the repo */
 	bool went_back;
+	bool purged;             /* what was to be looked at after a deletion is done */
 	int64_t retry_ms;        /* Unix ms */
 	const char *reason;
 };
@@ -331,6 +340,8 @@ static int outcome_run(void *context, struct rk_write *w)
 	repo.retry_ms = o->retry_ms;
 	if (o->went_back)
 		repo.flags |= RK_REPO_WENT_BACK;
+	if (o->purged)
+		repo.flags &= (uint8_t)~RK_REPO_PURGE;
 	if (o->failed && repo.failures < UINT8_MAX)
 		repo.failures++;
 	r = rk_write_repo(w, &repo);
@@ -364,6 +375,18 @@ static void outcome_write(struct outcome *o)
 			RK_LOG_STR("did", o->s->copy.did));
 }
 
+static int signer_read(struct resync *s, struct rk_signer *out)
+{
+	struct rk_fetcher *fetcher = s->fetcher;
+	int r = rk_snapshot_begin(fetcher->snapshot);
+
+	if (r)
+		return r;
+	r = rk_keys_find(fetcher->keys, out, fetcher->snapshot, s->copy.repo.did, rk_clock_wall_ms());
+	rk_snapshot_end(fetcher->snapshot);
+	return r;
+}
+
 static int64_t retry_at(const struct resync *s)
 {
 	struct rk_backoff backoff = {
@@ -379,7 +402,7 @@ static void failed(struct resync *s, const char *reason, bool went_back)
 {
 	struct outcome o = {
 		.s = s,
-		.account = RK_ACCOUNT_ACTIVE,
+		.account = s->copy.repo.account,
 		.failed = true,
 		.went_back = went_back,
 		.retry_ms = retry_at(s),
@@ -389,18 +412,30 @@ static void failed(struct resync *s, const char *reason, bool went_back)
 	outcome_write(&o);
 }
 
-/* The source knows no such repo: its records are no longer there, its documents stay. */
+/*
+ * The source knows no such repo: its records are no longer there. Their documents stay, unless the
+ * stream said that the account was deleted and its DID document still names the source.
+ */
 static void lost(struct resync *s)
 {
 	struct outcome o = {
 		.s = s,
 		.account = RK_ACCOUNT_DELETED,
 		.went_back = true,
+		.purged = true,
 		.reason = "the source has no such repo",
 	};
 	uint64_t missing = 0, all = 0;
+	struct rk_signer signer = {0};
 
-	s->vanished = true;
+	if (s->copy.repo.flags & RK_REPO_PURGE) {
+		rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS);
+		if (signer_read(s, &signer) != 0 || signer.elsewhere) {
+			failed(s, "where the deleted account lives could not be told", false);
+			return;
+		}
+	}
+	s->vanished = !(s->copy.repo.flags & RK_REPO_PURGE && signer.known);
 	if (index_walk(s, true, &missing, &all) != 0 || piece_write(s) != 0)
 		failed(s, "the lost repo's records could not be removed", true);
 	else
@@ -412,7 +447,7 @@ static void not_fetched(struct resync *s, int result, const struct rk_pds_reply 
 	bool network = result == RK_PDS_RETRY && reply->http_status == 0;
 	struct outcome o = {
 		.s = s,
-		.account = RK_ACCOUNT_ACTIVE,
+		.account = s->copy.repo.account,
 		.failed = !network,
 		.retry_ms = retry_at(s),
 		.reason = reply->message,
@@ -427,14 +462,33 @@ static void not_fetched(struct resync *s, int result, const struct rk_pds_reply 
 		if (o.account == RK_ACCOUNT_ACTIVE)
 			o.account = RK_ACCOUNT_INACTIVE;
 		o.failed = false;
+		o.purged = true;
 		o.retry_ms = 0;
 	}
 	outcome_write(&o);
 }
 
+/* Under the key held now. */
+static int verify(struct resync *s, struct rk_slice car, struct rk_did did)
+{
+	struct rk_verify_options options = {
+		.now_ms = rk_clock_wall_ms(),
+		.key_needed = true,
+		.checker = rk_keys_checker(s->fetcher->keys),
+	};
+	struct rk_signer signer;
+	int r = signer_read(s, &signer);
+
+	if (r)
+		return r;
+	options.key = signer.key;
+	rk_blocks_finish(&s->verified.blocks);
+	memset(s->counts, 0, sizeof(s->counts));
+	return rk_verify_repo(&s->verified, car, did, &options, tree_collect, s);
+}
+
 static void fetched(struct resync *s, int fd, size_t size)
 {
-	const struct rk_verify_options options = {.now_ms = rk_clock_wall_ms()};
 	const struct rk_did did = {.text = s->copy.repo.did};
 	void *map = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
 	int r;
@@ -443,7 +497,12 @@ static void fetched(struct resync *s, int fd, size_t size)
 		failed(s, "the fetched repo is empty or cannot be mapped", false);
 		return;
 	}
-	r = rk_verify_repo(&s->verified, rk_slice_make(map, size), did, &options, tree_collect, s);
+	r = verify(s, rk_slice_make(map, size), did);
+	if (r == RK_VERDICT_SIGNATURE_WRONG || r == RK_VERDICT_KEY_UNKNOWN || r == RK_VERDICT_KEY_MISSING) {
+		/* The key may have been changed since it was read. */
+		rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS);
+		r = verify(s, rk_slice_make(map, size), did);
+	}
 	if (s->error) {
 		failed(s, strerror(-s->error), false);
 	} else if (r != RK_VERDICT_OK) {
@@ -469,21 +528,23 @@ static void fetched(struct resync *s, int fd, size_t size)
 	munmap(map, size);
 }
 
-void rk_resync(struct rk_fetcher *fetcher, const struct rk_claim *claim)
+void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id)
 {
 	struct rk_indexer *indexer = fetcher->indexer;
 	struct rk_pds_reply reply;
 	struct resync *s = calloc(1, sizeof(*s));
+	struct rk_signer signer;
 	size_t size;
 	int fd, r;
 
 	if (!s)
 		return;
 	s->fetcher = fetcher;
-	s->claim = claim;
-	if (rk_repo_copy_read(fetcher, &s->copy, claim->repo) != 0)
+	if (rk_repo_copy_read(fetcher, &s->copy, id) != 0)
 		goto done;
-	rk_identity_refresh(fetcher, claim->repo);
+	rk_identity_refresh(fetcher, s->copy.did, RK_IDENTITY_FRESH_MS);
+	if (signer_read(s, &signer) != 0 || signer.elsewhere)
+		goto done; /* it moved: no longer the source's to tell of */
 	r = rk_pds_get_repo(fetcher->pds, &reply, &fd, &size, indexer->options.source, s->copy.did,
 		indexer->options.data_dir, RK_REPO_CAR_MOST);
 	if (r == RK_PDS_OK) {

@@ -294,15 +294,15 @@ static int repos_walk(struct sweep *s)
 			break;
 		}
 		at = repo.id;
-		missing = repo.account == RK_ACCOUNT_ACTIVE && repo.sync == RK_SYNC_SYNCHRONIZED &&
+		missing = repo.account == RK_ACCOUNT_ACTIVE && !(repo.flags & RK_REPO_MOVED) && repo.sync == RK_SYNC_SYNCHRONIZED &&
 			!listed_has(s, repo.id) && rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
 		/* None held: it is as old as can be. */
-		stale = repo.rev && rk_read_identity(s->fetcher.snapshot, &identity, at) >= 0 &&
+		stale = repo.rev && rk_read_identity(s->fetcher.snapshot, &identity, repo.did) >= 0 &&
 			rk_clock_wall_ms() - identity.fetched_ms >
 				(identity.failed ? RK_IDENTITY_FAILED_MS : RK_IDENTITY_FRESH_MS);
-		rk_snapshot_end(s->fetcher.snapshot);
 		if (stale)
-			rk_identity_queue(indexer, at);
+			rk_identity_queue(indexer, repo.did, 0);
+		rk_snapshot_end(s->fetcher.snapshot);
 		if (missing)
 			unlisted.ids[unlisted.count++] = at;
 		if (unlisted.count == BATCH) {

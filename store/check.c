@@ -184,8 +184,7 @@ static void repo_entry(struct check *c, struct rk_slice key, struct rk_slice val
 		say(c, "repo %u: its DID %.*s leads elsewhere", id, RK_SLICE_ARG(repo.did));
 	if (id >= c->next_repo)
 		say(c, "repo %u: its id will be given again", id);
-	if (repo.sync != RK_SYNC_DESYNCHRONIZED || repo.account != RK_ACCOUNT_ACTIVE ||
-		repo.flags & RK_REPO_TOMBSTONE)
+	if (!rk_repo_is_queued(&repo))
 		return;
 	c->queued++;
 	c->counts.desynchronized++;
@@ -237,26 +236,17 @@ static void issue_entry(struct check *c, struct rk_slice key, struct rk_slice va
 static void handle_entry(struct check *c, struct rk_slice key, struct rk_slice value)
 {
 	struct rk_identity identity;
-	struct rk_repo repo;
-	int r = rk_read_repo_by_handle(c->s, &repo, key);
 
-	if (r == 0)
-		r = rk_read_identity(c->s, &identity, repo.id);
-	if (r != 0 || !rk_slice_equal(identity.handle, key))
-		say(c, "the handle %.*s leads to a repo that does not have it", RK_SLICE_ARG(key));
+	if (rk_read_identity(c->s, &identity, value) != 0 || !rk_slice_equal(identity.handle, key))
+		say(c, "the handle %.*s leads to an account that does not have it", RK_SLICE_ARG(key));
 }
 
 static void identity_entry(struct check *c, struct rk_slice key, struct rk_slice value)
 {
-	struct rk_reader reader = rk_reader_make(key);
-	rk_repo_id id = (rk_repo_id)rk_reader_uint(&reader, 4);
 	struct rk_identity identity;
-	struct rk_repo repo;
 
 	if (!rk_value_identity_read(&identity, value))
-		say(c, "repo %u: its identity cannot be read", id);
-	if (rk_read_repo(c->s, &repo, id) != 0)
-		say(c, "there is an identity of repo %u, which is not known", id);
+		say(c, "the identity of %.*s cannot be read", RK_SLICE_ARG(key));
 }
 
 static void owner_entry(struct check *c, struct rk_slice key, struct rk_slice value)

@@ -9,9 +9,9 @@
  *
  *   meta     name                                        -> by name
  *   did      DID, or ff SHA-256(DID) when over 500 bytes -> repo(4)
- *   handle   handle in lower case                        -> repo(4)
+ *   handle   handle in lower case                        -> DID
  *   repo     repo(4)                                     -> struct rk_repo
- *   identity repo(4)                                     -> struct rk_identity
+ *   identity DID, as in did                              -> struct rk_identity
  *   resync   retry_ms(8) repo(4)                         -> ""        to be fetched, first due first
  *   record   recordkey                                   -> struct rk_record
  *   lookup   kind(1) collection(1) repo(4) value         => rank(1) first_us(8) recordkey

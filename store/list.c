@@ -109,7 +109,7 @@ int rk_read_list(struct rk_snapshot *s, const struct rk_list_query *query, rk_re
 			if (bad)
 				break;
 			judged = repo;
-			active = account.account == RK_ACCOUNT_ACTIVE;
+			active = rk_repo_is_shown(&account);
 		}
 		if (!active)
 			continue;

@@ -119,7 +119,7 @@ static int account_active(struct rk_snapshot *s, rk_repo_id id, bool *active)
 	struct rk_repo repo;
 	int r = rk_read_repo(s, &repo, id);
 
-	*active = r == 0 && repo.account == RK_ACCOUNT_ACTIVE;
+	*active = r == 0 && rk_repo_is_shown(&repo);
 	return r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r;
 }
 

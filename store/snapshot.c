@@ -128,7 +128,7 @@ int rk_read_repo_by_did(struct rk_snapshot *s, struct rk_repo *out, struct rk_sl
 int rk_read_repo_by_handle(struct rk_snapshot *s, struct rk_repo *out, struct rk_slice handle)
 {
 	uint8_t lower[RK_HANDLE_MOST];
-	rk_repo_id id;
+	struct rk_slice did;
 	int r;
 
 	if (handle.len == 0 || handle.len > sizeof(lower))
@@ -137,17 +137,19 @@ int rk_read_repo_by_handle(struct rk_snapshot *s, struct rk_repo *out, struct rk
 		uint8_t c = handle.data[i];
 		lower[i] = c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 	}
-	r = repo_id_get(s, &id, RK_TABLE_HANDLE, rk_slice_make(lower, handle.len));
-	return r ? r : rk_read_repo(s, out, id);
+	r = rk_table_get(s, RK_TABLE_HANDLE, rk_slice_make(lower, handle.len), &did);
+	return r ? r : rk_read_repo_by_did(s, out, did);
 }
 
-int rk_read_identity(struct rk_snapshot *s, struct rk_identity *out, rk_repo_id id)
+int rk_read_identity(struct rk_snapshot *s, struct rk_identity *out, struct rk_slice did)
 {
 	struct rk_key_buf key = {0};
 	struct rk_slice value;
 	int r;
 
-	rk_key_uint(&key, id, 4);
+	if (did.len == 0)
+		return RK_STORE_ABSENT;
+	rk_key_did(&key, did);
 	r = rk_table_get(s, RK_TABLE_IDENTITY, rk_key_slice(&key), &value);
 	if (r)
 		return r;

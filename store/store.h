@@ -51,7 +51,8 @@ int rk_read_repo(struct rk_snapshot *s, struct rk_repo *out, rk_repo_id id);
 int rk_read_repo_by_did(struct rk_snapshot *s, struct rk_repo *out, struct rk_slice did);
 /* Among verified handles; any case. */
 int rk_read_repo_by_handle(struct rk_snapshot *s, struct rk_repo *out, struct rk_slice handle);
-int rk_read_identity(struct rk_snapshot *s, struct rk_identity *out, rk_repo_id id);
+/* Of any account, also one whose repo is not known. */
+int rk_read_identity(struct rk_snapshot *s, struct rk_identity *out, struct rk_slice did);
 /* The next repo with an id above *id (start at 0), for loops over all of them. */
 int rk_read_repo_after(struct rk_snapshot *s, struct rk_repo *out, rk_repo_id id);
 /* The desynchronized, active repo that may be fetched first, among those not in skip[]. *wait_ms

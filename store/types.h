@@ -42,6 +42,8 @@ enum rk_repo_flag {
 	RK_REPO_UNCLAIMED = 4,  /* MongoDB was asked: no user has this DID */
 	RK_REPO_BORN = 8,       /* its creation was seen live: nothing in it is older than the watch */
 	RK_REPO_RESET = 32,     /* the source's sequence was reset: an older copy is the truth now */
+	RK_REPO_MOVED = 64,     /* its DID document names another PDS: kept as it is, and answered so */
+	RK_REPO_PURGE = 128,    /* said to be deleted: to be looked at, and its records removed */
 	RK_REPO_TOMBSTONE = 16, /* forgotten: its records are never written to MongoDB again */
 };
 
@@ -174,6 +176,20 @@ struct rk_cursor {
 	int64_t seq;    /* last sequence whose effect is in the index; 0: none */
 	uint32_t epoch; /* grows when the source's sequence was reset */
 };
+
+/* Whether its records are answered. */
+static inline bool rk_repo_is_shown(const struct rk_repo *repo)
+{
+	return repo->account == RK_ACCOUNT_ACTIVE || repo->flags & RK_REPO_MOVED;
+}
+
+/* Whether it is to be fetched, when it is due. */
+static inline bool rk_repo_is_queued(const struct rk_repo *repo)
+{
+	return repo->sync == RK_SYNC_DESYNCHRONIZED &&
+		(repo->account == RK_ACCOUNT_ACTIVE || repo->flags & RK_REPO_PURGE) &&
+		!(repo->flags & (RK_REPO_TOMBSTONE | RK_REPO_MOVED));
+}
 
 enum { RK_FAILURES_READY = 3 }; /* a repo that failed so often does not hold up readiness */
 

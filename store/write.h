@@ -21,7 +21,7 @@ int rk_write_cursor(struct rk_write *w, struct rk_slice source, const struct rk_
 int rk_write_repo_make(struct rk_write *w, struct rk_repo *out, struct rk_slice did);
 /* Stores repo (by id); keeps the queue of fetches and the counts in step. counts[] is ignored. */
 int rk_write_repo(struct rk_write *w, const struct rk_repo *repo);
-int rk_write_identity(struct rk_write *w, rk_repo_id id, const struct rk_identity *identity);
+int rk_write_identity(struct rk_write *w, struct rk_slice did, const struct rk_identity *identity);
 
 /* One record put or removed. */
 struct rk_change_record {

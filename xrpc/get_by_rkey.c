@@ -18,7 +18,7 @@ int rk_key_record_read(struct rk_call *call, struct rk_record *out, struct rk_re
 	*unsure = false;
 	if (r)
 		return r;
-	if (repo->account != RK_ACCOUNT_ACTIVE)
+	if (!rk_repo_is_shown(repo))
 		return RK_STORE_ABSENT;
 	r = rk_read_record(call->snapshot, out, repo->id, (uint8_t)collection, rkey);
 	*unsure = r == RK_STORE_ABSENT && repo->sync == RK_SYNC_DESYNCHRONIZED;

@@ -45,7 +45,7 @@ void rk_get_repo_status(struct rk_call *call)
 		return;
 	}
 	if (r == 0) {
-		r = rk_read_identity(call->snapshot, &identity, repo.id);
+		r = rk_read_identity(call->snapshot, &identity, repo.did);
 		if (r == RK_STORE_ABSENT)
 			r = 0;
 	}

@@ -254,7 +254,7 @@ static int repo_write(void *context, struct rk_write *w)
 	change.repo = repo.id;
 	r = rk_write_repo(w, &repo);
 	if (r == 0)
-		r = rk_write_identity(w, repo.id, &identity);
+		r = rk_write_identity(w, filling->did, &identity);
 	if (r == 0)
 		r = rk_write_change(w, &change);
 	rk_arena_reset(&filling->found);

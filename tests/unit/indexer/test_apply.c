@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "indexer/apply.h"
 #include "store/inside.h"
 
@@ -22,24 +23,23 @@ struct world {
 	struct rk_write w;
 	struct rk_stream_notes notes;
 	struct rk_apply apply;
-	rk_repo_id saw_repo;
-	uint64_t saw_rev;
+	bool waiting; /* for something earlier */
 	int identities;
 };
 
-static void saw(void *context, rk_repo_id repo, uint64_t rev)
+static bool waits(void *context, struct rk_slice account)
 {
-	struct world *world = context;
+	const struct world *world = context;
 
-	world->saw_repo = repo;
-	world->saw_rev = rev;
+	assert_int_not_equal(account.len, 0);
+	return world->waiting;
 }
 
-static void identity(void *context, rk_repo_id repo)
+static void identity(void *context, struct rk_slice account)
 {
 	struct world *world = context;
 
-	assert_int_not_equal(repo, 0);
+	assert_int_not_equal(account.len, 0);
 	world->identities++;
 }
 
@@ -56,7 +56,7 @@ static int world_begin(void **state)
 	world->apply = (struct rk_apply){
 		.source = RK_SLICE_LIT("http://pds"),
 		.notes = &world->notes,
-		.saw = saw,
+		.waits = waits,
 		.identity = identity,
 		.context = world,
 	};
@@ -130,9 +130,17 @@ static struct rk_decoded commit(struct rk_change_record *record, uint64_t rev, b
 	return decoded;
 }
 
-static void apply(struct world *world, const struct rk_decoded *decoded)
+static int apply_as(struct world *world, const struct rk_decoded *decoded, bool again)
 {
-	assert_int_equal(rk_apply(&world->apply, &world->w, decoded, 1000000), 0);
+	int r = rk_apply(&world->apply, &world->w, decoded, 1000000, again);
+
+	assert_true(r == RK_APPLY_DONE || r == RK_APPLY_WAIT);
+	return r;
+}
+
+static int apply(struct world *world, const struct rk_decoded *decoded)
+{
+	return apply_as(world, decoded, false);
 }
 
 static struct rk_repo repo_now(struct world *world)
@@ -197,12 +205,10 @@ static void what_does_not_follow_is_a_gap(void **state)
 	struct rk_record record;
 
 	repo_in(world);
-	apply(world, &wrong_since);
+	assert_int_equal(apply(world, &wrong_since), RK_APPLY_WAIT);
 	assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
 	assert_int_equal(repo_now(world).rev, 10);
 	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
-	assert_int_equal(world->saw_repo, repo_now(world).id);
-	assert_int_equal(world->saw_rev, 12);
 }
 
 static void gap_by_tree_by_missing_prev_data_and_by_size(void **state)
@@ -254,7 +260,72 @@ static void unknown_repo_is_made_and_to_be_fetched(void **state)
 	apply(world, &decoded);
 	assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
 	assert_int_equal(repo_now(world).flags & RK_REPO_BORN, 0);
-	assert_int_equal(world->identities, 1);
+}
+
+static void what_is_not_proven_waits_for_another_key(void **state)
+{
+	static const enum rk_verdict curable[] = {RK_VERDICT_KEY_UNKNOWN, RK_VERDICT_KEY_MISSING,
+		RK_VERDICT_SIGNATURE_WRONG, RK_VERDICT_REPO_ELSEWHERE};
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+	struct rk_record record;
+
+	repo_in(world);
+	for (size_t i = 0; i < sizeof(curable) / sizeof(curable[0]); i++) {
+		int64_t refused = rk_metric_refused_get(curable[i]);
+
+		decoded.verdict = curable[i];
+		decoded.key_age_ms = RK_KEY_TRUST_MS + 1;
+		assert_int_equal(apply(world, &decoded), RK_APPLY_WAIT);
+		assert_int_equal(world->identities, (int)i + 1);
+		assert_int_equal(rk_metric_refused_get(curable[i]), refused);
+		/* Judged by the newest document it is refused for good. */
+		assert_int_equal(apply_as(world, &decoded, true), RK_APPLY_DONE);
+		assert_int_equal(rk_metric_refused_get(curable[i]), refused + 1);
+		decoded.key_age_ms = RK_KEY_TRUST_MS;
+		assert_int_equal(apply(world, &decoded), RK_APPLY_DONE);
+		assert_int_equal(rk_metric_refused_get(curable[i]), refused + 2);
+	}
+	assert_int_equal(world->identities, 4);
+	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+}
+
+static void later_events_wait_behind_earlier_ones(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+
+	repo_in(world);
+	world->waiting = true;
+	assert_int_equal(apply(world, &decoded), RK_APPLY_WAIT);
+	assert_int_equal(repo_now(world).rev, 10);
+	assert_int_equal(apply_as(world, &decoded, true), RK_APPLY_DONE);
+	assert_int_equal(repo_now(world).rev, 11);
+}
+
+static void account_events_sent_again_change_nothing(void **state)
+{
+	struct world *world = *state;
+	struct rk_decoded account = {
+		.event = {
+			.type = RK_EVENT_ACCOUNT,
+			.seq = 7,
+			.did = {.text = rk_slice_str(did)},
+			.status = RK_SLICE_LIT("deleted"),
+		},
+	};
+
+	repo_in(world);
+	assert_int_equal(rk_apply_cursor(&world->apply, &world->w, 7), 0);
+	apply(world, &account);
+	assert_int_equal(repo_now(world).account, RK_ACCOUNT_ACTIVE);
+	account.event.seq = 8;
+	apply(world, &account);
+	assert_int_equal(repo_now(world).account, RK_ACCOUNT_DELETED);
+	assert_true(repo_now(world).flags & RK_REPO_PURGE);
 }
 
 static void first_commit_without_records_is_a_whole_repo(void **state)
@@ -342,6 +413,7 @@ static void inactive_accounts_are_hidden_and_fetched_when_back(void **state)
 	struct rk_decoded account = {
 		.event = {
 			.type = RK_EVENT_ACCOUNT,
+			.seq = 5,
 			.did = {.text = rk_slice_str(did)},
 			.status = RK_SLICE_LIT("takendown"),
 		},
@@ -419,6 +491,9 @@ int main(void)
 		RULE(gap_by_tree_by_missing_prev_data_and_by_size),
 		RULE(refused_frames_change_nothing),
 		RULE(unknown_repo_is_made_and_to_be_fetched),
+		RULE(what_is_not_proven_waits_for_another_key),
+		RULE(later_events_wait_behind_earlier_ones),
+		RULE(account_events_sent_again_change_nothing),
 		RULE(first_commit_without_records_is_a_whole_repo),
 		RULE(record_created_during_the_first_fetch_is_not_from_before),
 		RULE(record_fetched_before_its_event_is_not_from_before_either),

@@ -140,19 +140,12 @@ static void pending_without_record(struct kit *k)
 
 static void handle_elsewhere(struct kit *k)
 {
-	put(k, RK_TABLE_HANDLE, rk_slice_str("other.example"), "\0\0\0\1", 4);
+	put(k, RK_TABLE_HANDLE, rk_slice_str("other.example"), "did:plc:a", 9);
 }
 
 static void handle_nowhere(struct kit *k)
 {
-	put(k, RK_TABLE_HANDLE, rk_slice_str("a.example"), "\0\0\0\x9", 4);
-}
-
-static void identity_without_repo(struct kit *k)
-{
-	const struct rk_identity identity = {.fetched_ms = 1};
-
-	assert_int_equal(rk_write_identity(&k->w, 9, &identity), 0);
+	put(k, RK_TABLE_HANDLE, rk_slice_str("a.example"), "did:plc:z", 9);
 }
 
 static void owner_without_repo(struct kit *k)
@@ -264,7 +257,7 @@ static void issue_value_cut(struct kit *k)
 }
 static void identity_value_cut(struct kit *k)
 {
-	put(k, RK_TABLE_IDENTITY, rk_slice_make("\0\0\0\1", 4), "\1", 1);
+	put(k, RK_TABLE_IDENTITY, rk_slice_str("did:plc:a"), "\1", 1);
 }
 static void owner_value_cut(struct kit *k)
 {
@@ -288,7 +281,7 @@ static const struct {
 	FAULT(count_of_issues), FAULT(next_repo_in_use), FAULT(generation_in_use), FAULT(lookup_left_over),
 	FAULT(lookup_moved), FAULT(when_left_over), FAULT(resync_left_over), FAULT(due_left_over),
 	FAULT(did_left_over), FAULT(did_elsewhere), FAULT(issue_left_over), FAULT(pending_without_record),
-	FAULT(handle_elsewhere), FAULT(handle_nowhere), FAULT(identity_without_repo),
+	FAULT(handle_elsewhere), FAULT(handle_nowhere),
 	FAULT(owner_without_repo), FAULT(seen_without_repo), FAULT(record_value_cut),
 	FAULT(record_json_broken), FAULT(record_link_changed), FAULT(record_issue_unlisted),
 	FAULT(record_cid_zero), FAULT(record_version), FAULT(record_left_over), FAULT(repo_count_changed),
@@ -307,7 +300,7 @@ static void fill(struct kit *k)
 	kit_put(k, 1, &(struct kit_record){.rkey = kit_rkey(1), .ref = X, .code = "abc", .when_ms = 1}, 1);
 	kit_put(k, 1, &(struct kit_record){.rkey = kit_rkey(2), .ref = X, .when_ms = 2, .invalid = "so"}, 2);
 	kit_put(k, 1, &(struct kit_record){.collection = 1, .rkey = kit_rkey(3), .slug = "s"}, 3);
-	assert_int_equal(rk_write_identity(&k->w, 1, &identity), 0);
+	assert_int_equal(rk_write_identity(&k->w, rk_slice_str("did:plc:a"), &identity), 0);
 	assert_int_equal(rk_write_issue(&k->w, &issue), 0);
 	assert_int_equal(rk_write_seen(&k->w, 1, 0, kit_rkey(9), RK_PENDING_APPEARED), 0);
 	kit_owner(k, 0, X, 1);

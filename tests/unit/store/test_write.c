@@ -205,13 +205,13 @@ static void records_one_after_another(void **state)
 	assert_int_equal(rk_read_record_after(k->s, &record, 3, 0, (struct rk_slice){0}), RK_STORE_ABSENT);
 }
 
-static void identity_put(struct kit *k, rk_repo_id id, const char *handle)
+static void identity_put(struct kit *k, const char *did, const char *handle)
 {
 	const struct rk_identity identity = {.handle = rk_slice_str(handle),
 		.pds = rk_slice_str("https://pds.example"), .key = {.type = RK_KEY_K256}, .fetched_ms = 7};
 
 	kit_write(k);
-	assert_int_equal(rk_write_identity(&k->w, id, &identity), 0);
+	assert_int_equal(rk_write_identity(&k->w, rk_slice_str(did), &identity), 0);
 	kit_commit(k);
 	kit_check(k);
 }
@@ -237,21 +237,21 @@ static void handles_lead_to_who_has_them_now(void **state)
 	kit_repo(k, "did:plc:a");
 	kit_repo(k, "did:plc:b");
 	kit_commit(k);
-	identity_put(k, 1, "a.example");
+	identity_put(k, "did:plc:a", "a.example");
 	assert_int_equal(by_handle(k, "a.example"), 1);
 	assert_int_equal(by_handle(k, "A.Example"), 1);
-	assert_int_equal(rk_read_identity(k->s, &identity, 1), 0);
+	assert_int_equal(rk_read_identity(k->s, &identity, rk_slice_str("did:plc:a")), 0);
 	assert_true(identity.fetched_ms == 7 && identity.key.type == RK_KEY_K256);
-	assert_int_equal(rk_read_identity(k->s, &identity, 2), RK_STORE_ABSENT);
-	identity_put(k, 1, "aa.example");
+	assert_int_equal(rk_read_identity(k->s, &identity, rk_slice_str("did:plc:b")), RK_STORE_ABSENT);
+	identity_put(k, "did:plc:a", "aa.example");
 	assert_int_equal(by_handle(k, "a.example"), 0);
 	assert_int_equal(by_handle(k, "aa.example"), 1);
 	/* Another one got it; the first letting go of it must not take it away. */
-	identity_put(k, 2, "aa.example");
+	identity_put(k, "did:plc:b", "aa.example");
 	assert_int_equal(by_handle(k, "aa.example"), 2);
-	identity_put(k, 1, "");
+	identity_put(k, "did:plc:a", "");
 	assert_int_equal(by_handle(k, "aa.example"), 2);
-	identity_put(k, 2, NULL);
+	identity_put(k, "did:plc:b", NULL);
 	assert_int_equal(by_handle(k, "aa.example"), 0);
 	assert_int_equal(by_handle(k, ""), 0);
 	memset(text, 'h', sizeof(text));
@@ -268,20 +268,20 @@ static void identity_written_back_from_its_own_view(void **state)
 	kit_write(k);
 	kit_repo(k, "did:plc:a");
 	kit_commit(k);
-	identity_put(k, 1, "a.example");
+	identity_put(k, "did:plc:a", "a.example");
 	kit_write(k);
 	for (int i = 0; i < 10; i++) {
-		assert_int_equal(rk_read_identity(rk_write_view(&k->w), &identity, 1), 0);
+		assert_int_equal(rk_read_identity(rk_write_view(&k->w), &identity, rk_slice_str("did:plc:a")), 0);
 		identity.fetched_ms = i;
 		identity.failed = true;
 		if (i == 8)
 			identity.handle.len = 0;
-		assert_int_equal(rk_write_identity(&k->w, 1, &identity), 0);
+		assert_int_equal(rk_write_identity(&k->w, rk_slice_str("did:plc:a"), &identity), 0);
 	}
 	kit_commit(k);
 	kit_check(k);
 	assert_int_equal(by_handle(k, "a.example"), 0);
-	assert_int_equal(rk_read_identity(k->s, &identity, 1), 0);
+	assert_int_equal(rk_read_identity(k->s, &identity, rk_slice_str("did:plc:a")), 0);
 	assert_true(identity.failed && identity.fetched_ms == 9);
 	assert_slice_equal(identity.pds, rk_slice_str("https://pds.example"));
 }

@@ -86,7 +86,7 @@ static int repo_write(void *context, struct rk_write *w)
 	if (job->in.rev)
 		rk_tid_parse(&repo.rev, rk_slice_str(job->in.rev));
 	r = rk_write_repo(w, &repo);
-	return r ? r : rk_write_identity(w, repo.id, &identity);
+	return r ? r : rk_write_identity(w, rk_slice_str(job->in.did), &identity);
 }
 
 rk_repo_id kit_repo(struct kit *k, struct kit_repo repo)

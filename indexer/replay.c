@@ -1,0 +1,126 @@
+/*
+ * The stream's transactions and the waiting room. What a transaction takes from the ring or replays
+ * from the room is only moved once it is on disk: until then it may be undone and run again.
+ */
+#include "indexer/inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+static void drained_clear(struct rk_drained *drained)
+{
+	for (size_t i = 0; i < drained->shift_count; i++)
+		free(drained->shifts[i].did);
+	for (size_t i = 0; i < drained->wish_count; i++)
+		free(drained->wishes[i]);
+	free(drained->shifts);
+	memset(drained->wait, 0, drained->slots);
+	drained->shifts = NULL;
+	drained->slots = drained->shift_count = drained->wish_count = 0;
+}
+
+void rk_replay_aborted(struct rk_indexer *indexer)
+{
+	drained_clear(&indexer->drained);
+}
+
+void rk_replay_committed(struct rk_indexer *indexer)
+{
+	struct rk_drained *drained = &indexer->drained;
+
+	for (size_t i = 0; i < drained->shift_count; i++) {
+		const struct rk_shift *shift = &drained->shifts[i];
+
+		if (shift->lost)
+			rk_waiting_drop(indexer->waiting, rk_slice_str(shift->did));
+		else
+			rk_waiting_shift(indexer->waiting, rk_slice_str(shift->did), shift->count);
+	}
+	for (size_t i = 0; i < drained->slots; i++) {
+		struct rk_slot *slot = rk_ring_ready(indexer->ring, i);
+
+		if (!drained->wait[i])
+			continue;
+		rk_waiting_add(indexer->waiting, slot->decoded.event.did.text, slot->frame, slot->len);
+		slot->frame = NULL;
+	}
+	/* Only now do others see what the wishes are for. */
+	for (size_t i = 0; i < drained->wish_count; i++)
+		rk_identity_queue(indexer, rk_slice_str(drained->wishes[i]), 0);
+	if (drained->slots)
+		rk_ring_release(indexer->ring, drained->slots);
+	drained_clear(drained);
+}
+
+void rk_replay_wish(void *context, struct rk_slice did)
+{
+	struct rk_indexer *indexer = context;
+	struct rk_drained *drained = &indexer->drained;
+	char *copy = drained->wish_count < RK_DRAIN_MOST
+		? strndup((const char *)did.data, did.len)
+		: NULL;
+
+	/* One too many is found by the sweep. */
+	if (copy)
+		drained->wishes[drained->wish_count++] = copy;
+}
+
+bool rk_replay_waits(void *context, struct rk_slice did)
+{
+	struct rk_indexer *indexer = context;
+
+	if (rk_waiting_has(indexer->waiting, did))
+		return true;
+	for (size_t i = 0; i < indexer->drained.slots; i++) {
+		if (indexer->drained.wait[i] &&
+			rk_slice_equal(rk_ring_ready(indexer->ring, i)->decoded.event.did.text, did))
+			return true;
+	}
+	return false;
+}
+
+static int shift_note(struct rk_drained *drained, struct rk_slice did, size_t count, bool lost)
+{
+	struct rk_shift *shifts = reallocarray(drained->shifts, drained->shift_count + 1, sizeof(*shifts));
+	char *copy;
+
+	if (!shifts)
+		return -ENOMEM;
+	drained->shifts = shifts;
+	copy = strndup((const char *)did.data, did.len);
+	if (!copy)
+		return -ENOMEM;
+	shifts[drained->shift_count++] = (struct rk_shift){.did = copy, .count = count, .lost = lost};
+	return 0;
+}
+
+int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice did, bool *lost)
+{
+	const struct rk_waiting_frame *frame = rk_waiting_first(indexer->waiting, did);
+	struct rk_arena arena = {0};
+	size_t count = 0;
+	int r = 0;
+
+	*lost = rk_waiting_lost(indexer->waiting, did);
+	/* Once in a transaction: what was replayed stays in the room until it is on disk. */
+	for (size_t i = 0; i < indexer->drained.shift_count; i++) {
+		if (rk_slice_equal_str(did, indexer->drained.shifts[i].did))
+			return 0;
+	}
+	for (; r == 0 && frame; frame = frame->next) {
+		struct rk_decoded decoded;
+
+		rk_arena_reset(&arena);
+		r = rk_decode(&decoded, &arena, rk_slice_make(frame->data, frame->len), rk_clock_wall_ms(),
+			indexer->keys, rk_write_view(w));
+		if (r == 0)
+			r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), true);
+		count += r == RK_APPLY_DONE;
+	}
+	rk_arena_finish(&arena);
+	if (r < 0)
+		return r;
+	return count || *lost ? shift_note(&indexer->drained, did, count, *lost) : 0;
+}

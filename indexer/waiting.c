@@ -1,0 +1,171 @@
+/* See waiting.h. A chained hash table of accounts; few wait at a time, so it never grows. */
+#include "indexer/waiting.h"
+
+#include <stdlib.h>
+
+enum { BUCKETS = 1024 };
+
+struct account {
+	struct account *next; /* in its bucket */
+	struct rk_waiting_frame *first, **last;
+	size_t frames, bytes;
+	bool lost;
+	size_t did_len;
+	uint8_t did[];
+};
+
+struct rk_waiting {
+	struct account *buckets[BUCKETS];
+	size_t bytes;
+};
+
+struct rk_waiting *rk_waiting_create(void)
+{
+	return calloc(1, sizeof(struct rk_waiting));
+}
+
+/* FNV-1a: short keys, and an attacker gains nothing but his own bucket. */
+static size_t bucket_of(struct rk_slice did)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < did.len; i++)
+		hash = (hash ^ did.data[i]) * UINT64_C(1099511628211);
+	return (size_t)(hash % BUCKETS);
+}
+
+static struct account *const *place_of(const struct rk_waiting *waiting, struct rk_slice did)
+{
+	struct account *const *place = &waiting->buckets[bucket_of(did)];
+
+	while (*place && !rk_slice_equal(rk_slice_make((*place)->did, (*place)->did_len), did))
+		place = &(*place)->next;
+	return place;
+}
+
+static void frames_free(struct rk_waiting *waiting, struct account *account)
+{
+	while (account->first) {
+		struct rk_waiting_frame *next = account->first->next;
+
+		free(account->first->data);
+		free(account->first);
+		account->first = next;
+	}
+	waiting->bytes -= account->bytes;
+	account->last = &account->first;
+	account->frames = account->bytes = 0;
+}
+
+void rk_waiting_destroy(struct rk_waiting *waiting)
+{
+	if (!waiting)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		while (waiting->buckets[i]) {
+			struct account *next = waiting->buckets[i]->next;
+
+			frames_free(waiting, waiting->buckets[i]);
+			free(waiting->buckets[i]);
+			waiting->buckets[i] = next;
+		}
+	}
+	free(waiting);
+}
+
+static struct account *account_make(struct rk_waiting *waiting, struct rk_slice did)
+{
+	struct account **place = (struct account **)place_of(waiting, did);
+
+	if (*place)
+		return *place;
+	*place = calloc(1, sizeof(**place) + did.len);
+	if (!*place)
+		return NULL;
+	(*place)->last = &(*place)->first;
+	(*place)->did_len = did.len;
+	memcpy((*place)->did, did.data, did.len);
+	return *place;
+}
+
+bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len)
+{
+	struct account *account = account_make(waiting, did);
+	struct rk_waiting_frame *frame = account ? malloc(sizeof(*frame)) : NULL;
+
+	if (!frame || account->lost || account->frames == RK_WAITING_FRAMES ||
+		account->bytes + len > RK_WAITING_BYTES || waiting->bytes + len > RK_WAITING_ALL_BYTES) {
+		if (account) {
+			frames_free(waiting, account);
+			account->lost = true;
+		}
+		free(frame);
+		free(data);
+		return false;
+	}
+	*frame = (struct rk_waiting_frame){.data = data, .len = len};
+	*account->last = frame;
+	account->last = &frame->next;
+	account->frames++;
+	account->bytes += len;
+	waiting->bytes += len;
+	return true;
+}
+
+bool rk_waiting_has(const struct rk_waiting *waiting, struct rk_slice did)
+{
+	return *place_of(waiting, did) != NULL;
+}
+
+bool rk_waiting_lost(const struct rk_waiting *waiting, struct rk_slice did)
+{
+	const struct account *account = *place_of(waiting, did);
+
+	return account && account->lost;
+}
+
+const struct rk_waiting_frame *rk_waiting_first(const struct rk_waiting *waiting, struct rk_slice did)
+{
+	const struct account *account = *place_of(waiting, did);
+
+	return account ? account->first : NULL;
+}
+
+void rk_waiting_shift(struct rk_waiting *waiting, struct rk_slice did, size_t count)
+{
+	struct account *account = *place_of(waiting, did);
+
+	if (!account)
+		return;
+	for (; count && account->first; count--) {
+		struct rk_waiting_frame *frame = account->first;
+
+		account->first = frame->next;
+		if (!account->first)
+			account->last = &account->first;
+		account->frames--;
+		account->bytes -= frame->len;
+		waiting->bytes -= frame->len;
+		free(frame->data);
+		free(frame);
+	}
+	if (!account->first && !account->lost)
+		rk_waiting_drop(waiting, did);
+}
+
+void rk_waiting_drop(struct rk_waiting *waiting, struct rk_slice did)
+{
+	struct account **place = (struct account **)place_of(waiting, did);
+	struct account *account = *place;
+
+	if (!account)
+		return;
+	*place = account->next;
+	frames_free(waiting, account);
+	free(account);
+}
+
+size_t rk_waiting_bytes(const struct rk_waiting *waiting)
+{
+	return waiting->bytes;
+}

@@ -1,0 +1,46 @@
+/*
+ * Frames that cannot be judged yet, by account and in order: because its key is not known (or did not
+ * fit, and is read again), or because its repo is being fetched. Once the reason is gone they are
+ * decoded anew and applied in the same order.
+ *
+ * Belongs to the writer's thread. Bounded: an account that has more waiting than it may loses all of
+ * it, and is known to have lost some.
+ */
+#ifndef RK_INDEXER_WAITING_H
+#define RK_INDEXER_WAITING_H
+
+#include "base/slice.h"
+
+enum {
+	RK_WAITING_FRAMES = 512,         /* of one account */
+	RK_WAITING_BYTES = 2 << 20,      /* of one account */
+	RK_WAITING_ALL_BYTES = 16 << 20, /* of all */
+};
+
+struct rk_waiting;
+
+/* One account's frames; borrowed until the next change. */
+struct rk_waiting_frame {
+	uint8_t *data; /* owned by the waiting room */
+	size_t len;
+	struct rk_waiting_frame *next;
+};
+
+struct rk_waiting *rk_waiting_create(void); /* NULL: no memory */
+void rk_waiting_destroy(struct rk_waiting *waiting);
+
+/* Takes over data (malloc). False: there was no room (or memory); the account's frames are dropped,
+ * this one too, and rk_waiting_lost says so until rk_waiting_drop. */
+bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len);
+bool rk_waiting_has(const struct rk_waiting *waiting, struct rk_slice did);
+bool rk_waiting_lost(const struct rk_waiting *waiting, struct rk_slice did);
+/* The first frame, then along `next`; NULL: none. */
+const struct rk_waiting_frame *rk_waiting_first(const struct rk_waiting *waiting, struct rk_slice did);
+/* The first `count` frames are done with; without any left the account no longer waits, unless it lost
+ * some. */
+void rk_waiting_shift(struct rk_waiting *waiting, struct rk_slice did, size_t count);
+/* The account no longer waits. */
+void rk_waiting_drop(struct rk_waiting *waiting, struct rk_slice did);
+size_t rk_waiting_bytes(const struct rk_waiting *waiting);
+
+#endif

@@ -1,0 +1,90 @@
+/* Rules of indexer/waiting: in order, bounded, and a loss is known. */
+#include "tests/unit/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "indexer/waiting.h"
+
+static const struct rk_slice ada = RK_SLICE_LIT("did:plc:ada"), bea = RK_SLICE_LIT("did:plc:bea");
+
+static bool add(struct rk_waiting *waiting, struct rk_slice did, size_t len, uint8_t mark)
+{
+	uint8_t *data = malloc(len);
+
+	assert_non_null(data);
+	memset(data, mark, len);
+	return rk_waiting_add(waiting, did, data, len);
+}
+
+static void frames_of_an_account_come_in_order(void **state)
+{
+	struct rk_waiting *waiting = rk_waiting_create();
+	const struct rk_waiting_frame *frame;
+
+	assert_false(rk_waiting_has(waiting, ada));
+	for (uint8_t i = 0; i < 3; i++) {
+		assert_true(add(waiting, ada, 10, i));
+		assert_true(add(waiting, bea, 10, (uint8_t)(i + 10)));
+	}
+	frame = rk_waiting_first(waiting, ada);
+	for (uint8_t i = 0; i < 3; i++, frame = frame->next)
+		assert_int_equal(frame->data[0], i);
+	assert_null(frame);
+	assert_int_equal(rk_waiting_bytes(waiting), 60);
+	rk_waiting_shift(waiting, ada, 2);
+	assert_int_equal(rk_waiting_first(waiting, ada)->data[0], 2);
+	assert_true(add(waiting, ada, 10, 3));
+	assert_int_equal(rk_waiting_first(waiting, ada)->next->data[0], 3);
+	rk_waiting_shift(waiting, ada, 2);
+	assert_false(rk_waiting_has(waiting, ada));
+	assert_true(rk_waiting_has(waiting, bea));
+	rk_waiting_drop(waiting, bea);
+	assert_int_equal(rk_waiting_bytes(waiting), 0);
+	rk_waiting_destroy(waiting);
+}
+
+static void too_many_frames_or_bytes_lose_all_of_the_account(void **state)
+{
+	struct rk_waiting *waiting = rk_waiting_create();
+
+	assert_true(add(waiting, bea, 1, 0));
+	for (int i = 0; i < RK_WAITING_FRAMES; i++)
+		assert_true(add(waiting, ada, 1, 0));
+	assert_false(rk_waiting_lost(waiting, ada));
+	assert_false(add(waiting, ada, 1, 0));
+	assert_true(rk_waiting_lost(waiting, ada));
+	assert_true(rk_waiting_has(waiting, ada));
+	assert_null(rk_waiting_first(waiting, ada));
+	assert_false(add(waiting, ada, 1, 0));
+	assert_int_equal(rk_waiting_bytes(waiting), 1);
+	rk_waiting_drop(waiting, ada);
+	assert_true(add(waiting, ada, RK_WAITING_BYTES, 0));
+	assert_false(add(waiting, ada, 1, 0));
+	assert_false(rk_waiting_lost(waiting, bea));
+	rk_waiting_destroy(waiting);
+}
+
+static void all_accounts_together_are_bounded(void **state)
+{
+	struct rk_waiting *waiting = rk_waiting_create();
+	char did[32];
+
+	for (int i = 0; i < RK_WAITING_ALL_BYTES / RK_WAITING_BYTES; i++) {
+		snprintf(did, sizeof(did), "did:plc:%d", i);
+		assert_true(add(waiting, rk_slice_str(did), RK_WAITING_BYTES, 0));
+	}
+	assert_false(add(waiting, ada, 1, 0));
+	assert_int_equal(rk_waiting_bytes(waiting), RK_WAITING_ALL_BYTES);
+	rk_waiting_destroy(waiting);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frames_of_an_account_come_in_order),
+		cmocka_unit_test(too_many_frames_or_bytes_lose_all_of_the_account),
+		cmocka_unit_test(all_accounts_together_are_bounded),
+	};
+	return cmocka_run_group_tests_name("indexer/waiting", tests, NULL, NULL);
+}
