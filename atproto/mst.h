@@ -12,6 +12,9 @@ enum {
 	RK_MST_DEPTH_MOST = 64, /* layers: a key on the 33rd takes 2^64 tries to find */
 };
 
+/* The only node of the tree without keys: no entries, no subtree. */
+#define RK_MST_EMPTY "\xa2\x61\x65\x80\x61\x6c\xf6"
+
 enum rk_mst_result {
 	RK_MST_OK,
 	RK_MST_STOPPED,   /* the visitor asked to */

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#include "atproto/ops.h"
+
 enum {
 	REV_AHEAD_MOST_MS = 5 * 60 * 1000,
 	SYNC_BLOCKS_MOST = 10000,    /* bytes: the lexicon's maxLength */
@@ -50,6 +52,7 @@ struct subject {
 	struct rk_did did;            /* whose it must be */
 	size_t car_most, blocks_most; /* bytes; blocks */
 	const struct rk_verify_options *options;
+	struct rk_ops ops; /* once they are well-formed */
 };
 
 /* 0, an enum rk_verdict, or negative. */
@@ -75,6 +78,25 @@ static int message_rev_not_ahead(struct subject *s)
 static int commit_rev_not_ahead(struct subject *s)
 {
 	return rev_not_ahead(s, s->out->commit.rev);
+}
+
+static int rev_is_behind_since(struct subject *s)
+{
+	return s->event->since < s->event->rev ? 0 : RK_VERDICT_REV_ORDER;
+}
+
+static int ops_are_well_formed(struct subject *s)
+{
+	int result = rk_ops_load(&s->ops, s->arena, s->event);
+
+	switch (result) {
+	case RK_OPS_DUPLICATE:
+		return RK_VERDICT_OPS_DUPLICATE;
+	case RK_OPS_PREV:
+		return RK_VERDICT_OPS_PREV;
+	default:
+		return result;
+	}
 }
 
 /* Before the blocks are hashed: a CAR of another commit is not worth it. */
@@ -181,6 +203,55 @@ static int signature_is_good(struct subject *s)
 	}
 }
 
+/* The tree with the operations undone, or, if they cannot be, the tree itself. */
+static int ops_are_in_the_tree(struct subject *s, struct rk_cid *root)
+{
+	int result;
+
+	if (s->ops.count == 0) {
+		*root = s->out->commit.data;
+		return 0;
+	}
+	result = rk_mst_edit(root, s->arena, &s->out->blocks, &s->out->commit.data, s->ops.edits,
+		s->ops.count);
+	switch (result) {
+	case RK_MST_EDIT_MISSING:
+		return RK_VERDICT_TREE_MISSING;
+	case RK_MST_EDIT_MALFORMED:
+		return RK_VERDICT_TREE_MALFORMED;
+	case RK_MST_EDIT_ABSENT:
+		return RK_VERDICT_OP_ABSENT;
+	case RK_MST_EDIT_DIFFERS:
+		return RK_VERDICT_OP_DIFFERS;
+	case RK_MST_EDIT_PRESENT:
+		return RK_VERDICT_OP_PRESENT;
+	default:
+		return result;
+	}
+}
+
+/* Each operation was one, and there were no others. */
+static int ops_lead_from_the_tree_before(struct subject *s)
+{
+	const struct rk_cid *before = &s->event->prev_data;
+	struct rk_cid root, empty;
+	int result = ops_are_in_the_tree(s, &root);
+
+	if (rk_cid_is_set(before)) {
+		if (result)
+			return result;
+		return rk_cid_equal(&root, before) ? 0 : RK_VERDICT_INVERSION;
+	}
+	/* Not a repo's first commit after all, though it follows none. */
+	if (result == RK_VERDICT_TREE_MISSING && s->ops.undone) {
+		rk_ops_only_prove(&s->ops);
+		result = ops_are_in_the_tree(s, &root);
+	}
+	rk_cid_compute(&empty, RK_CODEC_DAG_CBOR, rk_slice_str(RK_MST_EMPTY));
+	s->out->legacy = result || !s->ops.undone || !rk_cid_equal(&root, &empty);
+	return result;
+}
+
 /* A commit too big for its message tells only that it happened: its blocks may be left out. */
 static check *const too_big_checks[] = {
 	size_within_limit,
@@ -188,13 +259,11 @@ static check *const too_big_checks[] = {
 	NULL,
 };
 
-/*
- * Not checked yet, behind the signature: that the tree under commit.data has the operations' records (proof); that
- * undoing the operations leads to prev_data (inversion).
- */
 static check *const commit_checks[] = {
 	size_within_limit,
 	message_rev_not_ahead,
+	rev_is_behind_since,
+	ops_are_well_formed,
 	root_is_message_commit,
 	blocks_match_their_cids,
 	commit_is_there,
@@ -204,6 +273,7 @@ static check *const commit_checks[] = {
 	records_are_there,
 	key_is_known,
 	signature_is_good,
+	ops_lead_from_the_tree_before,
 	NULL,
 };
 

@@ -24,6 +24,8 @@
 	X(FRAME_TOO_LARGE, "frame_too_large", "the frame is over the size limit")                  \
 	X(FRAME_TEXT, "frame_text", "a text message where a binary one belongs")                   \
 	X(OPS_TOO_MANY, "ops_too_many", "a commit has more than 200 operations")                   \
+	X(OPS_DUPLICATE, "ops_duplicate", "two operations of a commit have one path")              \
+	X(OPS_PREV, "ops_prev", "an update or delete does not say what was there before")          \
 	X(CAR_MALFORMED, "car_malformed", "the blocks are not a CAR v1")                           \
 	X(CAR_TOO_LARGE, "car_too_large", "the blocks are over the size limit")                    \
 	X(CAR_ROOT, "car_root", "the blocks' root is not the message's commit")                    \
@@ -33,6 +35,7 @@
 	X(COMMIT_DID, "commit_did", "the commit is of another repo")                               \
 	X(COMMIT_REV, "commit_rev", "the commit's rev differs from the message's")                 \
 	X(REV_FUTURE, "rev_future", "the rev is more than five minutes ahead")                     \
+	X(REV_ORDER, "rev_order", "the rev is not behind the one that it is said to follow")       \
 	X(REV_OLDER, "rev_older", "a whole repo is older than what is held")                       \
 	X(KEY_UNKNOWN, "key_unknown", "the repo's signing key is not known yet")                   \
 	X(KEY_MISSING, "key_missing", "the account has no usable signing key")                     \
@@ -43,6 +46,10 @@
 	X(RECORD_MALFORMED, "record_malformed", "a record is no canonical DAG-CBOR map")           \
 	X(TREE_MISSING, "tree_missing", "a node of the tree is not among the blocks")              \
 	X(TREE_MALFORMED, "tree_malformed", "the tree breaks a rule of the MST")                   \
+	X(OP_ABSENT, "op_absent", "an operation's path is not in the tree")                        \
+	X(OP_DIFFERS, "op_differs", "the tree has another record at an operation's path")          \
+	X(OP_PRESENT, "op_present", "a deleted path is still in the tree")                         \
+	X(INVERSION, "inversion", "with its operations undone the tree is not the one before")     \
 	X(REPO_INACTIVE, "repo_inactive", "the account is not active")                             \
 	X(REPO_ELSEWHERE, "repo_elsewhere", "the account's DID document names another PDS")
 
@@ -71,6 +78,9 @@ struct rk_verify_options {
 struct rk_verified {
 	struct rk_blocks blocks; /* in the arena */
 	struct rk_commit commit;
+	/* Of a commit: its creates and updates are proven, but not that there was nothing else, for
+	 * it does not say the tree before. Senders from before sync 1.1; the repo is to be fetched. */
+	bool legacy;
 };
 
 /* Negative: no memory. Else an enum rk_verdict; out is whole only with RK_VERDICT_OK. A commit that

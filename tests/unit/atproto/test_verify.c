@@ -180,6 +180,7 @@ static int at_rev(uint64_t unix_us)
 
 	message_init(&m, "tests/fixtures/commit-ops.frame");
 	m.event.rev = unix_us << 10;
+	m.event.since = 0;
 	result = message_verify(&m, &options);
 	message_finish(&m);
 	return result;
