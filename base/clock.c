@@ -1,7 +1,6 @@
 /* See clock.h. */
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <time.h>
 
 static int64_t read_us(clockid_t id)
@@ -27,22 +26,44 @@ int64_t rk_clock_mono_ms(void)
 	return read_us(CLOCK_MONOTONIC) / 1000;
 }
 
+/* Two decimal digits at a time; no locale, no lock, no format to be parsed. */
+static char *digits_put(char *at, unsigned value, unsigned count)
+{
+	for (unsigned i = count; i-- > 0; value /= 10)
+		at[i] = (char)('0' + value % 10);
+	return at + count;
+}
+
 void rk_clock_iso(char out[RK_CLOCK_ISO_SIZE], int64_t unix_ms)
 {
 	const int64_t least = -62167219200000, most = 253402300799999; /* years 0 and 9999 */
-	int64_t ms = unix_ms < least ? least : unix_ms > most ? most : unix_ms;
-	int64_t sec = ms / 1000, milli = ms % 1000;
-	struct tm tm;
-	time_t when;
+	int64_t ms = (unix_ms < least ? least : unix_ms > most ? most : unix_ms) - least;
+	unsigned day_ms = (unsigned)(ms % 86400000), sec = day_ms / 1000;
+	/* Days since 0000-03-01, in eras of 400 years, so that the leap day ends a year. */
+	int64_t days = ms / 86400000 - 60;
+	int64_t era = (days < 0 ? days - 146096 : days) / 146097;
+	unsigned of_era = (unsigned)(days - era * 146097);
+	unsigned years = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	unsigned of_year = of_era - (365 * years + years / 4 - years / 100);
+	unsigned month = (5 * of_year + 2) / 153;
+	unsigned day = of_year - (153 * month + 2) / 5 + 1;
+	unsigned year;
 
-	if (milli < 0) {
-		milli += 1000;
-		sec--;
-	}
-	when = (time_t)sec;
-	gmtime_r(&when, &tm);
-	snprintf(out, RK_CLOCK_ISO_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
-		(unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
-		(unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
-		(unsigned)tm.tm_sec % 100, (unsigned)milli % 1000);
+	month = month < 10 ? month + 3 : month - 9;
+	year = (unsigned)(era * 400 + years + (month <= 2));
+	out = digits_put(out, year, 4);
+	*out++ = '-';
+	out = digits_put(out, month, 2);
+	*out++ = '-';
+	out = digits_put(out, day, 2);
+	*out++ = 'T';
+	out = digits_put(out, sec / 3600, 2);
+	*out++ = ':';
+	out = digits_put(out, sec / 60 % 60, 2);
+	*out++ = ':';
+	out = digits_put(out, sec % 60, 2);
+	*out++ = '.';
+	out = digits_put(out, day_ms % 1000, 3);
+	*out++ = 'Z';
+	*out = '\0';
 }

@@ -72,6 +72,9 @@ struct rk_snapshot {
 	MDB_txn *txn;
 	MDB_cursor *lookup; /* kept between reads: opening one allocates */
 	bool lookup_fresh;  /* bound to the transaction of now */
+	/* What a lookup learnt and the reads after it ask again; not kept in a transaction that writes. */
+	struct rk_repo repo;        /* the last one read; id 0: none */
+	struct rk_slice only_rkey;  /* of the last answer, if no other record has its ref */
 	bool live;
 };
 

@@ -134,13 +134,13 @@ static bool entry_head(struct rk_slice entry, uint8_t *rank, rk_repo_id *repo)
 	return !reader.failed;
 }
 
-/* The first entry under the key that may answer. */
-static int answer_find(struct rk_snapshot *s, struct rk_record *out, MDB_cursor *cursor,
-	const struct rk_key_buf *key)
+/* The first entry from v on that may answer; with an owner, only his. */
+static int answer_find(struct rk_snapshot *s, struct rk_record *out, MDB_cursor *cursor, MDB_val v,
+	rk_repo_id owner)
 {
-	MDB_val k = rk_val(rk_key_slice(key)), v;
 	rk_repo_id passed = 0;
-	int r = mdb_cursor_get(cursor, &k, &v, MDB_SET_KEY);
+	MDB_val k;
+	int r = 0;
 
 	for (int i = 0; r == 0 && i < ENTRIES_MOST; i++) {
 		rk_repo_id repo;
@@ -151,7 +151,7 @@ static int answer_find(struct rk_snapshot *s, struct rk_record *out, MDB_cursor 
 			return RK_STORE_CORRUPT;
 		if (rank >= RANK_CONFLICT)
 			return RK_STORE_ABSENT;
-		if (repo != passed) {
+		if (repo != passed && (!owner || repo == owner)) {
 			r = account_active(s, repo, &active);
 			if (r)
 				return r;
@@ -164,32 +164,61 @@ static int answer_find(struct rk_snapshot *s, struct rk_record *out, MDB_cursor 
 	return r ? rk_lmdb_error(r) : RK_STORE_ABSENT;
 }
 
+static int entry_first(MDB_cursor *cursor, MDB_val *v, enum rk_lookup kind, uint8_t collection,
+	rk_repo_id repo, struct rk_slice value)
+{
+	struct rk_key_buf key = {0};
+	MDB_val k;
+
+	rk_key_lookup(&key, kind, collection, repo, value);
+	k = rk_val(rk_key_slice(&key));
+	return rk_lmdb_error(mdb_cursor_get(cursor, &k, v, MDB_SET_KEY));
+}
+
+/* Where the document's owner is known, only his records answer: *v becomes his first entry. It is the
+ * one found already unless somebody else's comes before it. */
+static int owner_entry(struct rk_snapshot *s, MDB_cursor *cursor, MDB_val *v, rk_repo_id *owner,
+	uint8_t collection, rk_repo_id repo, struct rk_slice ref)
+{
+	struct rk_owner_view view;
+	rk_repo_id found;
+	uint8_t rank;
+	int r = rk_read_owner(s, &view, collection, ref);
+
+	if (r)
+		return r == RK_STORE_ABSENT ? 0 : r;
+	if (!entry_head(rk_val_slice(*v), &rank, &found))
+		return RK_STORE_CORRUPT;
+	*owner = view.owner.repo;
+	if (*owner == 0 || (repo && repo != *owner))
+		return RK_STORE_ABSENT;
+	return found == *owner ? 0 : entry_first(cursor, v, RK_LOOKUP_REF, collection, *owner, ref);
+}
+
 int rk_read_lookup(struct rk_snapshot *s, struct rk_record *out, enum rk_lookup kind,
 	uint8_t collection, struct rk_slice value, rk_repo_id repo)
 {
-	struct rk_key_buf key = {0};
+	rk_repo_id owner = 0;
 	MDB_cursor *cursor;
+	size_t count = 0;
+	MDB_val v;
 	int r;
 
 	if (value.len == 0 || value.len > RK_SLUG_MOST)
 		return RK_STORE_ABSENT;
-	if (kind == RK_LOOKUP_REF) {
-		struct rk_owner_view owner;
-
-		r = rk_read_owner(s, &owner, collection, value);
-		if (r != 0 && r != RK_STORE_ABSENT)
-			return r;
-		if (owner.known) {
-			if (owner.owner.repo == 0 || (repo && repo != owner.owner.repo))
-				return RK_STORE_ABSENT;
-			repo = owner.owner.repo;
-		}
-	}
-	rk_key_lookup(&key, kind, collection, repo, value);
 	r = cursor_get(s, &cursor);
 	if (r)
 		return r;
-	r = answer_find(s, out, cursor, &key);
+	r = entry_first(cursor, &v, kind, collection, repo, value);
+	if (r == 0 && kind == RK_LOOKUP_REF) {
+		r = rk_lmdb_error(mdb_cursor_count(cursor, &count));
+		if (r == 0)
+			r = owner_entry(s, cursor, &v, &owner, collection, repo, value);
+	}
+	if (r == 0)
+		r = answer_find(s, out, cursor, v, owner);
+	if (r == 0 && count == 1 && s->live)
+		s->only_rkey = out->rkey;
 	cursor_put(s, cursor);
 	return r;
 }
@@ -228,7 +257,7 @@ int rk_read_duplicates(struct rk_snapshot *s, struct rk_record *out, size_t most
 	int r;
 
 	*count = 0;
-	if (answer->ref.len == 0)
+	if (answer->ref.len == 0 || (s->only_rkey.data && s->only_rkey.data == answer->rkey.data))
 		return 0;
 	rk_key_lookup(&key, RK_LOOKUP_REF, answer->collection, answer->repo, answer->ref);
 	r = cursor_get(s, &cursor);

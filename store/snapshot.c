@@ -39,6 +39,8 @@ int rk_snapshot_begin(struct rk_snapshot *snapshot)
 
 	snapshot->live = r == 0;
 	snapshot->lookup_fresh = false;
+	snapshot->repo.id = 0;
+	snapshot->only_rkey = (struct rk_slice){0};
 	return r;
 }
 
@@ -105,11 +107,19 @@ int rk_read_repo(struct rk_snapshot *s, struct rk_repo *out, rk_repo_id id)
 	struct rk_slice value;
 	int r;
 
+	if (s->live && id && s->repo.id == id) {
+		*out = s->repo;
+		return 0;
+	}
 	rk_key_uint(&key, id, 4);
 	r = rk_table_get(s, RK_TABLE_REPO, rk_key_slice(&key), &value);
 	if (r)
 		return r;
-	return rk_value_repo_read(out, id, value) ? 0 : RK_STORE_CORRUPT;
+	if (!rk_value_repo_read(out, id, value))
+		return RK_STORE_CORRUPT;
+	if (s->live)
+		s->repo = *out;
+	return 0;
 }
 
 int rk_read_repo_by_did(struct rk_snapshot *s, struct rk_repo *out, struct rk_slice did)
