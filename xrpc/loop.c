@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-enum { ACCEPTS_AT_ONCE = 4 };
+enum { ACCEPTS_AT_ONCE = 4, SHED_AT_ONCE = 16 };
 
 static void on_closed(void *context)
 {
@@ -40,6 +40,31 @@ static void sweep_plan(struct rk_loop *loop)
 		h2o_timeout_link(loop->evloop, &loop->sweep, &loop->sweep_entry);
 }
 
+/* h2o goes through connections in the order in which they came. */
+static int connection_shed(h2o_req_t *req, void *context)
+{
+	bool replying = req->timestamps.response_start_at.tv_sec != 0;
+	unsigned *shed = context;
+
+	if (req->version == 0 && !replying) {
+		shutdown(h2o_socket_get_fd(req->conn->callbacks->get_socket(req->conn)), SHUT_RDWR);
+		++*shed;
+	}
+	return *shed == SHED_AT_ONCE;
+}
+
+/* At the limit: connections on which nothing whole is asked make room for new ones, so that those who
+ * only hold connections keep nobody out. False: there are none. */
+static bool room_make(struct rk_loop *loop)
+{
+	unsigned shed = 0;
+
+	loop->server->config.http1.callbacks.foreach_request(
+		&loop->context, connection_shed, &shed);
+	rk_metric_add(RK_METRIC_CONNECTIONS_REFUSED, shed);
+	return shed > 0;
+}
+
 static void on_accept(h2o_socket_t *listener, const char *err)
 {
 	struct rk_loop *loop = listener->data;
@@ -62,7 +87,8 @@ static void on_accept(h2o_socket_t *listener, const char *err)
 		}
 		rk_loop_count(loop, sock);
 		if (atomic_load_explicit(&server->connections, memory_order_relaxed) >
-			server->connections_most) {
+				server->connections_most &&
+			!room_make(loop)) {
 			rk_metric_add(RK_METRIC_CONNECTIONS_REFUSED, 1);
 			h2o_socket_close(sock);
 			continue;

@@ -26,7 +26,8 @@ struct rk_xrpc_options {
 	const char *admin_password; /* NULL: admin methods answer 401 */
 	void (*status)(void *context, struct rk_service_status *out); /* any thread, never blocks */
 	void *status_context;
-	unsigned connections_most; /* 0: 10,000; more are closed at once */
+	unsigned connections_most; /* 0: 10,000; then those that ask nothing make room, the oldest first;
+				    * where all ask, new ones are closed at once */
 	unsigned request_ms;       /* a request's head must be in by then; 0: 10 s */
 	unsigned idle_ms;          /* keep-alive connections without a request; 0: 60 s */
 };

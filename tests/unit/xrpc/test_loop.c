@@ -164,10 +164,11 @@ static void no_more_connections_than_allowed(void **state)
 
 	for (int i = 0; i < 4; i++) {
 		fds[i] = client(xrpc);
-		send_text(fds[i], "GET " STATUS " HTTP/1.1\r\nHost: a\r\n\r\n");
-		receive_one(fds[i], out, sizeof(out));
+		send_text(fds[i], "POST " STATUS " HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
 	}
-	assert_int_equal(rk_metric_get(RK_METRIC_CONNECTIONS), 4);
+	while (rk_metric_get(RK_METRIC_CONNECTIONS) < 4)
+		usleep(1000);
+	usleep(20000); /* the heads are read */
 	fds[4] = client(xrpc);
 	receive_end(fds[4], out, sizeof(out));
 	assert_string_equal(out, "");
@@ -179,6 +180,42 @@ static void no_more_connections_than_allowed(void **state)
 	exchange(xrpc, "GET " STATUS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", out,
 		sizeof(out));
 	assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
+	rk_xrpc_destroy(xrpc);
+}
+
+static void idle_connections_make_room(void **state)
+{
+	struct rk_xrpc *xrpc = server_start(
+		*state, (struct rk_xrpc_options) {.connections_most = 40, .threads = 1});
+	int fds[40];
+	char out[4096];
+
+	/* Asked before, begun, nothing at all. */
+	for (int i = 0; i < 40; i++) {
+		fds[i] = client(xrpc);
+		if (i % 3 == 0) {
+			send_text(fds[i], "GET " STATUS " HTTP/1.1\r\nHost: a\r\n\r\n");
+			receive_one(fds[i], out, sizeof(out));
+		} else if (i % 3 == 1) {
+			send_text(fds[i], "GET " STATUS " HT");
+		}
+	}
+	while (rk_metric_get(RK_METRIC_CONNECTIONS) < 40)
+		usleep(1000);
+	for (int i = 0; i < 40; i++) {
+		exchange(xrpc, "GET " STATUS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+			out, sizeof(out));
+		assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
+	}
+	/* The oldest went, the newest is still there. */
+	receive_end(fds[0], out, sizeof(out));
+	send_text(fds[39], "GET " STATUS " HTTP/1.1\r\nHost: a\r\n\r\n");
+	receive_one(fds[39], out, sizeof(out));
+	assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
+	for (int i = 0; i < 40; i++)
+		close(fds[i]);
+	while (rk_metric_get(RK_METRIC_CONNECTIONS))
+		usleep(1000);
 	rk_xrpc_destroy(xrpc);
 }
 
@@ -266,6 +303,7 @@ int main(void)
 		TEST(slow_heads_and_idle_connections_end),
 		TEST(large_answers_end_early_and_are_not_waited_for),
 		TEST(no_more_connections_than_allowed),
+		TEST(idle_connections_make_room),
 		TEST(stops_at_once_with_idle_connections),
 		TEST(a_stop_lets_answers_finish),
 		TEST(a_stop_waits_5s_at_most),
