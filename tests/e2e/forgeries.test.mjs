@@ -1,0 +1,136 @@
+// What the account did not sign: sent right before the honest frame, each forgery is counted by its
+// verdict, nothing of it is served even for a moment, nobody's repo is fetched for it, and the honest
+// commit behind it is taken as if nothing had been.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { P256Keypair, Secp256k1Keypair } from '@atproto/crypto';
+import { BlockMap, blocksToCarFile, readCar, signCommit } from '@atproto/repo';
+import * as cbor from '@ipld/dag-cbor';
+import { CID } from 'multiformats/cid';
+import { sha256 } from 'multiformats/hashes/sha2';
+import { encodeFrame } from '../kit/firehose.mjs';
+import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
+import { until } from '../kit/wait.mjs';
+import { assertChecks, explain, metrics, seen, startScene, status, tid, untilIndexEqualsPds } from './scene.mjs';
+
+const GET_REPO = 'com.atproto.sync.getRepo';
+const refused = (reason) => `refkey_refused_total{reason="${reason}"}`;
+
+async function block(value) {
+  const bytes = cbor.encode(value);
+  return { cid: CID.createV1(cbor.code, await sha256.digest(bytes)), bytes };
+}
+
+// The frame again, its commit object changed (and so its CID, the CAR's root and the message's).
+async function recommitted({ header, body }, change) {
+  const { roots, blocks } = await readCar(body.blocks);
+  const [root] = roots;
+  const honest = cbor.decode(blocks.get(root));
+  const forged = await block(await change(honest));
+  const all = new BlockMap();
+  blocks.forEach((bytes, cid) => cid.equals(root) || all.set(cid, bytes));
+  all.set(forged.cid, forged.bytes);
+  return encodeFrame(header, { ...body, commit: forged.cid, blocks: await blocksToCarFile(forged.cid, all) });
+}
+
+// The honest commit with another record under its path: the tree does not have it.
+async function otherRecord({ header, body }) {
+  const { roots, blocks } = await readCar(body.blocks);
+  const record = await block({ $type: MOOD, ...moodRecord({ mood: 'forged', ref: objectId() }) });
+  blocks.set(record.cid, record.bytes);
+  const ops = body.ops.map((op) => ({ ...op, cid: record.cid }));
+  return encodeFrame(header, { ...body, ops, blocks: await blocksToCarFile(roots[0], blocks) });
+}
+
+// … with one operation more than the account signed.
+async function oneMore({ header, body }) {
+  const { roots, blocks } = await readCar(body.blocks);
+  const record = await block({ $type: MOOD, ...moodRecord({ mood: 'forged', ref: objectId() }) });
+  blocks.set(record.cid, record.bytes);
+  const ops = [...body.ops, { action: 'create', path: `${MOOD}/${tid()}`, cid: record.cid }];
+  return encodeFrame(header, { ...body, ops, blocks: await blocksToCarFile(roots[0], blocks) });
+}
+
+const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n; // of secp256k1
+function highS(sig) {
+  const s = BigInt(`0x${Buffer.from(sig.subarray(32)).toString('hex')}`);
+  const high = (ORDER - s).toString(16).padStart(64, '0');
+  return Buffer.concat([sig.subarray(0, 32), Buffer.from(high, 'hex')]);
+}
+
+const unsigned = ({ sig, ...rest }) => rest;
+const forgeries = {
+  'signed with a foreign k256 key': [
+    async (f) => recommitted(f, async (c) => signCommit(unsigned(c), await Secp256k1Keypair.create())),
+    ['signature_wrong'],
+  ],
+  'signed with a foreign P-256 key': [
+    async (f) => recommitted(f, async (c) => signCommit(unsigned(c), await P256Keypair.create())),
+    ['signature_wrong', 'signature_high_s'],
+  ],
+  'with the high-S form of its signature': [(f) => recommitted(f, (c) => ({ ...c, sig: highS(c.sig) })), ['signature_high_s']],
+  'with a signature of zeros': [(f) => recommitted(f, (c) => ({ ...c, sig: new Uint8Array(64) })), ['signature_malformed']],
+  'with a signature cut short': [(f) => recommitted(f, (c) => ({ ...c, sig: c.sig.subarray(0, 63) })), ['signature_malformed']],
+  'with a bit of its signature turned': [
+    (f) => recommitted(f, (c) => ({ ...c, sig: c.sig.map((b, i) => (i === 40 ? b ^ 1 : b)) })),
+    ['signature_wrong'],
+  ],
+  'with another tree under the old signature': [
+    async (f) => recommitted(f, async (c) => ({ ...c, data: (await block({ e: [], l: null })).cid })),
+    ['signature_wrong'],
+  ],
+  'with another record under its path': [otherRecord, ['op_differs']],
+  'with an operation that is not in the tree': [oneMore, ['op_absent']],
+  'without one of its operations': [({ header, body }) => encodeFrame(header, { ...body, ops: [] }), ['inversion']],
+  'said to change another tree': [
+    async ({ header, body }) => encodeFrame(header, { ...body, prevData: (await block({ e: [], l: null })).cid }),
+    ['inversion'],
+  ],
+};
+
+describe('a forged commit', () => {
+  let scene;
+  let refkey;
+  let ada;
+
+  before(async () => {
+    scene = await startScene({ mongo: false, proxy: true });
+    ada = await scene.stranger();
+    refkey = await scene.refkey();
+    for (let i = 0; i < 5; i++) await write(`mood ${i}`);
+  });
+  after(() => scene?.close());
+  afterEach((t) => explain(t, refkey));
+
+  const write = (mood) => scene.pds.createRecord(ada, MOOD, moodRecord({ mood, ref: objectId() }));
+
+  for (const [what, [forge, reasons]] of Object.entries(forgeries)) {
+    it(`${what} is refused as ${reasons.join(' or ')}, and nothing is fetched for it`, async () => {
+      // A frame that is held back is forged, sent, and followed by itself.
+      const earlier = await metrics(refkey);
+      const fetches = scene.proxy.count(GET_REPO);
+      let frame;
+      const hold = (f) => {
+        frame = f;
+        return [];
+      };
+      scene.proxy.stream(hold, { when: (f) => f.type === '#commit', times: 1 });
+      const honest = await write(`behind one ${what}`);
+      await until(() => frame, { deadline: 30_000, every: 10, what: 'the honest frame is held back' });
+      scene.proxy.inject(await forge(frame));
+      scene.proxy.inject(frame.bytes);
+      await seen(refkey, honest);
+      const now = await metrics(refkey);
+      const grown = (reason) => now[refused(reason)] - earlier[refused(reason)];
+      assert.equal(reasons.reduce((n, r) => n + grown(r), 0), 1, JSON.stringify(Object.entries(now).filter(([n, v]) => v !== earlier[n])));
+      assert.equal(scene.proxy.count(GET_REPO), fetches, 'a repo was fetched for it');
+      const { body } = await refkey.xrpc('listRecords', { collection: MOOD, limit: 100 });
+      assert.equal(body.records.filter((r) => r.value.mood === 'forged').length, 0, 'forged words are served');
+      assert.equal((await status(refkey)).desynchronized, 0);
+      await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
+    });
+  }
+
+  it('leaves an index that agrees with itself', () => assertChecks(refkey));
+});
