@@ -84,10 +84,8 @@ describe('the program', () => {
         REFKEY_LOG_FORMAT: 'text', REFKEY_ALLOW_PRIVATE: 'off',
       };
       for (const [name, value] of Object.entries(defaults)) {
-        const at = stdout.indexOf(name);
-        assert.ok(at >= 0, name);
-        const next = stdout.slice(at + name.length).search(/REFKEY_/);
-        const part = stdout.slice(at, next < 0 ? undefined : at + name.length + next);
+        const part = stdout.split(/\n(?= *REFKEY_\w+, )/).find((one) => one.trimStart().startsWith(`${name},`));
+        assert.ok(part, name);
         assert.ok(part.includes(value), `${name}: ${value} is not in ${part}`);
       }
     });
