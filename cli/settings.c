@@ -25,7 +25,6 @@ static const struct rk_setting_row rows[] = {
 		.help = "the PDS (or a relay) whose firehose is followed"},
 	{"REFKEY_PDS_PUBLIC_URL", "--pds-public-url", RK_SETTING_ORIGIN, FIELD(pds_public_url),
 		.otherwise = "https:// and the host of the PDS's own did:web",
-		.unbuilt = true,
 		.help = "what DID documents name as this PDS when REFKEY_PDS_URL is an inner address; both "
 			"are taken as this PDS"},
 	{"REFKEY_SOURCE", "--source", RK_SETTING_ENUM, FIELD(source), .value = "pds",

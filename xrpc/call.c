@@ -96,7 +96,7 @@ bool rk_call_view(struct rk_call *call, const struct rk_record *record, const st
 		return false;
 	}
 	given = count < RK_VIEW_DUPLICATES_MOST ? (size_t)count : RK_VIEW_DUPLICATES_MOST;
-	rk_view_add(&call->reply.body, record, repo->did, others, given, count);
+	rk_view_add(&call->reply.body, record, repo, others, given, count);
 	return true;
 }
 

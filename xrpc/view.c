@@ -22,10 +22,11 @@ static void uri_add(
 	rk_buf_add_byte(out, '"');
 }
 
-void rk_view_add(struct rk_buf *out, const struct rk_record *record, struct rk_slice did,
+void rk_view_add(struct rk_buf *out, const struct rk_record *record, const struct rk_repo *repo,
 	const struct rk_record *others, size_t given, uint64_t count)
 {
 	struct rk_slice nsid = rk_slice_str(rk_collections[record->collection].nsid);
+	struct rk_slice did = repo->did;
 	char indexed[RK_CLOCK_ISO_SIZE];
 
 	rk_buf_add_byte(out, '{');
@@ -47,7 +48,8 @@ void rk_view_add(struct rk_buf *out, const struct rk_record *record, struct rk_s
 		ADD(out, ",\"linked\":true");
 	else if (record->link != RK_LINK_UNKNOWN)
 		ADD(out, ",\"linked\":false");
-	/* `moved` goes here once the index knows of accounts that left for another PDS. */
+	if (repo->flags & RK_REPO_MOVED)
+		ADD(out, ",\"moved\":true");
 	rk_clock_iso(indexed, record->indexed_us / 1000);
 	rk_json_str(out, "indexedAt", indexed);
 	if (count) {

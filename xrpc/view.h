@@ -6,9 +6,9 @@
 
 enum { RK_VIEW_DUPLICATES_MOST = 10 };
 
-/* Renders a view. `others` are the first `given` of `count` other live records of its owner with its
+/* Renders a view of a record of the repo. `others` are the first `given` of `count` other live records of its owner with its
  * ref. Failures stick in out. */
-void rk_view_add(struct rk_buf *out, const struct rk_record *record, struct rk_slice did,
+void rk_view_add(struct rk_buf *out, const struct rk_record *record, const struct rk_repo *repo,
 	const struct rk_record *others, size_t given, uint64_t count);
 
 #endif
