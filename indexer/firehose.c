@@ -189,6 +189,11 @@ static bool public_origin_find(struct firehose *f)
 		if (rk_origin_parse(indexer->public_origin, rk_slice_str(url)))
 			indexer->origins[1] = indexer->public_origin;
 	}
+	if (r == RK_PDS_OK && !indexer->origins[1])
+		rk_log(RK_LOG_WARN, "firehose",
+			"the source's own DID does not tell its public URL: if DID documents do not name it "
+			"by REFKEY_PDS_URL, set REFKEY_PDS_PUBLIC_URL",
+			RK_LOG_SLICE("did", rk_buf_slice(&did)));
 	rk_buf_finish(&did);
 	if (r == RK_PDS_OK || r == RK_PDS_WRONG || r == RK_PDS_ABSENT)
 		return true;
