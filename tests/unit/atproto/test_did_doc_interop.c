@@ -35,8 +35,8 @@ static struct rk_slice did_key(const json_t *entry)
 
 static void k256_keys_are_their_private_keys(void **state)
 {
-	secp256k1_context *context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
 	json_t *list = load("crypto/w3c_didkey_K256.json"), *entry;
+	secp256k1_context *context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
 	size_t i;
 
 	json_array_foreach(list, i, entry)
@@ -62,8 +62,8 @@ static void k256_keys_are_their_private_keys(void **state)
 
 static void p256_keys_are_their_private_keys(void **state)
 {
-	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
 	json_t *list = load("crypto/w3c_didkey_P256.json"), *entry;
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
 	size_t i;
 
 	json_array_foreach(list, i, entry)
