@@ -13,18 +13,11 @@
 
 #include "base/encode.h"
 
-enum { MULTIHASH_SHA256 = 0x12 };
-
 bool rk_cid_from_bytes(struct rk_cid *out, struct rk_slice in)
 {
-	const uint8_t *b = in.data;
-
-	if (in.len != RK_CID_BYTES || b[0] != 1 || b[2] != MULTIHASH_SHA256 ||
-		b[3] != RK_SHA256_BYTES)
+	if (in.len != RK_CID_BYTES || !rk_cid_is_valid(in.data))
 		return false;
-	if (b[1] != RK_CODEC_DAG_CBOR && b[1] != RK_CODEC_RAW)
-		return false;
-	memcpy(out->bytes, b, RK_CID_BYTES);
+	memcpy(out->bytes, in.data, RK_CID_BYTES);
 	return true;
 }
 
@@ -66,7 +59,7 @@ void rk_cid_compute_parts(struct rk_cid *out, uint8_t codec, const struct rk_sli
 {
 	out->bytes[0] = 1;
 	out->bytes[1] = codec;
-	out->bytes[2] = MULTIHASH_SHA256;
+	out->bytes[2] = RK_MULTIHASH_SHA256;
 	out->bytes[3] = RK_SHA256_BYTES;
 	rk_sha256_parts(out->bytes + 4, parts, count);
 }

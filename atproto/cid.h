@@ -9,12 +9,18 @@
 #include "base/buf.h"
 
 enum { RK_CID_BYTES = 36, RK_CID_TEXT = 59, RK_SHA256_BYTES = 32 };
-enum { RK_CODEC_RAW = 0x55, RK_CODEC_DAG_CBOR = 0x71 };
+enum { RK_CODEC_RAW = 0x55, RK_CODEC_DAG_CBOR = 0x71, RK_MULTIHASH_SHA256 = 0x12 };
 
 struct rk_cid {
 	uint8_t bytes[RK_CID_BYTES]; /* all zero: no CID */
 };
 
+/* Whether the 36 bytes are of the form above. */
+static inline bool rk_cid_is_valid(const uint8_t bytes[RK_CID_BYTES])
+{
+	return bytes[0] == 1 && (bytes[1] == RK_CODEC_DAG_CBOR || bytes[1] == RK_CODEC_RAW) &&
+	       bytes[2] == RK_MULTIHASH_SHA256 && bytes[3] == RK_SHA256_BYTES;
+}
 /* Exactly the 36-byte form above. */
 bool rk_cid_from_bytes(struct rk_cid *out, struct rk_slice in);
 bool rk_cid_from_text(struct rk_cid *out, struct rk_slice in);

@@ -94,10 +94,15 @@ static enum rk_mst_result descend(struct walk *walk, const struct rk_cid *cid)
 	return RK_MST_OK;
 }
 
-static bool key_letter(uint8_t c)
+/* A bit for each of the first 128 letters that NSIDs and record keys are made of. */
+static const uint64_t key_letters[2] = {
+	UINT64_C(0x07ff600000000000), /* - . 0-9 : */
+	UINT64_C(0x47fffffe87fffffe), /* A-Z _ a-z ~ */
+};
+
+static inline bool key_letter(uint8_t c)
 {
-	return (c >= '-' && c <= ':' && c != '/') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-	       c == '_' || c == '~';
+	return c < 128 && key_letters[c >> 6] >> (c & 63) & 1;
 }
 
 bool rk_mst_key_valid(struct rk_slice key)
@@ -180,6 +185,8 @@ enum rk_mst_result rk_mst_walk(const struct rk_blocks *blocks, const struct rk_c
 			result = descend(&walk, subtree);
 		} else if (level->left > 0) {
 			result = entry_visit(&walk);
+		} else if (rk_reader_left(&level->reader) > 0) {
+			result = RK_MST_MALFORMED;
 		} else {
 			walk.depth--;
 		}

@@ -218,6 +218,8 @@ static int entries_pass(
 			return result;
 		gap = entry.right;
 	}
+	if (rk_reader_left(&node->reader) > 0)
+		return RK_MST_EDIT_MALFORMED;
 	return gap_pass(run, gap, layer, range);
 }
 

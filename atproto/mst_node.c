@@ -1,86 +1,116 @@
 /* Reads nodes; see mst_node.h. */
 #include "atproto/mst_node.h"
 
-#include "atproto/cbor.h"
 #include "atproto/mst.h"
 
-static bool literal(struct rk_reader *reader, struct rk_slice expected)
-{
-	struct rk_slice in = rk_reader_take(reader, expected.len);
+enum { BYTES = 0x40, ARRAY = 0x80, UINT = 0x00, NULL_VALUE = 0xf6 };
 
-	if (!reader->failed && memcmp(in.data, expected.data, expected.len) != 0)
-		reader->failed = true;
-	return !reader->failed;
+static const char cid_head[] = "\xd8\x2a\x58\x25"; /* with its NUL: the 0x00 before a CID */
+enum { CID_WHOLE = sizeof(cid_head) + RK_CID_BYTES };
+
+static bool literal(struct rk_reader *reader, const char *expected, size_t len)
+{
+	if (rk_reader_left(reader) < len || memcmp(reader->at, expected, len) != 0)
+		return false;
+	reader->at += len;
+	return true;
 }
 
-#define LITERAL(reader, text) literal((reader), (struct rk_slice)RK_SLICE_LIT(text))
+#define LITERAL(reader, text) literal((reader), (text), sizeof(text) - 1)
 
-/* A CID where the tree allows one kind: tag 42, bytes, 0x00 and the CID. */
+/* A number below 2^32 behind its kind, in the shortest form. */
+static bool number_take(size_t *out, struct rk_reader *reader, uint8_t kind)
+{
+	uint8_t info;
+	unsigned bytes;
+
+	if (rk_reader_left(reader) == 0 || (*reader->at & 0xe0) != kind)
+		return false;
+	info = *reader->at++ & 0x1f;
+	*out = info;
+	if (info < 24)
+		return true;
+	if (info > 26)
+		return false;
+	bytes = 1u << (info - 24);
+	if (rk_reader_left(reader) < bytes)
+		return false;
+	*out = (size_t)rk_reader_uint(reader, bytes);
+	return info == 24 ? *out >= 24 : *out >> (bytes * 4) != 0;
+}
+
+/* A CID where the tree allows one kind: tag 42, bytes, 0x00 and the CID. NULL: none. */
 static const struct rk_cid *cid_take(struct rk_reader *reader)
 {
-	struct rk_slice in;
-	struct rk_cid cid;
+	const uint8_t *at = reader->at;
 
-	if (!LITERAL(reader, "\xd8\x2a\x58\x25\x00"))
+	if (rk_reader_left(reader) < CID_WHOLE || memcmp(at, cid_head, sizeof(cid_head)) != 0 ||
+		!rk_cid_is_valid(at + sizeof(cid_head)))
 		return NULL;
-	in = rk_reader_take(reader, RK_CID_BYTES);
-	if (reader->failed || !rk_cid_from_bytes(&cid, in)) {
-		reader->failed = true;
-		return NULL;
-	}
-	return (const struct rk_cid *)in.data; /* bytes in a struct: no alignment to respect */
+	reader->at += CID_WHOLE;
+	return (const struct rk_cid *)(at + sizeof(cid_head)); /* bytes: no alignment to respect */
 }
 
-/* NULL for null; look at failed. */
-static const struct rk_cid *subtree_take(struct rk_reader *reader)
+/* NULL for null. */
+static bool subtree_take(const struct rk_cid **out, struct rk_reader *reader)
 {
-	if (rk_reader_left(reader) && *reader->at == 0xf6) {
+	*out = NULL;
+	if (rk_reader_left(reader) && *reader->at == NULL_VALUE) {
 		reader->at++;
-		return NULL;
+		return true;
 	}
-	return cid_take(reader);
+	*out = cid_take(reader);
+	return *out != NULL;
 }
 
 bool rk_mst_entry_take(struct rk_mst_entry *out, struct rk_reader *reader)
 {
-	struct rk_cbor_item item;
+	size_t len;
 
-	LITERAL(reader, "\xa4\x61k");
-	item = rk_cbor_next(reader);
-	if (item.type != RK_CBOR_BYTES)
+	if (!LITERAL(reader, "\xa4\x61k") || !number_take(&len, reader, BYTES) ||
+		rk_reader_left(reader) < len)
 		return false;
-	out->rest = item.bytes;
-	LITERAL(reader, "\x61p");
-	item = rk_cbor_next(reader);
-	if (item.type != RK_CBOR_UINT || item.number > RK_MST_KEY_MOST)
+	out->rest = rk_slice_make(reader->at, len);
+	reader->at += len;
+	if (!LITERAL(reader, "\x61p") || !number_take(&out->prefix, reader, UINT) ||
+		!LITERAL(reader, "\x61t") || !subtree_take(&out->right, reader) ||
+		!LITERAL(reader, "\x61v"))
 		return false;
-	out->prefix = (size_t)item.number;
-	LITERAL(reader, "\x61t");
-	out->right = subtree_take(reader);
-	LITERAL(reader, "\x61v");
 	out->value = cid_take(reader);
-	return !reader->failed;
+	return out->value != NULL;
+}
+
+/*
+ * What is behind the entries has one of two lengths, and its beginning tells which: where the longer
+ * form would begin, the shorter has, if there is an entry, the second byte of the entry's last CID.
+ */
+static bool left_take(struct rk_mst_node *out, struct rk_reader *reader)
+{
+	static const char field[] = "\x61l";
+	static const size_t lengths[] = {sizeof(field) - 1 + CID_WHOLE, sizeof(field)};
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct rk_reader tail = *reader;
+
+		if (rk_reader_left(reader) < lengths[i])
+			continue;
+		tail.at = reader->end - lengths[i];
+		if (LITERAL(&tail, "\x61l") && subtree_take(&out->left, &tail) &&
+			rk_reader_left(&tail) == 0) {
+			reader->end -= lengths[i];
+			return true;
+		}
+	}
+	return false;
 }
 
 bool rk_mst_node_open(struct rk_mst_node *out, struct rk_slice block)
 {
 	struct rk_reader reader = rk_reader_make(block);
-	struct rk_cbor_item item;
-	struct rk_mst_entry entry;
 
-	LITERAL(&reader,
-		"\xa2\x61"
-		"e");
-	item = rk_cbor_next(&reader);
-	if (item.type != RK_CBOR_ARRAY)
+	if (!LITERAL(&reader, "\xa2\x61\x65") || !number_take(&out->count, &reader, ARRAY) ||
+		!left_take(out, &reader))
 		return false;
-	out->count = item.count;
 	out->reader = reader;
-	for (size_t i = 0; i < item.count; i++) {
-		if (!rk_mst_entry_take(&entry, &reader))
-			return false;
-	}
-	LITERAL(&reader, "\x61l");
-	out->left = subtree_take(&reader);
-	return !reader.failed && rk_reader_left(&reader) == 0;
+	return true;
 }

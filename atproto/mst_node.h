@@ -20,14 +20,14 @@ struct rk_mst_entry {
 };
 
 struct rk_mst_node {
-	struct rk_reader reader;   /* at the first entry */
-	size_t count;		   /* of entries */
+	struct rk_reader reader;   /* over the entries */
+	size_t count;		   /* that there must be of them */
 	const struct rk_cid *left; /* NULL: no subtree */
 };
 
-/* Checks the node's form to its end. */
+/* What is around the entries; their own form is seen as they are taken. */
 bool rk_mst_node_open(struct rk_mst_node *out, struct rk_slice block);
-/* The next entry; of a node that was opened it is there for each of count. */
+/* The next entry. False if it is not one. Behind the last of them nothing may be left to read. */
 bool rk_mst_entry_take(struct rk_mst_entry *out, struct rk_reader *reader);
 
 #endif
