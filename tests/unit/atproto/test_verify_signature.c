@@ -161,6 +161,18 @@ static void commits_and_syncs_are_checked(void **state)
 	rk_key_checker_destroy(checker);
 }
 
+static void p256_of_the_reference_is_believed(void **state)
+{
+	struct rk_verify_options options = under(&p256);
+	struct message m;
+
+	message_init(&m, "tests/fixtures/commit-p256.frame");
+	assert_int_equal(message_verify(&m, &options), RK_VERDICT_OK);
+	options.key = &k256;
+	assert_int_equal(message_verify(&m, &options), RK_VERDICT_SIGNATURE_WRONG);
+	message_finish(&m);
+}
+
 static bool pass(void *context, struct rk_slice key, const struct rk_cid *value)
 {
 	return true;
@@ -237,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fixtures_are_signed_with_the_key_they_name),
 		cmocka_unit_test(commits_and_syncs_are_checked),
+		cmocka_unit_test(p256_of_the_reference_is_believed),
 		cmocka_unit_test(whole_repos_are_checked),
 		cmocka_unit_test(without_a_key_only_what_needs_none_is_believed),
 		cmocka_unit_test(cheaper_faults_come_first),
