@@ -42,8 +42,9 @@ static struct rk_blocks_slot *slot_of(const struct rk_blocks *blocks, const stru
 		if (slot->offset == 0)
 			return slot;
 		/* The CID lies right before its block. */
-		if (slot->digest == digest && memcmp(blocks->car.data + slot->offset - RK_CID_BYTES,
-						       cid->bytes, RK_CID_BYTES) == 0)
+		if (slot->digest == digest &&
+			memcmp(blocks->car.data + slot->offset - RK_CID_BYTES, cid->bytes,
+				RK_CID_BYTES) == 0)
 			return slot;
 	}
 }
@@ -74,13 +75,13 @@ static int table_create(struct rk_blocks *blocks, struct rk_arena *arena, size_t
 		size *= 2;
 	blocks->size = size;
 	blocks->in_arena = arena != NULL;
-	blocks->slots = arena ? rk_arena_calloc(arena, size, sizeof(*blocks->slots)) :
-				calloc(size, sizeof(*blocks->slots));
+	blocks->slots = arena ? rk_arena_calloc(arena, size, sizeof(*blocks->slots))
+			      : calloc(size, sizeof(*blocks->slots));
 	return blocks->slots ? 0 : -ENOMEM;
 }
 
-int rk_blocks_load(struct rk_blocks *out, struct rk_arena *arena, struct rk_slice in,
-	size_t count_most)
+int rk_blocks_load(
+	struct rk_blocks *out, struct rk_arena *arena, struct rk_slice in, size_t count_most)
 {
 	struct rk_car_block block;
 	struct rk_car car;

@@ -153,7 +153,7 @@ struct rk_cbor_item rk_cbor_next(struct rk_reader *reader)
 
 /* One open array or map of skip. */
 struct level {
-	uint64_t left;       /* values to come */
+	uint64_t left; /* values to come */
 	bool is_map;
 	struct rk_slice key; /* the last one, of a map; data is NULL before the first */
 };

@@ -32,8 +32,8 @@ enum rk_cbor_type {
 
 struct rk_cbor_item {
 	enum rk_cbor_type type;
-	int64_t number; /* integers beyond int64 are RK_CBOR_INVALID */
-	size_t count;   /* bounded by the bytes left, so that it may size an allocation */
+	int64_t number;        /* integers beyond int64 are RK_CBOR_INVALID */
+	size_t count;          /* bounded by the bytes left, so that it may size an allocation */
 	struct rk_slice bytes; /* borrowed from the input */
 	struct rk_cid cid;
 };

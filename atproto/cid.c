@@ -30,7 +30,7 @@ bool rk_cid_from_text(struct rk_cid *out, struct rk_slice in)
 	if (in.len != RK_CID_TEXT || in.data[0] != 'b')
 		return false;
 	return rk_base32_decode(&bytes, rk_slice_sub(in, 1, in.len - 1)) &&
-	       rk_cid_from_bytes(out, rk_buf_slice(&bytes));
+		rk_cid_from_bytes(out, rk_buf_slice(&bytes));
 }
 
 void rk_cid_format(struct rk_buf *out, const struct rk_cid *cid)
@@ -54,8 +54,8 @@ void rk_sha256(uint8_t out[RK_SHA256_BYTES], struct rk_slice in)
 	rk_sha256_parts(out, &in, 1);
 }
 
-void rk_cid_compute_parts(struct rk_cid *out, uint8_t codec, const struct rk_slice *parts,
-	size_t count)
+void rk_cid_compute_parts(
+	struct rk_cid *out, uint8_t codec, const struct rk_slice *parts, size_t count)
 {
 	out->bytes[0] = 1;
 	out->bytes[1] = codec;

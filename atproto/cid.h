@@ -19,7 +19,7 @@ struct rk_cid {
 static inline bool rk_cid_is_valid(const uint8_t bytes[RK_CID_BYTES])
 {
 	return bytes[0] == 1 && (bytes[1] == RK_CODEC_DAG_CBOR || bytes[1] == RK_CODEC_RAW) &&
-	       bytes[2] == RK_MULTIHASH_SHA256 && bytes[3] == RK_SHA256_BYTES;
+		bytes[2] == RK_MULTIHASH_SHA256 && bytes[3] == RK_SHA256_BYTES;
 }
 /* Exactly the 36-byte form above. */
 bool rk_cid_from_bytes(struct rk_cid *out, struct rk_slice in);
@@ -28,8 +28,8 @@ void rk_cid_format(struct rk_buf *out, const struct rk_cid *cid);
 /* The CID of a block's bytes. */
 void rk_cid_compute(struct rk_cid *out, uint8_t codec, struct rk_slice block);
 /* The same of a block in parts. */
-void rk_cid_compute_parts(struct rk_cid *out, uint8_t codec, const struct rk_slice *parts,
-	size_t count);
+void rk_cid_compute_parts(
+	struct rk_cid *out, uint8_t codec, const struct rk_slice *parts, size_t count);
 /* True if the block's SHA-256 is the one the CID names. */
 bool rk_cid_matches(const struct rk_cid *cid, struct rk_slice block);
 

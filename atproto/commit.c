@@ -8,8 +8,8 @@
 enum { FIELDS = 6, VERSION = 3, MAJOR_MAP = 5 };
 
 /* The value of the next field if that has the name, else RK_CBOR_INVALID. */
-static struct rk_cbor_item field(struct rk_cbor_map *map, struct rk_reader *reader,
-	const char *name)
+static struct rk_cbor_item field(
+	struct rk_cbor_map *map, struct rk_reader *reader, const char *name)
 {
 	if (!rk_cbor_map_next(map, reader) || !rk_slice_equal_str(map->key, name))
 		return (struct rk_cbor_item){0};

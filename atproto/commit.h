@@ -9,11 +9,11 @@
 #include "atproto/syntax.h"
 
 struct rk_commit {
-	struct rk_did did;     /* borrowed from the block */
-	uint64_t rev;          /* TID */
-	struct rk_cid data;    /* root of the tree */
-	struct rk_slice sig;   /* of any length: see rk_signature_look */
-	struct rk_slice block; /* the whole object */
+	struct rk_did did;      /* borrowed from the block */
+	uint64_t rev;           /* TID */
+	struct rk_cid data;     /* root of the tree */
+	struct rk_slice sig;    /* of any length: see rk_signature_look */
+	struct rk_slice block;  /* the whole object */
 	size_t sig_at, sig_end; /* where in it the field of the signature is, with its name */
 };
 

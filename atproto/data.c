@@ -63,8 +63,8 @@ static bool pair_print(struct printer *p, struct rk_slice key, bool *first, unsi
 }
 
 /* One pass over a map's pairs, printing those whose keys are array indexes, or the others. */
-static bool pairs_print(struct printer *p, struct rk_cbor_map map, bool index, bool *first,
-	unsigned depth)
+static bool pairs_print(
+	struct printer *p, struct rk_cbor_map map, bool index, bool *first, unsigned depth)
 {
 	while (rk_cbor_map_next(&map, &p->reader)) {
 		if (is_array_index(map.key) != index)
@@ -186,8 +186,7 @@ struct pair {
 
 static int pair_compare(const void *a, const void *b)
 {
-	return rk_cbor_key_compare(
-		((const struct pair *)a)->key, ((const struct pair *)b)->key);
+	return rk_cbor_key_compare(((const struct pair *)a)->key, ((const struct pair *)b)->key);
 }
 
 static struct rk_slice text_of(const json_t *json)
@@ -253,8 +252,8 @@ static bool type_valid(const json_t *object)
 	if (!rk_slice_equal_str(text_of(type), "blob"))
 		return true;
 	return json_object_get(json_object_get(object, "ref"), "$link") && json_is_string(mime) &&
-	       json_string_length(mime) > 0 && int_of(&size, json_object_get(object, "size")) &&
-	       size >= 0;
+		json_string_length(mime) > 0 && int_of(&size, json_object_get(object, "size")) &&
+		size >= 0;
 }
 
 static bool value_encode(struct rk_buf *out, const json_t *json, unsigned depth);

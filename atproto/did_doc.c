@@ -39,8 +39,8 @@ static bool key_from_legacy(struct rk_key *out, enum rk_key_type type, struct rk
 {
 	struct rk_buf bytes = {0};
 	bool good = text.len > 1 && text.len <= MULTIBASE_MOST && text.data[0] == 'z' &&
-		    rk_base58_decode(&bytes, rk_slice_sub(text, 1, text.len - 1)) &&
-		    rk_key_from_point(out, type, rk_buf_slice(&bytes));
+		rk_base58_decode(&bytes, rk_slice_sub(text, 1, text.len - 1)) &&
+		rk_key_from_point(out, type, rk_buf_slice(&bytes));
 
 	rk_buf_finish(&bytes);
 	return good;
@@ -64,11 +64,13 @@ static void handle_read(struct rk_did_doc *out, const json_t *doc)
 
 	json_array_foreach(list, i, entry)
 	{
-		struct rk_slice uri = rk_slice_make(json_string_value(entry), json_string_length(entry));
+		struct rk_slice uri =
+			rk_slice_make(json_string_value(entry), json_string_length(entry));
 		struct rk_handle handle;
 
 		if (!rk_slice_starts(uri, prefix) ||
-			!rk_handle_parse(&handle, rk_slice_sub(uri, prefix.len, uri.len - prefix.len)))
+			!rk_handle_parse(
+				&handle, rk_slice_sub(uri, prefix.len, uri.len - prefix.len)))
 			continue;
 		for (size_t at = 0; at < handle.text.len; at++)
 			out->handle[at] = (char)rk_ascii_to_lower(handle.text.data[at]);
@@ -100,7 +102,8 @@ static void key_read(struct rk_did_doc *out, const json_t *doc, struct rk_did di
 
 	json_array_foreach(list, i, entry)
 	{
-		struct rk_slice type = json_text(entry, "type"), text = json_text(entry, "publicKeyMultibase");
+		struct rk_slice type = json_text(entry, "type"),
+				text = json_text(entry, "publicKeyMultibase");
 
 		if (!id_is(entry, did, "#atproto") ||
 			!rk_slice_equal(json_text(entry, "controller"), did.text))

@@ -14,9 +14,10 @@
 enum { RK_DID_DOC_MOST = 256 << 10 }; /* bytes of JSON; more is not parsed */
 
 struct rk_did_doc {
-	char handle[RK_HANDLE_MOST + 1]; /* first at:// of alsoKnownAs, lower case; "" if none is valid */
-	char pds[RK_ORIGIN_MOST];        /* origin (scheme://host[:port]) of #atproto_pds; "" if none */
-	struct rk_key key;               /* type RK_KEY_NONE if there is no usable #atproto key */
+	char handle[RK_HANDLE_MOST +
+		1];               /* first at:// of alsoKnownAs, lower case; "" if none is valid */
+	char pds[RK_ORIGIN_MOST]; /* origin (scheme://host[:port]) of #atproto_pds; "" if none */
+	struct rk_key key;        /* type RK_KEY_NONE if there is no usable #atproto key */
 };
 
 /* False if it is not JSON, not an object, or its id is not did. A missing part is not a failure. */

@@ -43,12 +43,19 @@ struct table {
 	size_t count;
 };
 
-#define TABLE(rows) {.fields = (rows), .count = sizeof(rows) / sizeof((rows)[0])}
+#define TABLE(rows)                                                                                \
+	{                                                                                          \
+		.fields = (rows), .count = sizeof(rows) / sizeof((rows)[0])                        \
+	}
 #define REQUIRED(type, member, field_kind, text)                                                   \
-	{.name = RK_SLICE_LIT(text), .kind = (field_kind), .required = true,                       \
-		.offset = offsetof(type, member)}
+	{                                                                                          \
+		.name = RK_SLICE_LIT(text), .kind = (field_kind), .required = true,                \
+		.offset = offsetof(type, member)                                                   \
+	}
 #define OPTIONAL(type, member, field_kind, text)                                                   \
-	{.name = RK_SLICE_LIT(text), .kind = (field_kind), .offset = offsetof(type, member)}
+	{                                                                                          \
+		.name = RK_SLICE_LIT(text), .kind = (field_kind), .offset = offsetof(type, member) \
+	}
 
 struct header {
 	struct rk_slice t;
@@ -205,7 +212,7 @@ static int field_parse(struct parser *parser, void *base, const struct field *fi
 		break;
 	case RK_CBOR_NULL: /* what is unset is zero already */
 		good = !field->required || field->kind == KIND_CID_OR_NULL ||
-		       field->kind == KIND_TID_OR_NULL;
+			field->kind == KIND_TID_OR_NULL;
 		break;
 	case RK_CBOR_MAP:
 	case RK_CBOR_FLOAT:

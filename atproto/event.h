@@ -10,8 +10,8 @@
 #include "base/arena.h"
 
 enum {
-	RK_FRAME_MOST = 5 << 20,  /* bytes of a frame */
-	RK_EVENT_OPS_MOST = 200,  /* of a commit */
+	RK_FRAME_MOST = 5 << 20,        /* bytes of a frame */
+	RK_EVENT_OPS_MOST = 200,        /* of a commit */
 	RK_EVENT_BLOCKS_MOST = 2000000, /* bytes of a commit's CAR slice */
 };
 
@@ -29,18 +29,18 @@ enum rk_op_action { RK_OP_CREATE, RK_OP_UPDATE, RK_OP_DELETE };
 
 struct rk_event_op {
 	enum rk_op_action action;
-	struct rk_slice path;            /* "collection/rkey", syntax checked */
+	struct rk_slice path;             /* "collection/rkey", syntax checked */
 	struct rk_slice collection, rkey; /* its two parts */
-	struct rk_cid cid;               /* unset for deletes */
-	struct rk_cid prev;              /* unset for creates and where the sender left it out */
+	struct rk_cid cid;                /* unset for deletes */
+	struct rk_cid prev;               /* unset for creates and where the sender left it out */
 };
 
 /* Everything borrowed from the frame but ops, which is the arena's. */
 struct rk_event {
 	enum rk_event_type type;
-	int64_t seq;         /* from 1; 0 for info, error and unknown */
-	struct rk_did did;   /* commit: repo; else did */
-	int64_t time_ms;     /* 0 if absent or malformed */
+	int64_t seq;       /* from 1; 0 for info, error and unknown */
+	struct rk_did did; /* commit: repo; else did */
+	int64_t time_ms;   /* 0 if absent or malformed */
 	/* commit, sync */
 	uint64_t rev;
 	struct rk_slice blocks; /* CAR */
@@ -64,9 +64,9 @@ struct rk_event {
 enum rk_event_result {
 	RK_EVENT_OK,
 	RK_EVENT_MALFORMED_HEADER,
-	RK_EVENT_MALFORMED_BODY,  /* not canonical, or truncated */
+	RK_EVENT_MALFORMED_BODY, /* not canonical, or truncated */
 	RK_EVENT_TRAILING_BYTES,
-	RK_EVENT_MISSING_FIELD,   /* a required field is absent or of another type or syntax */
+	RK_EVENT_MISSING_FIELD, /* a required field is absent or of another type or syntax */
 	RK_EVENT_TOO_LARGE,
 	RK_EVENT_TOO_MANY_OPS,
 };

@@ -138,7 +138,7 @@ done:
 
 bool rk_key_ready_make(struct rk_key_ready *out, const struct rk_key *key)
 {
-	*out = (struct rk_key_ready) {0};
+	*out = (struct rk_key_ready){0};
 	if (!point_load(out->point, sizeof(out->point), key->type,
 		    rk_slice_make(key->point, sizeof(key->point))))
 		return false;

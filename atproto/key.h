@@ -18,7 +18,7 @@ enum rk_key_type { RK_KEY_NONE, RK_KEY_K256, RK_KEY_P256 };
 enum { RK_POINT_COMPRESSED = 33, RK_POINT_WHOLE = 65, RK_SIGNATURE_BYTES = 64 };
 
 struct rk_key {
-	uint8_t type;			    /* enum rk_key_type */
+	uint8_t type;                       /* enum rk_key_type */
 	uint8_t point[RK_POINT_COMPRESSED]; /* compressed SEC1 */
 };
 

@@ -19,8 +19,22 @@ enum {
 
 /* Those of RFC 5646's "grandfathered" tags that its grammar does not cover. */
 static const char *const irregular[] = {
-	"en-gb-oed", "i-ami", "i-bnn", "i-default", "i-enochian", "i-hak", "i-klingon", "i-lux",
-	"i-mingo", "i-navajo", "i-pwn", "i-tao", "i-tay", "i-tsu", "sgn-be-fr", "sgn-be-nl",
+	"en-gb-oed",
+	"i-ami",
+	"i-bnn",
+	"i-default",
+	"i-enochian",
+	"i-hak",
+	"i-klingon",
+	"i-lux",
+	"i-mingo",
+	"i-navajo",
+	"i-pwn",
+	"i-tao",
+	"i-tay",
+	"i-tsu",
+	"sgn-be-fr",
+	"sgn-be-nl",
 	"sgn-ch-de",
 };
 

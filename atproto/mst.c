@@ -19,7 +19,7 @@ struct level {
 	struct rk_reader reader; /* at the next entry */
 	size_t left;             /* entries to come */
 	unsigned layer;
-	size_t shared; /* see above; 0 before the first entry */
+	size_t shared;              /* see above; 0 before the first entry */
 	const struct rk_cid *right; /* subtree to visit before the next entry; NULL: none */
 };
 
@@ -123,8 +123,8 @@ bool rk_mst_key_valid(struct rk_slice key)
  * to be; false if the entry's is not the greater one. */
 static bool key_compare(size_t *common, const struct walk *walk, const struct rk_mst_entry *entry)
 {
-	struct rk_slice last = rk_slice_make(
-		walk->key + entry->prefix, walk->key_len - entry->prefix);
+	struct rk_slice last =
+		rk_slice_make(walk->key + entry->prefix, walk->key_len - entry->prefix);
 	size_t same = rk_mst_common_prefix(last, entry->rest);
 
 	*common = entry->prefix + same;

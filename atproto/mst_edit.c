@@ -67,7 +67,7 @@ static int held_open(struct run *run)
 
 	run->held.cid = NULL;
 	run->passed = held.above;
-	result = node_pass(run, held.cid, held.layer, (struct range) {0});
+	result = node_pass(run, held.cid, held.layer, (struct range){0});
 	if (result)
 		return result;
 	if (held.below.len > 0) {
@@ -119,8 +119,8 @@ static int subtree_pass(struct run *run, const struct rk_cid *cid, unsigned laye
 			return result;
 	}
 	if (run->held.cid || !rk_mst_writer_fits(&run->writer, layer))
-		return node_pass(run, cid, layer, (struct range) {0});
-	run->held = (struct subtree) {.cid = cid, .layer = layer, .above = run->passed};
+		return node_pass(run, cid, layer, (struct range){0});
+	run->held = (struct subtree){.cid = cid, .layer = layer, .above = run->passed};
 	return RK_MST_EDIT_OK;
 }
 
@@ -289,10 +289,10 @@ int rk_mst_edit(struct rk_cid *root_after, struct rk_arena *arena, const struct 
 
 	run.blocks = blocks;
 	run.edits = edits;
-	run.held = (struct subtree) {0};
-	run.passed = (struct rk_slice) {0};
+	run.held = (struct subtree){0};
+	run.passed = (struct rk_slice){0};
 	rk_mst_writer_init(&run.writer, arena);
-	result = root_pass(&run, root, (struct range) {0, count});
+	result = root_pass(&run, root, (struct range){0, count});
 	if (result)
 		return result;
 	if (run.held.cid && !run.writer.open)

@@ -11,7 +11,7 @@
 
 /* The change of one key. The same before and after: nothing changes, it is only proven. */
 struct rk_mst_edit {
-	struct rk_slice key;	     /* rk_mst_key_valid, at most RK_MST_KEY_MOST bytes */
+	struct rk_slice key;         /* rk_mst_key_valid, at most RK_MST_KEY_MOST bytes */
 	const struct rk_cid *before; /* what the tree must have there; NULL: nothing */
 	const struct rk_cid *after;  /* what it shall have; NULL: nothing */
 };

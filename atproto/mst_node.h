@@ -13,15 +13,15 @@
 
 /* Everything borrowed from the block. */
 struct rk_mst_entry {
-	size_t prefix;		    /* at most RK_MST_KEY_MOST */
-	struct rk_slice rest;	    /* as long as it likes */
+	size_t prefix;              /* at most RK_MST_KEY_MOST */
+	struct rk_slice rest;       /* as long as it likes */
 	const struct rk_cid *right; /* NULL: no subtree */
 	const struct rk_cid *value;
 };
 
 struct rk_mst_node {
 	struct rk_reader reader;   /* over the entries */
-	size_t count;		   /* that there must be of them */
+	size_t count;              /* that there must be of them */
 	const struct rk_cid *left; /* NULL: no subtree */
 };
 

@@ -134,7 +134,7 @@ static void child_raise(struct rk_mst_writer *writer, unsigned layer)
 	for (; writer->child_layer < layer; writer->child_layer++) {
 		struct rk_cid below = writer->child;
 
-		node_hash(&writer->child, 0, (struct rk_slice) {0}, &below);
+		node_hash(&writer->child, 0, (struct rk_slice){0}, &below);
 	}
 }
 
@@ -240,7 +240,7 @@ bool rk_mst_writer_finish(struct rk_mst_writer *writer, struct rk_cid *root)
 
 	if (!writer->open) {
 		assert(!writer->child_set);
-		node_hash(root, 0, (struct rk_slice) {0}, NULL);
+		node_hash(root, 0, (struct rk_slice){0}, NULL);
 		return !writer->failed;
 	}
 	top = 63 - (unsigned)__builtin_clzll(writer->open);

@@ -13,10 +13,10 @@
 
 struct rk_mst_writer_level {
 	size_t start, count; /* of its entries in bytes; how many */
-	size_t shared;	     /* what its last key and all keys since have in common */
+	size_t shared;       /* what its last key and all keys since have in common */
 	bool left_set, right_set;
 	struct rk_cid left, right; /* before the first entry; behind the last one */
-	struct rk_cid value;	   /* of the last entry */
+	struct rk_cid value;       /* of the last entry */
 };
 
 struct rk_mst_writer {

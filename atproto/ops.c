@@ -18,7 +18,7 @@ static bool lacks_prev(const struct rk_event_op *op)
 
 static struct rk_mst_edit undoing(const struct rk_event_op *op)
 {
-	return (struct rk_mst_edit) {
+	return (struct rk_mst_edit){
 		.key = op->path,
 		.before = op->action == RK_OP_DELETE ? NULL : &op->cid,
 		.after = op->action == RK_OP_CREATE ? NULL : &op->prev,
@@ -30,7 +30,7 @@ int rk_ops_load(struct rk_ops *out, struct rk_arena *arena, const struct rk_even
 	bool said = rk_cid_is_set(&event->prev_data);
 	bool undo = said || event->since == 0;
 
-	*out = (struct rk_ops) {.undone = undo};
+	*out = (struct rk_ops){.undone = undo};
 	if (event->op_count == 0)
 		return RK_OPS_OK;
 	out->edits = rk_arena_calloc(arena, event->op_count, sizeof(*out->edits));
@@ -66,7 +66,7 @@ void rk_ops_only_prove(struct rk_ops *ops)
 
 		if (edit->before)
 			ops->edits[count++] =
-				(struct rk_mst_edit) {edit->key, edit->before, edit->before};
+				(struct rk_mst_edit){edit->key, edit->before, edit->before};
 	}
 	ops->count = count;
 	ops->undone = false;

@@ -18,7 +18,7 @@ struct rk_ops {
 enum rk_ops_result {
 	RK_OPS_OK,
 	RK_OPS_DUPLICATE, /* two operations of one path */
-	RK_OPS_PREV,	  /* an update or a delete lacks prev, though the tree before is said */
+	RK_OPS_PREV,      /* an update or a delete lacks prev, though the tree before is said */
 };
 
 /* What is undone: with prev_data, or as the first commit of a repo (no since), whose tree before is

@@ -9,7 +9,7 @@
 #include "base/slice.h"
 
 enum {
-	RK_DID_MOST = 2048,    /* bytes */
+	RK_DID_MOST = 2048, /* bytes */
 	RK_HANDLE_MOST = 253,
 	RK_NSID_MOST = 317,
 	RK_RKEY_MOST = 512,
@@ -18,10 +18,18 @@ enum {
 	RK_DATETIME_MOST = 64,
 };
 
-struct rk_did { struct rk_slice text; };
-struct rk_handle { struct rk_slice text; };
-struct rk_nsid { struct rk_slice text; };
-struct rk_rkey { struct rk_slice text; };
+struct rk_did {
+	struct rk_slice text;
+};
+struct rk_handle {
+	struct rk_slice text;
+};
+struct rk_nsid {
+	struct rk_slice text;
+};
+struct rk_rkey {
+	struct rk_slice text;
+};
 
 /* Each parses the whole input or returns false, leaving *out alone. */
 bool rk_did_parse(struct rk_did *out, struct rk_slice in);
@@ -58,7 +66,9 @@ bool rk_datetime_parse(int64_t *unix_ms, struct rk_slice in);
 bool rk_language_valid(struct rk_slice in);
 
 /* A MongoDB ObjectId as 24 hex digits, either case. */
-struct rk_oid { uint8_t bytes[12]; };
+struct rk_oid {
+	uint8_t bytes[12];
+};
 bool rk_oid_parse(struct rk_oid *out, struct rk_slice in);
 static inline int64_t rk_oid_unix_sec(const struct rk_oid *oid)
 {

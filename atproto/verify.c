@@ -212,8 +212,8 @@ static int ops_are_in_the_tree(struct subject *s, struct rk_cid *root)
 		*root = s->out->commit.data;
 		return 0;
 	}
-	result = rk_mst_edit(root, s->arena, &s->out->blocks, &s->out->commit.data, s->ops.edits,
-		s->ops.count);
+	result = rk_mst_edit(
+		root, s->arena, &s->out->blocks, &s->out->commit.data, s->ops.edits, s->ops.count);
 	switch (result) {
 	case RK_MST_EDIT_MISSING:
 		return RK_VERDICT_TREE_MISSING;

@@ -57,7 +57,7 @@ enum rk_verdict {
 #define RK_VERDICT_ID(id, name, help) RK_VERDICT_##id,
 	RK_VERDICTS(RK_VERDICT_ID)
 #undef RK_VERDICT_ID
-	RK_VERDICT_COUNT
+		RK_VERDICT_COUNT
 };
 
 struct rk_verdict_row {

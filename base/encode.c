@@ -39,7 +39,8 @@ static void bits_encode(struct rk_buf *out, struct rk_slice in, unsigned bits, c
 {
 	uint32_t acc = 0, mask = (1u << bits) - 1;
 	unsigned have = 0;
-	uint8_t *at = rk_buf_reserve(out, in.len / bits * 8 + (in.len % bits * 8 + bits - 1) / bits);
+	uint8_t *at =
+		rk_buf_reserve(out, in.len / bits * 8 + (in.len % bits * 8 + bits - 1) / bits);
 
 	if (!at)
 		return;
@@ -55,7 +56,8 @@ static void bits_encode(struct rk_buf *out, struct rk_slice in, unsigned bits, c
 		*at = (uint8_t)alphabet[acc << (bits - have) & mask];
 }
 
-static bool bits_decode(struct rk_buf *out, struct rk_slice in, unsigned bits, int (*digit)(uint8_t))
+static bool bits_decode(
+	struct rk_buf *out, struct rk_slice in, unsigned bits, int (*digit)(uint8_t))
 {
 	size_t before = out->len, left = in.len * bits % 8;
 	uint32_t acc = 0;
@@ -103,8 +105,8 @@ bool rk_base32_decode(struct rk_buf *out, struct rk_slice in)
 
 void rk_base64_encode(struct rk_buf *out, struct rk_slice bytes)
 {
-	bits_encode(out, bytes, 6,
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+	bits_encode(
+		out, bytes, 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 }
 
 static int base64_digit(uint8_t c)
@@ -167,7 +169,8 @@ bool rk_base58_encode(struct rk_buf *out, struct rk_slice bytes)
 		rk_buf_add_byte(out, '1');
 		zeros++;
 	}
-	len = convert(digits, sizeof(digits), rk_slice_sub(bytes, zeros, bytes.len - zeros), 256, 58);
+	len = convert(
+		digits, sizeof(digits), rk_slice_sub(bytes, zeros, bytes.len - zeros), 256, 58);
 	while (len)
 		rk_buf_add_byte(out, (uint8_t)base58_letters[digits[--len]]);
 	return !rk_buf_failed(out);
@@ -190,7 +193,8 @@ bool rk_base58_decode(struct rk_buf *out, struct rk_slice in)
 		rk_buf_add_byte(out, 0);
 		zeros++;
 	}
-	len = convert(digits, sizeof(digits), rk_slice_make(values + zeros, in.len - zeros), 58, 256);
+	len = convert(
+		digits, sizeof(digits), rk_slice_make(values + zeros, in.len - zeros), 58, 256);
 	while (len)
 		rk_buf_add_byte(out, digits[--len]);
 	return !rk_buf_failed(out);

@@ -17,7 +17,8 @@ void rk_base32_encode(struct rk_buf *out, struct rk_slice bytes);
 bool rk_base32_decode(struct rk_buf *out, struct rk_slice in) __attribute__((warn_unused_result));
 
 /* Input is bounded to 256 bytes: it is for keys, and its cost is quadratic. */
-bool rk_base58_encode(struct rk_buf *out, struct rk_slice bytes) __attribute__((warn_unused_result));
+bool rk_base58_encode(struct rk_buf *out, struct rk_slice bytes)
+	__attribute__((warn_unused_result));
 bool rk_base58_decode(struct rk_buf *out, struct rk_slice in) __attribute__((warn_unused_result));
 
 /* Standard alphabet without padding, as the data model's $bytes prints it. */

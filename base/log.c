@@ -89,11 +89,13 @@ void rk_log_write(enum rk_log_level level, const char *component, const char *me
 
 	rk_clock_iso(when, rk_clock_wall_ms());
 	if (json) {
-		rk_buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"message\":",
-			when, level_names[level], component);
+		rk_buf_printf(&line,
+			"{\"time\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"message\":", when,
+			level_names[level], component);
 		rk_buf_add_json(&line, rk_slice_str(message));
 	} else {
-		rk_buf_printf(&line, "%s %-5s %s: %s", when, level_names[level], component, message);
+		rk_buf_printf(
+			&line, "%s %-5s %s: %s", when, level_names[level], component, message);
 	}
 	for (size_t i = 0; i < count; i++) {
 		size_t before = line.len;

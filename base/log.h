@@ -20,8 +20,10 @@ struct rk_log_field {
 	int64_t number;
 };
 
-#define RK_LOG_INT(field, value) ((struct rk_log_field){.name = (field), .number = (int64_t)(value)})
-#define RK_LOG_SLICE(field, slice) ((struct rk_log_field){.name = (field), .text = rk_log_text(slice)})
+#define RK_LOG_INT(field, value)                                                                   \
+	((struct rk_log_field){.name = (field), .number = (int64_t)(value)})
+#define RK_LOG_SLICE(field, slice)                                                                 \
+	((struct rk_log_field){.name = (field), .text = rk_log_text(slice)})
 #define RK_LOG_STR(field, str) RK_LOG_SLICE(field, rk_slice_str(str))
 
 /* An empty text stays a text. */

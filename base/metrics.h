@@ -46,7 +46,7 @@ enum rk_metric {
 #define RK_METRIC_ID(id, kind, name, help) RK_METRIC_##id,
 	RK_METRICS(RK_METRIC_ID)
 #undef RK_METRIC_ID
-	RK_METRIC_COUNT
+		RK_METRIC_COUNT
 };
 
 enum rk_metric_kind { RK_METRIC_KIND_COUNTER, RK_METRIC_KIND_GAUGE };

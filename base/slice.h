@@ -18,7 +18,10 @@ struct rk_slice {
 /* For printf("%.*s", RK_SLICE_ARG(s)). */
 #define RK_SLICE_ARG(s) ((int)(s).len), ((const char *)(s).data)
 /* A slice over a string literal, usable in initialisers. */
-#define RK_SLICE_LIT(lit) {.data = (const uint8_t *)(lit), .len = sizeof(lit) - 1}
+#define RK_SLICE_LIT(lit)                                                                          \
+	{                                                                                          \
+		.data = (const uint8_t *)(lit), .len = sizeof(lit) - 1                             \
+	}
 
 static inline struct rk_slice rk_slice_make(const void *data, size_t len)
 {
@@ -42,7 +45,8 @@ static inline bool rk_slice_equal_str(struct rk_slice a, const char *str)
 
 static inline bool rk_slice_starts(struct rk_slice a, struct rk_slice prefix)
 {
-	return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.data, prefix.data, prefix.len) == 0);
+	return a.len >= prefix.len &&
+		(prefix.len == 0 || memcmp(a.data, prefix.data, prefix.len) == 0);
 }
 
 /* Bytewise order, a shorter prefix first: the order of MST keys and of LMDB. */

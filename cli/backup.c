@@ -14,9 +14,10 @@ int rk_operation_backup(const struct rk_operation_run *run, json_t *result)
 	int r = dir ? rk_store_backup(run->service->store, dir) : -EINVAL;
 
 	if (r) {
-		snprintf(message, sizeof(message), "cannot write a backup to %.300s: %s", dir ? dir : "",
-			strerror(-r));
-		run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
+		snprintf(message, sizeof(message), "cannot write a backup to %.300s: %s",
+			dir ? dir : "", strerror(-r));
+		run->emit(run->context,
+			json_pack("{s:s, s:s}", "event", "error", "message", message));
 		return RK_EXIT_FINDINGS;
 	}
 	json_object_set_new(result, "dir", json_string(dir));
@@ -34,7 +35,8 @@ static void print(void *context, const json_t *event)
 	else if (dir && *as_json)
 		printf("{\"dir\": \"%s\"}\n", dir);
 	else if (dir)
-		printf("The index was copied to %s; put data.mdb into a data folder to use it.\n", dir);
+		printf("The index was copied to %s; put data.mdb into a data folder to use it.\n",
+			dir);
 }
 
 int rk_command_backup(const struct rk_command_call *call)
@@ -48,5 +50,6 @@ int rk_command_backup(const struct rk_command_call *call)
 		snprintf(path, sizeof(path), "%s/%s", cwd, dir);
 	else
 		snprintf(path, sizeof(path), "%s", dir);
-	return rk_operation_perform(call, "backup", json_pack("{s:s}", "dir", path), print, &as_json);
+	return rk_operation_perform(
+		call, "backup", json_pack("{s:s}", "dir", path), print, &as_json);
 }

@@ -17,9 +17,10 @@ int rk_operation_check(const struct rk_operation_run *run, json_t *result)
 	json_int_t records = 0;
 
 	if (wrong < 0) {
-		run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message",
-			"the index cannot be read to its end: restore a backup, or delete the data folder: "
-			"it is built again from the PDS"));
+		run->emit(run->context,
+			json_pack("{s:s, s:s}", "event", "error", "message",
+				"the index cannot be read to its end: restore a backup, or delete the data folder: "
+				"it is built again from the PDS"));
 		return RK_EXIT_FINDINGS;
 	}
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
@@ -60,11 +61,13 @@ static void print(void *context, const json_t *event)
 		putchar('\n');
 		json_decref(copy);
 	} else if (wrong) {
-		printf("%" JSON_INTEGER_FORMAT " repos, %" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT
-		       " lookups: %" JSON_INTEGER_FORMAT " things wrong\n",
+		printf("%" JSON_INTEGER_FORMAT " repos, %" JSON_INTEGER_FORMAT
+		       " records, %" JSON_INTEGER_FORMAT " lookups: %" JSON_INTEGER_FORMAT
+		       " things wrong\n",
 			json_integer_value(json_object_get(event, "repos")),
 			json_integer_value(json_object_get(event, "records")),
-			json_integer_value(json_object_get(event, "lookups")), json_integer_value(wrong));
+			json_integer_value(json_object_get(event, "lookups")),
+			json_integer_value(wrong));
 		if (json_integer_value(wrong))
 			puts("Restore a backup, or delete the data folder: it is built again from the PDS.");
 	}

@@ -44,7 +44,7 @@ struct rk_option_row {
 	const char *flag;     /* "--limit" */
 	const char *argument; /* "N"; NULL for a switch */
 	enum rk_option_kind kind;
-	size_t offset; /* in struct rk_command_options */
+	size_t offset;        /* in struct rk_command_options */
 	uint64_t least, most; /* of a number */
 	const char *help;
 };
@@ -56,9 +56,9 @@ struct rk_command_row {
 	const char *arguments; /* synopsis of what is not an option; NULL: none */
 	const char *help;      /* one line */
 	int (*run)(const struct rk_command_call *call); /* returns an exit code */
-	unsigned options;      /* RK_OPTION_… */
-	unsigned least, most;  /* arguments */
-	bool hidden;           /* not in --help and README; runs without settings */
+	unsigned options;                               /* RK_OPTION_… */
+	unsigned least, most;                           /* arguments */
+	bool hidden; /* not in --help and README; runs without settings */
 };
 
 /* What a command's run function is given; it lives until the function returns. */
@@ -81,8 +81,8 @@ struct rk_command_line {
 	struct rk_command_call call;
 	struct rk_settings settings;
 	struct rk_command_options options;
-	struct rk_arena arena; /* of the lists */
-	struct rk_buf out;     /* for standard output: help, version */
+	struct rk_arena arena;  /* of the lists */
+	struct rk_buf out;      /* for standard output: help, version */
 	struct rk_buf problems; /* for standard error, lines */
 };
 

@@ -16,8 +16,8 @@ struct reading {
 	bool lost; /* an unknown option: what follows may be its value, perhaps a secret, so it is not read */
 };
 
-static void problem_quoted(struct rk_command_line *line, const char *before, struct rk_slice text,
-	const char *after)
+static void problem_quoted(
+	struct rk_command_line *line, const char *before, struct rk_slice text, const char *after)
 {
 	rk_buf_add_str(&line->problems, before);
 	rk_setting_quote(&line->problems, text);
@@ -84,7 +84,8 @@ static int option_set(struct reading *reading, const struct rk_option_row *row, 
 	void *field = (char *)&line->options + row->offset;
 
 	if (row->kind != RK_OPTION_IS_SWITCH && !*text) {
-		rk_buf_printf(&line->problems, "%s is empty; accepted: %s\n", row->flag, row->argument);
+		rk_buf_printf(
+			&line->problems, "%s is empty; accepted: %s\n", row->flag, row->argument);
 		return 0;
 	}
 	switch (row->kind) {
@@ -116,7 +117,8 @@ static struct option *getopt_table(struct rk_arena *arena, const struct rk_comma
 	for (size_t i = 0; i < options + settings; i++) {
 		const struct rk_option_row *option = i < options ? rk_option_row(i) : NULL;
 		const struct rk_setting_row *setting = option ? NULL : rk_setting_row(i - options);
-		bool wants = option ? option->kind != RK_OPTION_IS_SWITCH : setting->kind != RK_SETTING_BOOL;
+		bool wants = option ? option->kind != RK_OPTION_IS_SWITCH
+				    : setting->kind != RK_SETTING_BOOL;
 
 		if (option && !(command->options & 1u << i))
 			continue;
@@ -133,7 +135,8 @@ static bool is_whole(const struct option *table, int found, struct rk_slice flag
 {
 	while (table->val != found)
 		table++;
-	return flag.len > 2 && rk_slice_equal_str(rk_slice_make(flag.data + 2, flag.len - 2), table->name);
+	return flag.len > 2 &&
+		rk_slice_equal_str(rk_slice_make(flag.data + 2, flag.len - 2), table->name);
 }
 
 /* One option that getopt_long found, under the whole name it was given by. */
@@ -185,7 +188,8 @@ static int options_read(struct reading *reading, int argc, char *const *argv)
 			problem_quoted(line, "unknown option ", flag, "; ");
 			options_problem(line, reading->command);
 			reading->lost = true;
-		} else if (found == ':' || (optarg == argv[at + 1] && optarg && strncmp(optarg, "--", 2) == 0)) {
+		} else if (found == ':' ||
+			(optarg == argv[at + 1] && optarg && strncmp(optarg, "--", 2) == 0)) {
 			rk_buf_printf(&line->problems,
 				"%.*s needs a value (one that begins with -- as %.*s=--…)\n",
 				RK_SLICE_ARG(flag), RK_SLICE_ARG(flag));
@@ -211,13 +215,15 @@ static void arguments_check(struct reading *reading)
 		problem_quoted(line, "unexpected argument ",
 			rk_slice_str(reading->arguments[command->most]), "; accepted: refkey ");
 		rk_buf_printf(&line->problems, "%s [options]%s%s\n", command->name,
-			command->arguments ? " " : "", command->arguments ? command->arguments : "");
+			command->arguments ? " " : "",
+			command->arguments ? command->arguments : "");
 	}
 }
 
 static int wrong(struct rk_command_line *line, const struct rk_command_row *command)
 {
-	rk_buf_printf(&line->problems, "see: refkey %s%s--help\n", command && !command->hidden ? command->name : "",
+	rk_buf_printf(&line->problems, "see: refkey %s%s--help\n",
+		command && !command->hidden ? command->name : "",
 		command && !command->hidden ? " " : "");
 	return rk_buf_failed(&line->problems) ? -ENOMEM : RK_COMMAND_WRONG;
 }
@@ -270,8 +276,8 @@ static int shown_read(struct rk_command_line *line, const char *const *argv)
 }
 
 /* Options, arguments and settings of a command; argv begins with its name. */
-static int command_read(struct reading *reading, int argc, const char *const *argv,
-	const char *const *environment)
+static int command_read(
+	struct reading *reading, int argc, const char *const *argv, const char *const *environment)
 {
 	struct rk_command_line *line = reading->line;
 	const struct rk_command_row *command = reading->command;
@@ -284,7 +290,8 @@ static int command_read(struct reading *reading, int argc, const char *const *ar
 			return show(line);
 		}
 	}
-	reading->arguments = rk_arena_calloc(&line->arena, (size_t)argc + 1, sizeof(*reading->arguments));
+	reading->arguments =
+		rk_arena_calloc(&line->arena, (size_t)argc + 1, sizeof(*reading->arguments));
 	if (!reading->arguments)
 		return -ENOMEM;
 	/* getopt_long moves none of argv's strings where "-" begins its short options. */
@@ -294,8 +301,8 @@ static int command_read(struct reading *reading, int argc, const char *const *ar
 	if (!reading->lost)
 		arguments_check(reading);
 	if (!command->hidden) {
-		result = rk_settings_load(&line->settings, &line->problems, environment, &reading->flags,
-			command->name);
+		result = rk_settings_load(&line->settings, &line->problems, environment,
+			&reading->flags, command->name);
 		if (result < 0)
 			return result;
 	}

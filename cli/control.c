@@ -25,7 +25,7 @@ struct rk_control {
 
 struct connection {
 	int fd;
-	atomic_bool stop; /* the peer wants no more, or we are stopping: the operation is to end */
+	atomic_bool stop;  /* the peer wants no more, or we are stopping: the operation is to end */
 	atomic_bool ended; /* it has */
 	struct rk_control *control;
 };
@@ -130,11 +130,13 @@ static void answer(struct connection *c, const json_t *request)
 	int code;
 
 	if (!row) {
-		error_emit(c, "the running serve does not know this operation; is it of another version?");
+		error_emit(c,
+			"the running serve does not know this operation; is it of another version?");
 		return;
 	}
 	if (row->mirror && !run.service->mirror) {
-		error_emit(c, "the running serve has no MongoDB: REFKEY_MONGO_URI is not set for it");
+		error_emit(
+			c, "the running serve has no MongoDB: REFKEY_MONGO_URI is not set for it");
 		return;
 	}
 	result = json_object();
@@ -195,7 +197,8 @@ int rk_control_create(struct rk_control **out, struct rk_service *service)
 		return -ENOMEM;
 	control->service = service;
 	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (control->fd < 0 || !path_make(control->path, sizeof(control->path), service->settings->data_dir)) {
+	if (control->fd < 0 ||
+		!path_make(control->path, sizeof(control->path), service->settings->data_dir)) {
 		r = control->fd < 0 ? -errno : -ENAMETOOLONG;
 		goto fail;
 	}

@@ -69,8 +69,9 @@ static void setting_add(struct rk_buf *out, const struct rk_setting_row *row)
 		rk_setting_accepts(&text, row);
 		rk_buf_add_str(&text, "; ");
 	}
-	rk_buf_printf(&text, "%s%s%s)", row->required_by ? "" : "default: ",
-		row->value ? row->value : row->otherwise, row->unbuilt ? "; not built yet" : "");
+	rk_buf_printf(&text, "%s%s%s)",
+		row->required_by ? "" : "default: ", row->value ? row->value : row->otherwise,
+		row->unbuilt ? "; not built yet" : "");
 	wrapped_add(out, rk_buf_cstr(&text));
 	rk_buf_finish(&text);
 }
@@ -91,12 +92,14 @@ void rk_help_program(struct rk_buf *out)
 			continue;
 		rk_buf_printf(out, "  %-9s %s\n", row->name, row->help);
 	}
-	rk_buf_add_str(out, "\nSettings, from the environment or as flags of any command; a flag wins, an empty "
-			    "value is\nas good as none:\n");
+	rk_buf_add_str(out,
+		"\nSettings, from the environment or as flags of any command; a flag wins, an empty "
+		"value is\nas good as none:\n");
 	for (size_t i = 0; i < rk_setting_count(); i++)
 		setting_add(out, rk_setting_row(i));
-	rk_buf_add_str(out, "\nExit: 0 done, 1 done with failures or findings, 2 wrong usage or settings, "
-			    "3 a needed\nservice stayed unreachable.\n");
+	rk_buf_add_str(out,
+		"\nExit: 0 done, 1 done with failures or findings, 2 wrong usage or settings, "
+		"3 a needed\nservice stayed unreachable.\n");
 }
 
 void rk_help_command(struct rk_buf *out, const struct rk_command_row *command)
@@ -119,7 +122,8 @@ void rk_help_command(struct rk_buf *out, const struct rk_command_row *command)
 		const struct rk_setting_row *row = rk_setting_row(i);
 
 		if (row->required_by && strcmp(row->required_by, command->name) == 0)
-			rk_buf_printf(out, "\nNeeds %s (%s): %s.\n", row->env, row->flag, row->help);
+			rk_buf_printf(
+				out, "\nNeeds %s (%s): %s.\n", row->env, row->flag, row->help);
 	}
 	if (!command->hidden)
 		rk_buf_add_str(out, "\nSettings are options too; refkey --help lists them.\n");
@@ -180,7 +184,8 @@ void rk_help_reference(struct rk_buf *out)
 
 			if (!(row->options & 1u << o))
 				continue;
-			rk_buf_printf(out, "%s`%s%s%s`", comma, option->flag, option->argument ? " " : "",
+			rk_buf_printf(out, "%s`%s%s%s`", comma, option->flag,
+				option->argument ? " " : "",
 				option->argument ? option->argument : "");
 			comma = ", ";
 		}

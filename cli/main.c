@@ -9,7 +9,8 @@ int main(int argc, char *argv[])
 	struct rk_command_line line;
 	int code = RK_EXIT_USAGE;
 
-	switch (rk_command_line_read(&line, argc, (const char *const *)argv, (const char *const *)environ)) {
+	switch (rk_command_line_read(
+		&line, argc, (const char *const *)argv, (const char *const *)environ)) {
 	case RK_COMMAND_RUN:
 		rk_log_setup(line.settings.log_level, line.settings.log_format);
 		code = line.call.command->run(&line.call);

@@ -72,7 +72,8 @@ static int run_here(const struct rk_command_call *call, const struct rk_operatio
 		return RK_EXIT_USAGE;
 	}
 	if (row->mirror && !call->settings->mongo_uri) {
-		fprintf(stderr, "refkey: REFKEY_MONGO_URI is not set: `%s` needs MongoDB\n", row->name);
+		fprintf(stderr, "refkey: REFKEY_MONGO_URI is not set: `%s` needs MongoDB\n",
+			row->name);
 		return RK_EXIT_USAGE;
 	}
 	code = rk_service_open(&service, call->settings);
@@ -102,12 +103,12 @@ int rk_operation_perform(const struct rk_command_call *call, const char *name, j
 	signal(SIGTERM, interrupt);
 	signal(SIGPIPE, SIG_IGN);
 	json_object_set_new(request, "operation", json_string(name));
-	r = rk_control_ask(call->settings->data_dir, request, &interrupted, print, context,
-		&code);
+	r = rk_control_ask(call->settings->data_dir, request, &interrupted, print, context, &code);
 	if (r == -ENOENT) {
 		code = run_here(call, rk_operation_find(name), request, &printer);
 	} else if (r) {
-		fprintf(stderr, "refkey: the running serve did not answer to the end: %s\n", strerror(-r));
+		fprintf(stderr, "refkey: the running serve did not answer to the end: %s\n",
+			strerror(-r));
 		code = RK_EXIT_UNREACHABLE;
 	}
 	json_decref(request);

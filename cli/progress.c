@@ -42,9 +42,9 @@ void rk_progress_show(struct rk_progress *progress, uint64_t done, uint64_t tota
 	for (uint64_t i = 0; i < BAR_WIDTH; i++)
 		bar[i] = total && done * BAR_WIDTH / total > i ? '#' : '.';
 	bar[BAR_WIDTH] = '\0';
-	fprintf(stderr, "\r\033[K[%s] %llu/%llu  %.0f/s  %llu:%02llu left", bar, (unsigned long long)done,
-		(unsigned long long)total, rate, (unsigned long long)left / 60,
-		(unsigned long long)left % 60);
+	fprintf(stderr, "\r\033[K[%s] %llu/%llu  %.0f/s  %llu:%02llu left", bar,
+		(unsigned long long)done, (unsigned long long)total, rate,
+		(unsigned long long)left / 60, (unsigned long long)left % 60);
 	fflush(stderr);
 	progress->shown = true;
 }

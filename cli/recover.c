@@ -10,16 +10,18 @@ static void recover_progress(void *context, uint64_t done, uint64_t total)
 {
 	const struct rk_operation_run *run = context;
 
-	run->emit(run->context, json_pack("{s:s, s:I, s:I}", "event", "progress", "done", (json_int_t)done,
-		"total", (json_int_t)total));
+	run->emit(run->context,
+		json_pack("{s:s, s:I, s:I}", "event", "progress", "done", (json_int_t)done, "total",
+			(json_int_t)total));
 }
 
 static void recover_line(void *context, const char *uri, const char *ref, const char *action)
 {
 	const struct rk_operation_run *run = context;
 
-	run->emit(run->context, json_pack("{s:s, s:s, s:s, s:s}", "event", "line", "uri", uri, "ref",
-		ref ? ref : "", "action", action));
+	run->emit(run->context,
+		json_pack("{s:s, s:s, s:s, s:s}", "event", "line", "uri", uri, "ref",
+			ref ? ref : "", "action", action));
 }
 
 /* A list of texts as the mirror takes it: borrowed, ended by NULL; NULL where there is none. */
@@ -82,8 +84,9 @@ int rk_operation_recover(const struct rk_operation_run *run, json_t *result)
 	free(users);
 	free(skip);
 	if (r)
-		run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message",
-			summary.error[0] ? summary.error : strerror(-r)));
+		run->emit(run->context,
+			json_pack("{s:s, s:s}", "event", "error", "message",
+				summary.error[0] ? summary.error : strerror(-r)));
 	json_object_set_new(result, "dryRun", json_boolean(request.dry_run));
 	json_object_set_new(result, "records", json_integer((json_int_t)summary.records));
 	for (int i = 0; i < RK_RECOVER_OUTCOME_COUNT; i++)
@@ -134,19 +137,22 @@ static void print_summary(struct printing *p, const json_t *event)
 		json_object_del(copy, "event");
 		json_object_del(copy, "exit");
 		text = json_dumps(copy, JSON_COMPACT);
-		printf("%s],\n\"summary\":%s}\n", p->lines ? "\n" : "{\"actions\":[", text ? text : "null");
+		printf("%s],\n\"summary\":%s}\n", p->lines ? "\n" : "{\"actions\":[",
+			text ? text : "null");
 		free(text);
 		json_decref(copy);
 		return;
 	}
-	printf("%s%" JSON_INTEGER_FORMAT " records looked at\n", p->dry_run ? "Dry run: nothing was written. " : "",
+	printf("%s%" JSON_INTEGER_FORMAT " records looked at\n",
+		p->dry_run ? "Dry run: nothing was written. " : "",
 		json_integer_value(json_object_get(event, "records")));
 	for (int i = 0; i < RK_RECOVER_OUTCOME_COUNT; i++) {
 		json_int_t count =
 			json_integer_value(json_object_get(event, rk_recover_outcome_rows[i].name));
 
 		if (count)
-			printf("  %-11s %8" JSON_INTEGER_FORMAT "  %s\n", rk_recover_outcome_rows[i].name, count,
+			printf("  %-11s %8" JSON_INTEGER_FORMAT "  %s\n",
+				rk_recover_outcome_rows[i].name, count,
 				rk_recover_outcome_rows[i].text);
 	}
 	if (json_is_true(json_object_get(event, "stopped")))
@@ -189,9 +195,10 @@ int rk_command_recover(const struct rk_command_call *call)
 {
 	const struct rk_command_options *options = call->options;
 	struct printing p = {.json = options->json, .dry_run = options->dry_run};
-	json_t *request = json_pack("{s:I, s:I, s:I, s:b, s:b}", "limit", (json_int_t)options->limit,
-		"batchSize", (json_int_t)options->batch_size, "delay", (json_int_t)options->delay_ms,
-		"dryRun", options->dry_run, "restore", options->restore);
+	json_t *request = json_pack("{s:I, s:I, s:I, s:b, s:b}", "limit",
+		(json_int_t)options->limit, "batchSize", (json_int_t)options->batch_size, "delay",
+		(json_int_t)options->delay_ms, "dryRun", options->dry_run, "restore",
+		options->restore);
 
 	if (!request)
 		return RK_EXIT_FINDINGS;

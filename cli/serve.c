@@ -96,7 +96,8 @@ static int xrpc_start(struct rk_service *service, struct rk_xrpc **xrpc)
 static bool settings_served(const struct rk_settings *settings)
 {
 	if (settings->source == RK_SOURCE_RELAY)
-		fputs("refkey: REFKEY_SOURCE=relay: following a relay is not built yet; use pds\n", stderr);
+		fputs("refkey: REFKEY_SOURCE=relay: following a relay is not built yet; use pds\n",
+			stderr);
 	if (settings->publish != RK_PUBLISH_OFF)
 		fputs("refkey: REFKEY_PUBLISH: publishing is not built yet; use off\n", stderr);
 	return settings->source == RK_SOURCE_PDS && settings->publish == RK_PUBLISH_OFF;
@@ -126,7 +127,8 @@ int rk_command_serve(const struct rk_command_call *call)
 	if (settings->mongo_uri)
 		code = rk_service_mirror(&service, true);
 	else
-		rk_log(RK_LOG_INFO, "mirror", "REFKEY_MONGO_URI is not set: no recovery to MongoDB");
+		rk_log(RK_LOG_INFO, "mirror",
+			"REFKEY_MONGO_URI is not set: no recovery to MongoDB");
 	if (code == 0)
 		code = xrpc_start(&service, &xrpc);
 	if (code)

@@ -45,10 +45,12 @@ static int open_failed(const struct rk_settings *settings, int result, const cha
 	fprintf(stderr, "refkey: %s (REFKEY_DATA_DIR is %s)\n", error, settings->data_dir);
 	switch (result) {
 	case RK_STORE_LOCKED:
-		fputs("refkey: stop the other process, or give this one a folder of its own\n", stderr);
+		fputs("refkey: stop the other process, or give this one a folder of its own\n",
+			stderr);
 		return RK_EXIT_USAGE;
 	case RK_STORE_NEWER:
-		fputs("refkey: run the newer version, or restore a backup made by this one\n", stderr);
+		fputs("refkey: run the newer version, or restore a backup made by this one\n",
+			stderr);
 		return RK_EXIT_USAGE;
 	case -EACCES:
 	case -ENOENT:
@@ -104,7 +106,8 @@ int rk_service_mirror(struct rk_service *service, bool working)
 		return 0;
 	}
 	if (r == -EINVAL)
-		fputs("refkey: REFKEY_MONGO_URI: not a MongoDB connection string the driver accepts\n", stderr);
+		fputs("refkey: REFKEY_MONGO_URI: not a MongoDB connection string the driver accepts\n",
+			stderr);
 	else
 		fprintf(stderr, "refkey: cannot start the MongoDB side: %s\n", strerror(-r));
 	return r == -EINVAL ? RK_EXIT_USAGE : RK_EXIT_FINDINGS;

@@ -112,7 +112,8 @@ static int address_set(struct rk_settings *settings, void *field, struct rk_slic
 static int string_set(struct rk_settings *settings, void *field, struct rk_slice text,
 	const struct rk_setting_row *row)
 {
-	if (text.len < row->least || text.len > row->most || has_control(text) || !rk_utf8_valid(text))
+	if (text.len < row->least || text.len > row->most || has_control(text) ||
+		!rk_utf8_valid(text))
 		return RK_SETTING_WRONG;
 	for (size_t i = 0; row->refused && i < text.len; i++) {
 		if (strchr(row->refused, text.data[i]))
@@ -183,7 +184,8 @@ static int bool_set(bool *field, struct rk_slice text)
 	return RK_SETTING_WRONG;
 }
 
-int rk_setting_set(struct rk_settings *settings, const struct rk_setting_row *row, const char *value)
+int rk_setting_set(
+	struct rk_settings *settings, const struct rk_setting_row *row, const char *value)
 {
 	/* Enums are written through the same bytes as numbers. */
 	_Static_assert(sizeof(enum rk_source) == sizeof(unsigned), "enums are as wide as unsigned");
@@ -221,7 +223,8 @@ void rk_setting_accepts(struct rk_buf *out, const struct rk_setting_row *row)
 {
 	switch (row->kind) {
 	case RK_SETTING_ORIGIN:
-		rk_buf_add_str(out, "http:// or https://, a host and perhaps a port, nothing after it");
+		rk_buf_add_str(
+			out, "http:// or https://, a host and perhaps a port, nothing after it");
 		break;
 	case RK_SETTING_URL:
 		rk_buf_add_str(out, "http:// or https://, a host, perhaps a port and a path");
@@ -252,11 +255,16 @@ void rk_setting_accepts(struct rk_buf *out, const struct rk_setting_row *row)
 		break;
 	case RK_SETTING_ENUM:
 		for (size_t i = 0; row->names[i]; i++)
-			rk_buf_printf(out, "%s%s", !i ? "" : row->names[i + 1] ? ", " : " or ", row->names[i]);
+			rk_buf_printf(out, "%s%s",
+				!i                          ? ""
+					: row->names[i + 1] ? ", "
+							    : " or ",
+				row->names[i]);
 		break;
 	case RK_SETTING_BOOL:
 		for (size_t i = 0; i < sizeof(bool_names) / sizeof(bool_names[0]); i++)
-			rk_buf_printf(out, "%s%s/%s", i ? ", " : "", bool_names[i][1], bool_names[i][0]);
+			rk_buf_printf(
+				out, "%s%s/%s", i ? ", " : "", bool_names[i][1], bool_names[i][0]);
 		break;
 	}
 }

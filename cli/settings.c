@@ -28,24 +28,23 @@ static const struct rk_setting_row rows[] = {
 		.help = "what DID documents name as this PDS when REFKEY_PDS_URL is an inner address; both "
 			"are taken as this PDS"},
 	{"REFKEY_SOURCE", "--source", RK_SETTING_ENUM, FIELD(source), .value = "pds",
-		.names = source_names,
-		.unbuilt = true,
+		.names = source_names, .unbuilt = true,
 		.help = "relay: the source carries the repos of many PDSs, fetched from where each DID "
 			"document says"},
-	{"REFKEY_PLC_URL", "--plc-url", RK_SETTING_URL, FIELD(plc_url), .value = "https://plc.directory",
-		.help = "the DID directory"},
+	{"REFKEY_PLC_URL", "--plc-url", RK_SETTING_URL, FIELD(plc_url),
+		.value = "https://plc.directory", .help = "the DID directory"},
 	{"REFKEY_DATA_DIR", "--data-dir", RK_SETTING_PATH, FIELD(data_dir), .value = "./data",
 		.help = "folder of the index, created with mode 0700"},
 	{"REFKEY_LISTEN", "--listen", RK_SETTING_ADDRESS, FIELD(listen), .value = "127.0.0.1:3900",
 		.help = "address of the XRPC server; port 0 picks one and logs it"},
-	{"REFKEY_MONGO_URI", "--mongo-uri", RK_SETTING_MONGO_URI, FIELD(mongo_uri), .otherwise = "unset",
+	{"REFKEY_MONGO_URI", "--mongo-uri", RK_SETTING_MONGO_URI, FIELD(mongo_uri),
+		.otherwise = "unset",
 		.help = "the MongoDB that mirrors the records; without it, index and queries only"},
 	{"REFKEY_MONGO_DB", "--mongo-db", RK_SETTING_STRING, FIELD(mongo_db), .value = "aesthetic",
 		.least = 1, .most = 63, .refused = "/\\. \"$*<>:|?",
 		.help = "name of the database"},
 	{"REFKEY_MONGO_BATCH", "--mongo-batch", RK_SETTING_INT, FIELD(mongo_batch), .value = "1000",
-		.least = 1, .most = 100000,
-		.help = "statements in one bulk command"},
+		.least = 1, .most = 100000, .help = "statements in one bulk command"},
 	{"REFKEY_RECOVER", "--recover", RK_SETTING_ENUM, FIELD(recover), .value = "new",
 		.names = recover_names,
 		.help = "documents are inserted for records that appear while refkey watches (new), also for "
@@ -54,41 +53,37 @@ static const struct rk_setting_row rows[] = {
 		.names = on_delete_names,
 		.help = "when a linked record is deleted, soft marks the document as gone and removes "
 			"atproto.rkey, unlink only removes it, keep does nothing"},
-	{"REFKEY_GUEST_USER", "--guest-user", RK_SETTING_STRING, FIELD(guest_user), .value = "art-guest",
-		.least = 1, .most = 256,
+	{"REFKEY_GUEST_USER", "--guest-user", RK_SETTING_STRING, FIELD(guest_user),
+		.value = "art-guest", .least = 1, .most = 256,
 		.help = "_id of the user whose repo guests' documents belong to"},
 	{"REFKEY_HOSTNAME", "--hostname", RK_SETTING_HOST, FIELD(hostname), .otherwise = "unset",
 		.help = "public host name; turns on did:web, needed for calls proxied by a PDS"},
 	{"REFKEY_PUBLISH", "--publish", RK_SETTING_ENUM, FIELD(publish), .value = "off",
-		.names = publish_names,
-		.unbuilt = true,
+		.names = publish_names, .unbuilt = true,
 		.help = "on: serve also publishes what MongoDB has and the PDS lacks, leaving documents "
 			"younger than 60 s to the site; exclusive: refkey is the only one who publishes, at once; "
 			"both refused together with REFKEY_ON_DELETE unlink or keep"},
-	{"REFKEY_PDS_ADMIN_PASSWORD", "--pds-admin-password", RK_SETTING_SECRET, FIELD(pds_admin_password),
-		.otherwise = "unset",
-		.unbuilt = true,
+	{"REFKEY_PDS_ADMIN_PASSWORD", "--pds-admin-password", RK_SETTING_SECRET,
+		FIELD(pds_admin_password), .otherwise = "unset", .unbuilt = true,
 		.help = "makes invite codes for new accounts"},
 	{"REFKEY_PDS_BYPASS_KEY", "--pds-bypass-key", RK_SETTING_SECRET, FIELD(pds_bypass_key),
-		.otherwise = "unset",
-		.unbuilt = true,
+		.otherwise = "unset", .unbuilt = true,
 		.help = "sent to the PDS as x-ratelimit-bypass"},
 	{"REFKEY_ADMIN_PASSWORD", "--admin-password", RK_SETTING_SECRET, FIELD(admin_password),
 		.otherwise = "unset",
 		.help = "password of the admin methods, which otherwise answer 401"},
-	{"REFKEY_SWEEP_SECONDS", "--sweep-seconds", RK_SETTING_INT, FIELD(sweep_seconds), .value = "600",
-		.least = 1, .most = 86400,
+	{"REFKEY_SWEEP_SECONDS", "--sweep-seconds", RK_SETTING_INT, FIELD(sweep_seconds),
+		.value = "600", .least = 1, .most = 86400,
 		.help = "how often the source's repos are compared with the index, as at every start"},
 	{"REFKEY_THREADS", "--threads", RK_SETTING_INT, FIELD(threads), .otherwise = "cores",
 		.least = 1, .most = THREADS_MOST,
 		.help = "threads that verify, and threads that answer requests"},
 	{"REFKEY_LOG_LEVEL", "--log-level", RK_SETTING_ENUM, FIELD(log_level), .value = "info",
-		.names = level_names,
-		.help = "how much is logged"},
+		.names = level_names, .help = "how much is logged"},
 	{"REFKEY_LOG_FORMAT", "--log-format", RK_SETTING_ENUM, FIELD(log_format), .value = "text",
-		.names = format_names,
-		.help = "json: one object a line"},
-	{"REFKEY_ALLOW_PRIVATE", "--allow-private", RK_SETTING_BOOL, FIELD(allow_private), .value = "off",
+		.names = format_names, .help = "json: one object a line"},
+	{"REFKEY_ALLOW_PRIVATE", "--allow-private", RK_SETTING_BOOL, FIELD(allow_private),
+		.value = "off",
 		.help = "allow DID documents to point at private addresses (tests, local networks); the "
 			"origin of REFKEY_PDS_URL is always allowed"},
 };
@@ -141,8 +136,8 @@ static unsigned threads_default(void)
 
 /* Values in the environment by place of their row; names that are no setting become problems. Their
  * values do not: a misspelt name may hold a password. */
-static void environment_read(const char *values[ROWS], struct rk_buf *problems,
-	const char *const *environment)
+static void environment_read(
+	const char *values[ROWS], struct rk_buf *problems, const char *const *environment)
 {
 	struct rk_slice ours = RK_SLICE_LIT("REFKEY_"), tests = RK_SLICE_LIT("REFKEY_TEST_");
 	bool unknown = false;
@@ -182,8 +177,8 @@ static void name_add(struct rk_buf *out, const struct rk_setting_row *row, bool 
 		rk_buf_printf(out, " (%s)", row->flag);
 }
 
-static void wrong_add(struct rk_buf *problems, const struct rk_setting_row *row, const char *value,
-	bool as_flag)
+static void wrong_add(
+	struct rk_buf *problems, const struct rk_setting_row *row, const char *value, bool as_flag)
 {
 	name_add(problems, row, as_flag);
 	rk_buf_add_str(problems, " is ");
@@ -229,7 +224,8 @@ int rk_settings_load(struct rk_settings *out, struct rk_buf *problems,
 		if (result == RK_SETTING_WRONG)
 			wrong_add(problems, row, value, flag);
 		if (!value && row->required_by && strcmp(row->required_by, command) == 0) {
-			rk_buf_printf(problems, "%s (%s) is not set and %s needs it; accepted: ", row->env,
+			rk_buf_printf(problems,
+				"%s (%s) is not set and %s needs it; accepted: ", row->env,
 				row->flag, command);
 			rk_setting_accepts(problems, row);
 			rk_buf_add_str(problems, "\n");
@@ -248,11 +244,13 @@ void rk_settings_log_unbuilt(const struct rk_settings *settings)
 	for (size_t i = 0; i < ROWS; i++) {
 		const char *text;
 
-		if (!rows[i].unbuilt || rows[i].kind == RK_SETTING_ENUM) /* refused by who needs it */
+		if (!rows[i].unbuilt ||
+			rows[i].kind == RK_SETTING_ENUM) /* refused by who needs it */
 			continue;
 		memcpy(&text, (const char *)settings + rows[i].offset, sizeof(text));
 		if (text)
-			rk_log(RK_LOG_WARN, "settings", "what this is for is not built yet: no effect",
+			rk_log(RK_LOG_WARN, "settings",
+				"what this is for is not built yet: no effect",
 				RK_LOG_STR("setting", rows[i].env));
 	}
 }

@@ -20,7 +20,7 @@ struct rk_settings {
 	enum rk_source source;
 	const char *plc_url; /* without a slash at the end */
 	const char *data_dir;
-	const char *listen; /* host:port or [v6]:port */
+	const char *listen;    /* host:port or [v6]:port */
 	const char *mongo_uri; /* secret */
 	const char *mongo_db;
 	unsigned mongo_batch; /* statements */
@@ -41,16 +41,16 @@ struct rk_settings {
 };
 
 enum rk_setting_kind {
-	RK_SETTING_ORIGIN,   /* http(s)://host[:port] */
-	RK_SETTING_URL,      /* the same, a path may follow */
-	RK_SETTING_HOST,     /* a host name */
-	RK_SETTING_ADDRESS,  /* host:port to listen on */
+	RK_SETTING_ORIGIN,  /* http(s)://host[:port] */
+	RK_SETTING_URL,     /* the same, a path may follow */
+	RK_SETTING_HOST,    /* a host name */
+	RK_SETTING_ADDRESS, /* host:port to listen on */
 	RK_SETTING_PATH,
-	RK_SETTING_STRING,   /* printable UTF-8 of least to most bytes, none of `refused` in it */
-	RK_SETTING_SECRET,   /* printable bytes; never in a message */
+	RK_SETTING_STRING,    /* printable UTF-8 of least to most bytes, none of `refused` in it */
+	RK_SETTING_SECRET,    /* printable bytes; never in a message */
 	RK_SETTING_MONGO_URI, /* a secret with a scheme */
-	RK_SETTING_INT,      /* least to most */
-	RK_SETTING_ENUM,     /* one of names; the value is its place there */
+	RK_SETTING_INT,       /* least to most */
+	RK_SETTING_ENUM,      /* one of names; the value is its place there */
 	RK_SETTING_BOOL,
 };
 
@@ -63,10 +63,10 @@ struct rk_setting_row {
 	const char *otherwise;   /* for help, where value is NULL: what holds instead */
 	const char *required_by; /* the command that does not run without it; NULL */
 	const char *help;
-	bool unbuilt;               /* read and checked, but nothing uses it yet */
-	unsigned least, most;       /* INT: value; STRING: bytes */
-	const char *const *names;   /* ENUM: ended by NULL */
-	const char *refused;        /* STRING: characters; NULL: none */
+	bool unbuilt;             /* read and checked, but nothing uses it yet */
+	unsigned least, most;     /* INT: value; STRING: bytes */
+	const char *const *names; /* ENUM: ended by NULL */
+	const char *refused;      /* STRING: characters; NULL: none */
 };
 
 enum { RK_SETTINGS_MOST = 64 }; /* rows at most; more does not build */

@@ -10,8 +10,9 @@ static json_t *records_json(const struct rk_counts *counts)
 	json_t *list = json_array();
 
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
-		json_array_append_new(list, json_pack("{s:s, s:I}", "collection", rk_collections[i].nsid,
-			"count", (json_int_t)counts->records[i]));
+		json_array_append_new(list,
+			json_pack("{s:s, s:I}", "collection", rk_collections[i].nsid, "count",
+				(json_int_t)counts->records[i]));
 	return list;
 }
 
@@ -21,8 +22,9 @@ static json_t *issues_json(const struct rk_counts *counts)
 
 	for (int i = 0; i < RK_ISSUE_COUNT; i++) {
 		if (counts->issues[i])
-			json_array_append_new(list, json_pack("{s:s, s:I}", "kind", rk_issue_names[i],
-				"count", (json_int_t)counts->issues[i]));
+			json_array_append_new(list,
+				json_pack("{s:s, s:I}", "kind", rk_issue_names[i], "count",
+					(json_int_t)counts->issues[i]));
 	}
 	return list;
 }
@@ -65,8 +67,9 @@ int rk_operation_status(const struct rk_operation_run *run, json_t *result)
 	}
 	rk_snapshot_destroy(snapshot);
 	if (r) {
-		run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message",
-			"the index cannot be read; see `refkey check`"));
+		run->emit(run->context,
+			json_pack("{s:s, s:s}", "event", "error", "message",
+				"the index cannot be read; see `refkey check`"));
 		return RK_EXIT_FINDINGS;
 	}
 	rk_store_space(service->store, &space);
@@ -76,15 +79,17 @@ int rk_operation_status(const struct rk_operation_run *run, json_t *result)
 	json_object_set_new(result, "cursor", json_integer(cursor.seq));
 	json_object_set_new(result, "epoch", json_integer(cursor.epoch));
 	json_object_set_new(result, "repos", json_integer((json_int_t)counts.repos));
-	json_object_set_new(result, "desynchronized", json_integer((json_int_t)counts.desynchronized));
+	json_object_set_new(
+		result, "desynchronized", json_integer((json_int_t)counts.desynchronized));
 	json_object_set_new(result, "records", records_json(&counts));
 	json_object_set_new(result, "issues", issues_json(&counts));
-	json_object_set_new(result, "mongo", json_pack("{s:b, s:b, s:I}", "configured",
-		service->settings->mongo_uri != NULL, "connected",
-		service->mirror && rk_mirror_connected(service->mirror), "pending",
-		(json_int_t)counts.pending));
-	json_object_set_new(result, "index", json_pack("{s:I, s:I}", "fileBytes",
-		(json_int_t)space.file_bytes, "usedBytes", (json_int_t)space.used_bytes));
+	json_object_set_new(result, "mongo",
+		json_pack("{s:b, s:b, s:I}", "configured", service->settings->mongo_uri != NULL,
+			"connected", service->mirror && rk_mirror_connected(service->mirror),
+			"pending", (json_int_t)counts.pending));
+	json_object_set_new(result, "index",
+		json_pack("{s:I, s:I}", "fileBytes", (json_int_t)space.file_bytes, "usedBytes",
+			(json_int_t)space.used_bytes));
 	return json_is_true(json_object_get(result, "ready")) ? RK_EXIT_DONE : RK_EXIT_FINDINGS;
 }
 
@@ -105,7 +110,8 @@ static void print_text(const json_t *status)
 	printf("ready           %s%s%s\n", yes_no(json_object_get(status, "ready")),
 		reasons && *reasons ? ": " : "", reasons ? reasons : "");
 	if (json_is_string(json_object_get(status, "source")))
-		printf("source          %s\n", json_string_value(json_object_get(status, "source")));
+		printf("source          %s\n",
+			json_string_value(json_object_get(status, "source")));
 	printf("connected       %s\n", yes_no(json_object_get(status, "connected")));
 	printf("cursor          %" JSON_INTEGER_FORMAT "\n",
 		json_integer_value(json_object_get(status, "cursor")));
@@ -123,9 +129,9 @@ static void print_text(const json_t *status)
 			json_integer_value(json_object_get(one, "count")),
 			json_string_value(json_object_get(one, "kind")));
 	printf("MongoDB         %s, %" JSON_INTEGER_FORMAT " records to be looked at\n",
-		!json_is_true(json_object_get(mongo, "configured")) ? "not configured"
-		: json_is_true(json_object_get(mongo, "connected")) ? "connected"
-								     : "not connected",
+		!json_is_true(json_object_get(mongo, "configured"))         ? "not configured"
+			: json_is_true(json_object_get(mongo, "connected")) ? "connected"
+									    : "not connected",
 		json_integer_value(json_object_get(mongo, "pending")));
 	printf("index           %" JSON_INTEGER_FORMAT " bytes\n",
 		json_integer_value(json_object_get(json_object_get(status, "index"), "fileBytes")));

@@ -102,7 +102,8 @@ static int commit_take(struct applying *a)
 		return r;
 	for (size_t i = 0; i < change.count; i++)
 		rk_metric_add(rk_cid_is_set(&change.records[i].cid) ? RK_METRIC_RECORDS_PUT
-								     : RK_METRIC_RECORDS_REMOVED, 1);
+								    : RK_METRIC_RECORDS_REMOVED,
+			1);
 	rk_metric_add(RK_METRIC_COMMITS_APPLIED, 1);
 	a->repo.rev = a->event->rev;
 	a->repo.data = a->decoded->verified.commit.data;
@@ -295,7 +296,8 @@ static void refuse(const struct rk_decoded *decoded)
 	rk_metric_refused_add(decoded->verdict);
 	rk_log(RK_LOG_WARN, "verify", "a frame was refused",
 		RK_LOG_STR("reason", rk_verdict_rows[decoded->verdict].name),
-		RK_LOG_SLICE("did", decoded->event.did.text), RK_LOG_INT("seq", decoded->event.seq));
+		RK_LOG_SLICE("did", decoded->event.did.text),
+		RK_LOG_INT("seq", decoded->event.seq));
 }
 
 /* Whether another DID document than the one held could make the event good. */

@@ -18,7 +18,7 @@ struct rk_stream_notes {
 };
 
 struct rk_apply {
-	struct rk_slice source;    /* whose cursor moves */
+	struct rk_slice source; /* whose cursor moves */
 	struct rk_stream_notes *notes;
 	/* The account's DID document is to be read (again). */
 	void (*identity)(void *context, struct rk_slice did);

@@ -35,7 +35,8 @@ static int records_read(struct rk_decoded *out, struct rk_arena *arena)
 			out->verdict = RK_VERDICT_RECORD_MISSING;
 			return 0;
 		}
-		r = rk_record_read(&record->read, arena, (enum rk_collection_id)collection, op->rkey, block);
+		r = rk_record_read(
+			&record->read, arena, (enum rk_collection_id)collection, op->rkey, block);
 		if (r == -EINVAL)
 			out->verdict = RK_VERDICT_RECORD_MALFORMED;
 		if (r)
@@ -79,7 +80,8 @@ int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice fr
 	if (r < 0)
 		return r;
 	out->verdict = (enum rk_verdict)r;
-	if (out->verdict != RK_VERDICT_OK || out->event.type != RK_EVENT_COMMIT || out->event.too_big)
+	if (out->verdict != RK_VERDICT_OK || out->event.type != RK_EVENT_COMMIT ||
+		out->event.too_big)
 		return 0;
 	return records_read(out, arena);
 }

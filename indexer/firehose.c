@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "atproto/origin.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "net/backoff.h"
@@ -145,7 +145,8 @@ static void receive(struct firehose *f, struct rk_ws *ws)
 			rk_metric_add(RK_METRIC_FRAMES, 1);
 			rk_metric_add(RK_METRIC_FRAME_BYTES, (int64_t)len);
 			pinged = 0;
-			if (!rk_ring_push(indexer->ring, frame, len, r == RK_WS_TEXT, r == RK_WS_TOO_LARGE))
+			if (!rk_ring_push(indexer->ring, frame, len, r == RK_WS_TEXT,
+				    r == RK_WS_TOO_LARGE))
 				return;
 			break;
 		case RK_WS_IDLE:
@@ -162,7 +163,8 @@ static void receive(struct firehose *f, struct rk_ws *ws)
 				RK_LOG_STR("reason", r < 0 ? strerror(-r) : rk_ws_error(ws)));
 			return;
 		}
-		if (rk_clock_mono_ms() - opened > HEALTHY_MS && rk_clock_mono_ms() - opened > f->waited_ms)
+		if (rk_clock_mono_ms() - opened > HEALTHY_MS &&
+			rk_clock_mono_ms() - opened > f->waited_ms)
 			rk_backoff_reset(&f->backoff);
 	}
 }
@@ -207,12 +209,13 @@ static void connection(struct firehose *f)
 {
 	struct rk_indexer *indexer = f->indexer;
 	const struct rk_ws_options options = {
-		.http = {
-			.allow_private = indexer->options.allow_private,
-			.trusted_origin = indexer->options.source,
-			.cancel = &indexer->stopping,
-			.user_agent = indexer->options.user_agent,
-		},
+		.http =
+			{
+				.allow_private = indexer->options.allow_private,
+				.trusted_origin = indexer->options.source,
+				.cancel = &indexer->stopping,
+				.user_agent = indexer->options.user_agent,
+			},
 		.message_most = RK_FRAME_MOST,
 		.connect_ms = CONNECT_MS,
 		.ping_ms = PING_MS,
@@ -235,11 +238,13 @@ static void connection(struct firehose *f)
 	len = snprintf(url, sizeof(url), "%s/xrpc/com.atproto.sync.subscribeRepos",
 		indexer->options.source);
 	if (cursor.seq > 0)
-		snprintf(url + len, sizeof(url) - (size_t)len, "?cursor=%lld", (long long)cursor.seq);
+		snprintf(url + len, sizeof(url) - (size_t)len, "?cursor=%lld",
+			(long long)cursor.seq);
 	r = rk_ws_open(&ws, url, &options, error);
 	if (r) {
 		if (!stopping(indexer))
-			rk_log(RK_LOG_WARN, "firehose", "cannot connect", RK_LOG_STR("reason", error),
+			rk_log(RK_LOG_WARN, "firehose", "cannot connect",
+				RK_LOG_STR("reason", error),
 				RK_LOG_INT("tries", f->backoff.tries + 1));
 		return;
 	}

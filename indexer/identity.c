@@ -49,7 +49,8 @@ static int home_note(const struct identity *found, struct rk_write *w)
 		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
 	if (elsewhere == !!(repo.flags & RK_REPO_MOVED))
 		return 0;
-	rk_log(RK_LOG_INFO, "identity", elsewhere ? "an account moved away" : "an account is at home again",
+	rk_log(RK_LOG_INFO, "identity",
+		elsewhere ? "an account moved away" : "an account is at home again",
 		RK_LOG_SLICE("did", found->did), RK_LOG_STR("host", found->doc.pds));
 	repo.did = found->did;
 	repo.flags ^= RK_REPO_MOVED;
@@ -77,7 +78,8 @@ static int identity_run(void *context, struct rk_write *w)
 {
 	const struct identity *found = context;
 	struct rk_identity identity = {
-		.handle = rk_slice_make(found->doc.handle, found->verified ? strlen(found->doc.handle) : 0),
+		.handle = rk_slice_make(
+			found->doc.handle, found->verified ? strlen(found->doc.handle) : 0),
 		.pds = rk_slice_str(found->doc.pds),
 		.key = found->doc.key,
 		.fetched_ms = found->now_ms,
@@ -93,7 +95,8 @@ static int identity_run(void *context, struct rk_write *w)
 	return r == 0 && lost ? loss_note(found, w) : r;
 }
 
-static bool handle_is_true(struct rk_fetcher *fetcher, const struct rk_did_doc *doc, const char *did)
+static bool handle_is_true(
+	struct rk_fetcher *fetcher, const struct rk_did_doc *doc, const char *did)
 {
 	struct rk_buf resolved = {.limit = RK_DID_MOST};
 	struct rk_pds_reply reply;
@@ -102,8 +105,8 @@ static bool handle_is_true(struct rk_fetcher *fetcher, const struct rk_did_doc *
 
 	if (!doc->handle[0])
 		return false;
-	r = rk_pds_resolve_handle(fetcher->pds, &reply, &resolved, fetcher->indexer->options.source,
-		doc->handle);
+	r = rk_pds_resolve_handle(
+		fetcher->pds, &reply, &resolved, fetcher->indexer->options.source, doc->handle);
 	same = r == RK_PDS_OK && rk_slice_equal_str(rk_buf_slice(&resolved), did);
 	rk_buf_finish(&resolved);
 	return same;

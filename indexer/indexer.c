@@ -105,7 +105,8 @@ void rk_identity_queue(struct rk_indexer *indexer, struct rk_slice did, int64_t 
 	char *copy;
 
 	pthread_mutex_lock(&indexer->lock);
-	while (at < indexer->identity_count && !rk_slice_equal_str(did, indexer->identities[at].did))
+	while (at < indexer->identity_count &&
+		!rk_slice_equal_str(did, indexer->identities[at].did))
 		at++;
 	if (at < indexer->identity_count) {
 		if (indexer->identities[at].due_ms > due)
@@ -149,12 +150,13 @@ void rk_indexer_wake(struct rk_indexer *indexer)
 int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer)
 {
 	const struct rk_pds_options options = {
-		.http = {
-			.allow_private = indexer->options.allow_private,
-			.trusted_origin = indexer->options.source,
-			.cancel = &indexer->stopping,
-			.user_agent = indexer->options.user_agent,
-		},
+		.http =
+			{
+				.allow_private = indexer->options.allow_private,
+				.trusted_origin = indexer->options.source,
+				.cancel = &indexer->stopping,
+				.user_agent = indexer->options.user_agent,
+			},
 	};
 
 	*fetcher = (struct rk_fetcher){
@@ -197,12 +199,13 @@ static int threads_start(struct rk_indexer *indexer)
 	int r = 0;
 
 	while (r == 0 && indexer->workers_running < indexer->options.threads) {
-		r = -pthread_create(&indexer->workers[indexer->workers_running], NULL, worker_run, indexer);
+		r = -pthread_create(
+			&indexer->workers[indexer->workers_running], NULL, worker_run, indexer);
 		indexer->workers_running += r == 0;
 	}
 	while (r == 0 && indexer->fetchers_running < RK_FETCHERS) {
-		r = -pthread_create(&indexer->fetchers[indexer->fetchers_running], NULL, rk_fetch_run,
-			indexer);
+		r = -pthread_create(
+			&indexer->fetchers[indexer->fetchers_running], NULL, rk_fetch_run, indexer);
 		indexer->fetchers_running += r == 0;
 	}
 	if (r == 0) {

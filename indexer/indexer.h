@@ -9,12 +9,13 @@
 #include "store/writer.h"
 
 struct rk_indexer_options {
-	const char *source;     /* origin of the PDS (or relay) */
-	const char *public_origin; /* as DID documents name it, if that differs; NULL: the PDS is asked */
-	const char *plc;        /* origin of the DID directory */
-	const char *data_dir;   /* fetched repos are spooled here, unlinked */
-	bool allow_private;     /* DID documents may point at private addresses */
-	unsigned threads;       /* verify workers */
+	const char *source; /* origin of the PDS (or relay) */
+	const char *
+		public_origin; /* as DID documents name it, if that differs; NULL: the PDS is asked */
+	const char *plc;       /* origin of the DID directory */
+	const char *data_dir; /* fetched repos are spooled here, unlinked */
+	bool allow_private;   /* DID documents may point at private addresses */
+	unsigned threads;     /* verify workers */
 	unsigned sweep_seconds;
 	const char *user_agent;
 };

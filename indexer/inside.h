@@ -12,11 +12,12 @@
 #include "net/ws.h"
 
 enum {
-	RK_FETCHERS = 6,             /* threads that fetch repos and DID documents */
-	RK_DRAIN_MOST = 1024,        /* events of one transaction: enough to share a sync, few enough to
+	RK_FETCHERS = 6,      /* threads that fetch repos and DID documents */
+	RK_DRAIN_MOST = 1024, /* events of one transaction: enough to share a sync, few enough to
 				      * answer soon */
-	RK_IDENTITY_QUEUE = 4096,    /* repos whose DID document is to be read; more wait for the sweep */
-	RK_REPO_CAR_MOST = 1 << 30,  /* bytes of a whole repo */
+	RK_IDENTITY_QUEUE =
+		4096, /* repos whose DID document is to be read; more wait for the sweep */
+	RK_REPO_CAR_MOST = 1 << 30, /* bytes of a whole repo */
 	RK_IDENTITY_FRESH_MS = 24 * 3600 * 1000,
 	RK_IDENTITY_FAILED_MS = 2 * 60 * 1000,
 };
@@ -29,13 +30,13 @@ struct rk_identity_wish {
 
 /* What the writer's thread keeps of the transaction under way, until it is on disk. */
 struct rk_drained {
-	size_t slots;              /* taken from the ring */
-	bool wait[RK_DRAIN_MOST];  /* those of them that go to the waiting room */
-	struct rk_shift {          /* frames of the waiting room that were replayed */
-		char *did;         /* owned */
+	size_t slots;             /* taken from the ring */
+	bool wait[RK_DRAIN_MOST]; /* those of them that go to the waiting room */
+	struct rk_shift {         /* frames of the waiting room that were replayed */
+		char *did;        /* owned */
 		size_t count;
-		bool lost;         /* that some were lost has been seen to */
-	} *shifts;
+		bool lost; /* that some were lost has been seen to */
+	} * shifts;
 	size_t shift_count;
 	char *wishes[RK_DRAIN_MOST]; /* owned: whose DID document is to be read */
 	size_t wish_count;
@@ -56,8 +57,8 @@ struct rk_indexer {
 	char public_origin[RK_ORIGIN_MOST];
 	atomic_bool stopping, connected, swept;
 
-	pthread_mutex_t lock; /* of everything below */
-	pthread_cond_t wake;  /* something below, or in the index, changed */
+	pthread_mutex_t lock;           /* of everything below */
+	pthread_cond_t wake;            /* something below, or in the index, changed */
 	rk_repo_id claims[RK_FETCHERS]; /* repos being fetched now; 0: free */
 	struct rk_identity_wish identities[RK_IDENTITY_QUEUE];
 	size_t identity_count;

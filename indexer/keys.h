@@ -16,10 +16,11 @@ struct rk_keys *rk_keys_create(const char *const *origins);
 void rk_keys_destroy(struct rk_keys *keys);
 
 struct rk_signer {
-	bool known;    /* the DID document was read */
+	bool known;     /* the DID document was read */
 	bool elsewhere; /* it names another PDS than the source */
 	int64_t age_ms; /* since it was read; large if it is to be read again */
-	const struct rk_key_ready *key; /* NULL: not known; RK_KEY_NONE: it has none. Until the next find */
+	const struct rk_key_ready
+		*key; /* NULL: not known; RK_KEY_NONE: it has none. Until the next find */
 };
 
 /* Reads the identity of the DID in an open snapshot. 0 or negative. */

@@ -43,7 +43,8 @@ void rk_replay_committed(struct rk_indexer *indexer)
 
 		if (!drained->wait[i])
 			continue;
-		rk_waiting_add(indexer->waiting, slot->decoded.event.did.text, slot->frame, slot->len);
+		rk_waiting_add(
+			indexer->waiting, slot->decoded.event.did.text, slot->frame, slot->len);
 		slot->frame = NULL;
 	}
 	/* Only now do others see what the wishes are for. */
@@ -58,9 +59,8 @@ void rk_replay_wish(void *context, struct rk_slice did)
 {
 	struct rk_indexer *indexer = context;
 	struct rk_drained *drained = &indexer->drained;
-	char *copy = drained->wish_count < RK_DRAIN_MOST
-		? strndup((const char *)did.data, did.len)
-		: NULL;
+	char *copy = drained->wish_count < RK_DRAIN_MOST ? strndup((const char *)did.data, did.len)
+							 : NULL;
 
 	/* One too many is found by the sweep. */
 	if (copy)
@@ -75,7 +75,8 @@ bool rk_replay_waits(void *context, struct rk_slice did)
 		return true;
 	for (size_t i = 0; i < indexer->drained.slots; i++) {
 		if (indexer->drained.wait[i] &&
-			rk_slice_equal(rk_ring_ready(indexer->ring, i)->decoded.event.did.text, did))
+			rk_slice_equal(
+				rk_ring_ready(indexer->ring, i)->decoded.event.did.text, did))
 			return true;
 	}
 	return false;
@@ -83,7 +84,8 @@ bool rk_replay_waits(void *context, struct rk_slice did)
 
 static int shift_note(struct rk_drained *drained, struct rk_slice did, size_t count, bool lost)
 {
-	struct rk_shift *shifts = reallocarray(drained->shifts, drained->shift_count + 1, sizeof(*shifts));
+	struct rk_shift *shifts =
+		reallocarray(drained->shifts, drained->shift_count + 1, sizeof(*shifts));
 	char *copy;
 
 	if (!shifts)
@@ -92,7 +94,8 @@ static int shift_note(struct rk_drained *drained, struct rk_slice did, size_t co
 	copy = strndup((const char *)did.data, did.len);
 	if (!copy)
 		return -ENOMEM;
-	shifts[drained->shift_count++] = (struct rk_shift){.did = copy, .count = count, .lost = lost};
+	shifts[drained->shift_count++] =
+		(struct rk_shift){.did = copy, .count = count, .lost = lost};
 	return 0;
 }
 
@@ -113,8 +116,8 @@ int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice di
 		struct rk_decoded decoded;
 
 		rk_arena_reset(&arena);
-		r = rk_decode(&decoded, &arena, rk_slice_make(frame->data, frame->len), rk_clock_wall_ms(),
-			indexer->keys, rk_write_view(w));
+		r = rk_decode(&decoded, &arena, rk_slice_make(frame->data, frame->len),
+			rk_clock_wall_ms(), indexer->keys, rk_write_view(w));
 		if (r == 0)
 			r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), true);
 		count += r == RK_APPLY_DONE;

@@ -101,8 +101,9 @@ static bool tree_has(const struct resync *s, int collection, struct rk_slice rke
 {
 	uint64_t digest = rkey_digest(rkey);
 
-	return s->counts[collection] && bsearch(&digest, s->keys[collection], s->counts[collection],
-						sizeof(digest), digest_compare);
+	return s->counts[collection] &&
+		bsearch(&digest, s->keys[collection], s->counts[collection], sizeof(digest),
+			digest_compare);
 }
 
 static int piece_run(void *context, struct rk_write *w)
@@ -112,7 +113,7 @@ static int piece_run(void *context, struct rk_write *w)
 	const struct rk_change change = {
 		.repo = repo->id,
 		.source = repo->flags & (RK_REPO_BACKFILLED | RK_REPO_BORN) ? RK_CHANGE_LIVE
-									     : RK_CHANGE_FIRST,
+									    : RK_CHANGE_FIRST,
 		.vanished = s->vanished,
 		.records = s->piece,
 		.count = s->piece_count,
@@ -188,7 +189,8 @@ static bool tree_put(void *context, struct rk_slice key, const struct rk_cid *va
 		s->error = -ENODATA;
 		return false;
 	}
-	r = rk_record_read(&record->read, &s->arena, (enum rk_collection_id)at, record->rkey, block);
+	r = rk_record_read(
+		&record->read, &s->arena, (enum rk_collection_id)at, record->rkey, block);
 	if (r == -EINVAL) {
 		/* Nothing that can be shown: left out, the rest of the repo is not held up by it. */
 		rk_metric_refused_add(RK_VERDICT_RECORD_MALFORMED);
@@ -218,7 +220,8 @@ static int index_walk(struct resync *s, bool remove, uint64_t *missing, uint64_t
 
 			if (r)
 				return r;
-			r = rk_read_record_after(snapshot, &held, s->copy.repo.id, (uint8_t)at, after);
+			r = rk_read_record_after(
+				snapshot, &held, s->copy.repo.id, (uint8_t)at, after);
 			if (r == 0 && held.rkey.len > sizeof(last))
 				r = -EUCLEAN;
 			if (r) {
@@ -263,7 +266,7 @@ static int head_run(void *context, struct rk_write *w)
 	repo.data = s->verified.commit.data;
 	repo.failures = 0;
 	repo.retry_ms = 0;
-	repo.flags &= (uint8_t)~(RK_REPO_WENT_BACK | RK_REPO_RESET | RK_REPO_PURGE);
+	repo.flags &= (uint8_t) ~(RK_REPO_WENT_BACK | RK_REPO_RESET | RK_REPO_PURGE);
 	repo.flags |= RK_REPO_BACKFILLED;
 	repo.account = RK_ACCOUNT_ACTIVE;
 	repo.sync = RK_SYNC_SYNCHRONIZED;
@@ -280,7 +283,8 @@ static int head_run(void *context, struct rk_write *w)
 	if (r == 0 && repo.sync == RK_SYNC_SYNCHRONIZED)
 		r = rk_write_seen_clear(w, repo.id);
 	if (r == 0)
-		r = rk_write_issue_clear(w, RK_ISSUE_DESYNCHRONIZED, repo.id, -1, (struct rk_slice){0});
+		r = rk_write_issue_clear(
+			w, RK_ISSUE_DESYNCHRONIZED, repo.id, -1, (struct rk_slice){0});
 	return r;
 }
 
@@ -308,7 +312,8 @@ static int difference_write(struct resync *s)
 		most = BELIEVED_REMOVALS;
 	s->vanished = missing > most || s->copy.repo.flags & (RK_REPO_WENT_BACK | RK_REPO_RESET);
 	if (s->vanished && missing)
-		rk_log(RK_LOG_WARN, "resync", "records are missing from a copy that is not believed in that",
+		rk_log(RK_LOG_WARN, "resync",
+			"records are missing from a copy that is not believed in that",
 			RK_LOG_STR("did", s->copy.did), RK_LOG_INT("records", missing));
 	missing = all = 0;
 	r = index_walk(s, true, &missing, &all);
@@ -323,8 +328,8 @@ struct outcome {
 	enum rk_account account; /* the account's state now */
 	bool failed;             /* count it against the repo */
 	bool went_back;
-	bool purged;             /* what was to be looked at after a deletion is done */
-	int64_t retry_ms;        /* Unix ms */
+	bool purged;      /* what was to be looked at after a deletion is done */
+	int64_t retry_ms; /* Unix ms */
 	const char *reason;
 };
 
@@ -382,7 +387,8 @@ static int signer_read(struct resync *s, struct rk_signer *out)
 
 	if (r)
 		return r;
-	r = rk_keys_find(fetcher->keys, out, fetcher->snapshot, s->copy.repo.did, rk_clock_wall_ms());
+	r = rk_keys_find(
+		fetcher->keys, out, fetcher->snapshot, s->copy.repo.did, rk_clock_wall_ms());
 	rk_snapshot_end(fetcher->snapshot);
 	return r;
 }
@@ -498,7 +504,8 @@ static void fetched(struct resync *s, int fd, size_t size)
 		return;
 	}
 	r = verify(s, rk_slice_make(map, size), did);
-	if (r == RK_VERDICT_SIGNATURE_WRONG || r == RK_VERDICT_KEY_UNKNOWN || r == RK_VERDICT_KEY_MISSING) {
+	if (r == RK_VERDICT_SIGNATURE_WRONG || r == RK_VERDICT_KEY_UNKNOWN ||
+		r == RK_VERDICT_KEY_MISSING) {
 		/* The key may have been changed since it was read. */
 		rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS);
 		r = verify(s, rk_slice_make(map, size), did);
@@ -509,7 +516,8 @@ static void fetched(struct resync *s, int fd, size_t size)
 		if (r > 0)
 			rk_metric_refused_add((unsigned)r);
 		failed(s, r > 0 ? rk_verdict_rows[r].help : strerror(-r), false);
-	} else if (s->verified.commit.rev < s->copy.repo.rev && !(s->copy.repo.flags & RK_REPO_RESET)) {
+	} else if (s->verified.commit.rev < s->copy.repo.rev &&
+		!(s->copy.repo.flags & RK_REPO_RESET)) {
 		rk_metric_refused_add(RK_VERDICT_REV_OLDER);
 		failed(s, rk_verdict_rows[RK_VERDICT_REV_OLDER].help, true);
 	} else {
@@ -518,8 +526,9 @@ static void fetched(struct resync *s, int fd, size_t size)
 			rk_metric_add(RK_METRIC_RESYNCS, 1);
 			rk_metric_add(RK_METRIC_RECORDS_PUT, (int64_t)s->put);
 			rk_metric_add(RK_METRIC_RECORDS_REMOVED, (int64_t)s->removed);
-			rk_log(RK_LOG_DEBUG, "resync", "a repo is in", RK_LOG_STR("did", s->copy.did),
-				RK_LOG_INT("put", s->put), RK_LOG_INT("removed", s->removed));
+			rk_log(RK_LOG_DEBUG, "resync", "a repo is in",
+				RK_LOG_STR("did", s->copy.did), RK_LOG_INT("put", s->put),
+				RK_LOG_INT("removed", s->removed));
 		} else if (!atomic_load(&s->fetcher->indexer->stopping)) {
 			failed(s, strerror(-r), false);
 		}

@@ -28,10 +28,10 @@ struct entry {
 
 struct sweep {
 	struct rk_fetcher fetcher;
-	int64_t started_ms; /* wall clock */
+	int64_t started_ms;    /* wall clock */
 	struct entry *entries; /* that differ */
 	size_t count, cap;
-	size_t fresh; /* of them not known yet */
+	size_t fresh;    /* of them not known yet */
 	uint8_t *listed; /* bit per repo id */
 	size_t listed_bytes;
 	uint64_t repos;
@@ -106,7 +106,8 @@ static int new_repos_write(struct sweep *s)
 			continue;
 		}
 		if (r == 0 && rk_snapshot_begin(s->fetcher.snapshot) == 0) {
-			if (rk_read_repo_by_did(s->fetcher.snapshot, &repo, rk_slice_str(s->entries[i].did)) == 0 &&
+			if (rk_read_repo_by_did(s->fetcher.snapshot, &repo,
+				    rk_slice_str(s->entries[i].did)) == 0 &&
 				!listed_mark(s, repo.id))
 				r = -ENOMEM;
 			rk_snapshot_end(s->fetcher.snapshot);
@@ -142,8 +143,9 @@ static int visit(void *context, const struct rk_pds_repo *listed)
 		return r;
 	r = rk_read_repo_by_did(s->fetcher.snapshot, &repo, did.text);
 	same = r == 0 && repo.account == (uint8_t)entry.account &&
-		(entry.account != RK_ACCOUNT_ACTIVE || (repo.rev == entry.rev &&
-			!(repo.flags & (RK_REPO_WENT_BACK | RK_REPO_RESET))));
+		(entry.account != RK_ACCOUNT_ACTIVE ||
+			(repo.rev == entry.rev &&
+				!(repo.flags & (RK_REPO_WENT_BACK | RK_REPO_RESET))));
 	rk_snapshot_end(s->fetcher.snapshot);
 	if (r < 0)
 		return r;
@@ -294,10 +296,12 @@ static int repos_walk(struct sweep *s)
 			break;
 		}
 		at = repo.id;
-		missing = repo.account == RK_ACCOUNT_ACTIVE && !(repo.flags & RK_REPO_MOVED) && repo.sync == RK_SYNC_SYNCHRONIZED &&
-			!listed_has(s, repo.id) && rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
+		missing = repo.account == RK_ACCOUNT_ACTIVE && !(repo.flags & RK_REPO_MOVED) &&
+			repo.sync == RK_SYNC_SYNCHRONIZED && !listed_has(s, repo.id) &&
+			rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
 		/* None held: it is as old as can be. */
-		stale = repo.rev && rk_read_identity(s->fetcher.snapshot, &identity, repo.did) >= 0 &&
+		stale = repo.rev &&
+			rk_read_identity(s->fetcher.snapshot, &identity, repo.did) >= 0 &&
 			rk_clock_wall_ms() - identity.fetched_ms >
 				(identity.failed ? RK_IDENTITY_FAILED_MS : RK_IDENTITY_FRESH_MS);
 		if (stale)
@@ -366,8 +370,9 @@ void *rk_sweep_run(void *context)
 		bool now;
 
 		pthread_mutex_lock(&indexer->lock);
-		now = atomic_load(&indexer->connected) && (indexer->sweep_wanted || rk_clock_mono_ms() >= due ||
-			atomic_load(&indexer->notes.outdated));
+		now = atomic_load(&indexer->connected) &&
+			(indexer->sweep_wanted || rk_clock_mono_ms() >= due ||
+				atomic_load(&indexer->notes.outdated));
 		if (!now)
 			rk_indexer_wait(indexer, RETRY_MS);
 		else

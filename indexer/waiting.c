@@ -94,7 +94,8 @@ bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, uint8_t *da
 	struct rk_waiting_frame *frame = account ? malloc(sizeof(*frame)) : NULL;
 
 	if (!frame || account->lost || account->frames == RK_WAITING_FRAMES ||
-		account->bytes + len > RK_WAITING_BYTES || waiting->bytes + len > RK_WAITING_ALL_BYTES) {
+		account->bytes + len > RK_WAITING_BYTES ||
+		waiting->bytes + len > RK_WAITING_ALL_BYTES) {
 		if (account) {
 			frames_free(waiting, account);
 			account->lost = true;
@@ -124,7 +125,8 @@ bool rk_waiting_lost(const struct rk_waiting *waiting, struct rk_slice did)
 	return account && account->lost;
 }
 
-const struct rk_waiting_frame *rk_waiting_first(const struct rk_waiting *waiting, struct rk_slice did)
+const struct rk_waiting_frame *rk_waiting_first(
+	const struct rk_waiting *waiting, struct rk_slice did)
 {
 	const struct account *account = *place_of(waiting, did);
 

@@ -35,7 +35,8 @@ bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, uint8_t *da
 bool rk_waiting_has(const struct rk_waiting *waiting, struct rk_slice did);
 bool rk_waiting_lost(const struct rk_waiting *waiting, struct rk_slice did);
 /* The first frame, then along `next`; NULL: none. */
-const struct rk_waiting_frame *rk_waiting_first(const struct rk_waiting *waiting, struct rk_slice did);
+const struct rk_waiting_frame *rk_waiting_first(
+	const struct rk_waiting *waiting, struct rk_slice did);
 /* The first `count` frames are done with; without any left the account no longer waits, unless it lost
  * some. */
 void rk_waiting_shift(struct rk_waiting *waiting, struct rk_slice did, size_t count);

@@ -30,7 +30,8 @@ static int bulk_init(struct bulk *bulk, struct rk_round *round, int collection, 
 {
 	struct rk_arena *arena = &round->arena;
 
-	*bulk = (struct bulk){.round = round, .row = &rk_collections[collection], .inserts = inserts};
+	*bulk = (struct bulk){
+		.round = round, .row = &rk_collections[collection], .inserts = inserts};
 	bulk->room = round->batch < round->count ? round->batch : round->count;
 	bulk->items = rk_arena_calloc(arena, bulk->room, sizeof(struct rk_item *));
 	bulk->results = rk_arena_calloc(arena, bulk->room, sizeof(*bulk->results));
@@ -73,7 +74,8 @@ static void refused(struct rk_item *item, enum rk_link link, uint32_t issue,
 
 static void rejected(struct rk_round *round, struct rk_item *item, struct rk_slice reason)
 {
-	enum rk_link link = item->decision.action == RK_ACTION_UPDATE ? RK_LINK_LINKED : RK_LINK_NONE;
+	enum rk_link link =
+		item->decision.action == RK_ACTION_UPDATE ? RK_LINK_LINKED : RK_LINK_NONE;
 
 	rk_log(RK_LOG_WARN, "mirror", "MongoDB refuses a document", RK_LOG_SLICE("did", item->did),
 		RK_LOG_STR("collection", rk_collections[item->collection].nsid),
@@ -124,11 +126,13 @@ static int taken(struct rk_round *round, struct rk_item *item, struct rk_slice r
 	}
 	rk_documents_finish(&found);
 	if (r == 0)
-		r = rk_mongo_taken(mongo, &who, &round->arena, row, id, item->code, item->slug, user);
+		r = rk_mongo_taken(
+			mongo, &who, &round->arena, row, id, item->code, item->slug, user);
 	if (r)
 		return r;
-	if (who.code && !rk_slice_equal(rk_document_did(round->mirror, &who.code_holder, &unknown),
-				item->did))
+	if (who.code &&
+		!rk_slice_equal(
+			rk_document_did(round->mirror, &who.code_holder, &unknown), item->did))
 		refused(item, RK_LINK_CONFLICT, RK_ISSUE_BIT(CONFLICT), RK_RECOVER_CONFLICT,
 			rk_slice_str(RK_CODE_TAKEN));
 	else if (who.code || who.slug)
@@ -252,8 +256,8 @@ static int bulk_add(struct bulk *bulk, struct rk_item *item)
 		wrong = rk_build_insert(&bulk->documents[at], &build);
 	} else {
 		rk_build_filter(&bulk->documents[at], item->document, bulk->row);
-		wrong = rk_build_update(&bulk->updates[at], item->document, &build,
-			changes_of(&item->decision));
+		wrong = rk_build_update(
+			&bulk->updates[at], item->document, &build, changes_of(&item->decision));
 	}
 	if (wrong) {
 		bson_destroy(&bulk->documents[at]);

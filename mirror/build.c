@@ -13,7 +13,8 @@ void rk_document_projection(bson_t *out, const struct rk_collection *collection)
 	BSON_APPEND_INT32(out, "atproto.uri", 1);
 }
 
-static bool field_read(struct rk_document_field *out, struct rk_arena *arena, const bson_iter_t *iter)
+static bool field_read(
+	struct rk_document_field *out, struct rk_arena *arena, const bson_iter_t *iter)
 {
 	const char *text, *copy;
 	uint32_t len;
@@ -91,8 +92,8 @@ struct rk_slice rk_document_rkey(const struct rk_document *document)
 
 static bool append_text(bson_t *out, const char *name, struct rk_slice text)
 {
-	return bson_append_utf8(out, name, -1, text.len ? (const char *)text.data : "",
-		(int)text.len);
+	return bson_append_utf8(
+		out, name, -1, text.len ? (const char *)text.data : "", (int)text.len);
 }
 
 static void append_oid(bson_t *out, const char *name, const struct rk_oid *id)
@@ -115,7 +116,8 @@ static const char *append_fields(bson_t *out, const struct rk_build *build)
 	if (!json)
 		return "the record's JSON cannot be read";
 	for (const struct rk_field *field = build->collection->fields;
-		!wrong && field < build->collection->fields + RK_FIELDS_MOST && field->name; field++) {
+		!wrong && field < build->collection->fields + RK_FIELDS_MOST && field->name;
+		field++) {
 		const json_t *value;
 		struct rk_slice text;
 		int64_t when_ms;
@@ -160,8 +162,9 @@ const char *rk_build_insert(bson_t *out, const struct rk_build *build)
 		return wrong;
 	if (collection->bucket)
 		BSON_APPEND_UTF8(out, "bucket",
-			build->user.len > 0 || !collection->bucket_guest ? collection->bucket
-									 : collection->bucket_guest);
+			build->user.len > 0 || !collection->bucket_guest
+				? collection->bucket
+				: collection->bucket_guest);
 	BSON_APPEND_DOCUMENT_BEGIN(out, "atproto", &atproto);
 	append_text(&atproto, "rkey", build->rkey);
 	bson_append_document_end(out, &atproto);
@@ -193,8 +196,8 @@ static void append_as_read(bson_t *out, const char *name, const struct rk_docume
 	}
 }
 
-void rk_build_filter(bson_t *out, const struct rk_document *document,
-	const struct rk_collection *collection)
+void rk_build_filter(
+	bson_t *out, const struct rk_document *document, const struct rk_collection *collection)
 {
 	bson_t inner;
 

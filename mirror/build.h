@@ -16,8 +16,8 @@ enum rk_presence { RK_PRESENCE_MISSING, RK_PRESENCE_NULL, RK_PRESENCE_STRING, RK
 
 struct rk_document_field {
 	enum rk_presence presence;
-	bson_type_t type;      /* OTHER */
-	struct rk_slice text;  /* STRING */
+	bson_type_t type;     /* OTHER */
+	struct rk_slice text; /* STRING */
 };
 
 struct rk_document {
@@ -49,8 +49,8 @@ const char *rk_build_insert(bson_t *out, const struct rk_build *build)
 	__attribute__((warn_unused_result));
 
 /* Matches the document only while it is as it was read. */
-void rk_build_filter(bson_t *out, const struct rk_document *document,
-	const struct rk_collection *collection);
+void rk_build_filter(
+	bson_t *out, const struct rk_document *document, const struct rk_collection *collection);
 
 enum rk_build_change {
 	RK_BUILD_RKEY = 1,   /* atproto.rkey is set; an atproto.uri of another record removed */

@@ -35,8 +35,8 @@ static int chunk_mark(void *context, struct rk_write *w)
 	const struct chunk *chunk = context;
 
 	for (size_t i = 0; i < chunk->count; i++) {
-		int r = rk_write_pending(w, chunk->repo, chunk->collection, chunk->rkeys[i], 0,
-			chunk->now_ms);
+		int r = rk_write_pending(
+			w, chunk->repo, chunk->collection, chunk->rkeys[i], 0, chunk->now_ms);
 		if (r < 0)
 			return r;
 	}
@@ -44,8 +44,8 @@ static int chunk_mark(void *context, struct rk_write *w)
 }
 
 /* The records after `from`, copied into the arena. */
-static int chunk_read(struct rk_mirror *mirror, struct chunk *chunk, struct rk_arena *arena,
-	struct rk_slice from)
+static int chunk_read(
+	struct rk_mirror *mirror, struct chunk *chunk, struct rk_arena *arena, struct rk_slice from)
 {
 	struct rk_snapshot *s = mirror->snapshot;
 	struct rk_record record;
@@ -132,7 +132,8 @@ int rk_claims_refresh(struct rk_mirror *mirror)
 		}
 		if (r)
 			return r < 0 ? r : -EUCLEAN;
-		rk_log(RK_LOG_INFO, "mirror", "a user has this DID now", RK_LOG_SLICE("did", user->did));
+		rk_log(RK_LOG_INFO, "mirror", "a user has this DID now",
+			RK_LOG_SLICE("did", user->did));
 		r = rk_claims_mark(mirror, repo.id);
 		if (r == 0)
 			r = rk_writer_call(mirror->writer, claim, &repo.id);

@@ -125,8 +125,8 @@ static void decide_absent(struct rk_decision *out, const struct rk_facts_record 
 		judge(out, RK_LINK_NONE, RK_ISSUE_BIT(ORPHAN), RK_RECOVER_ORPHAN);
 		return;
 	}
-	if (!asked && (terms->recover == RK_RECOVER_OFF ||
-			      (first && terms->recover != RK_RECOVER_ALL))) {
+	if (!asked &&
+		(terms->recover == RK_RECOVER_OFF || (first && terms->recover != RK_RECOVER_ALL))) {
 		judge(out, RK_LINK_NONE, RK_ISSUE_BIT(ABSENT), RK_RECOVER_ABSENT);
 		return;
 	}
@@ -206,8 +206,8 @@ enum rk_names rk_names_of(struct rk_slice named, struct rk_slice rkey, bool in_i
 	return RK_NAMES_DEAD;
 }
 
-void rk_oid_derive(struct rk_oid *out, struct rk_slice did, struct rk_slice nsid,
-	struct rk_slice rkey)
+void rk_oid_derive(
+	struct rk_oid *out, struct rk_slice did, struct rk_slice nsid, struct rk_slice rkey)
 {
 	uint8_t text[RK_DID_MOST + RK_NSID_MOST + RK_RKEY_MOST + 2], digest[RK_SHA256_BYTES];
 	const struct rk_slice parts[] = {did, nsid, rkey};

@@ -28,9 +28,9 @@ struct rk_facts_record {
 	bool derived;    /* it has no ref that is an ObjectId: its document's _id is derived */
 	int64_t oid_sec; /* otherwise the ObjectId's own time, Unix seconds */
 	/* Of what is gone only: */
-	bool back;       /* the record is there again with the same ref */
-	bool moved_on;   /* the record is there with another ref */
-	bool heir;       /* another live record of the repo has the ref */
+	bool back;     /* the record is there again with the same ref */
+	bool moved_on; /* the record is there with another ref */
+	bool heir;     /* another live record of the repo has the ref */
 };
 
 /* The document that the ref (or derived _id) names, or else one that names the record. */
@@ -41,10 +41,10 @@ struct rk_facts_document {
 	bool by_name;    /* found by its atproto.rkey, not by its _id */
 	enum rk_names names;
 	/* Where it is absent, from the index: */
-	bool known;      /* it was seen before … */
-	bool known_here; /* … as this repo's */
-	bool known_there; /* … as another repo's */
-	bool rival;      /* an earlier live record of another claimed repo has the ref … */
+	bool known;        /* it was seen before … */
+	bool known_here;   /* … as this repo's */
+	bool known_there;  /* … as another repo's */
+	bool rival;        /* an earlier live record of another claimed repo has the ref … */
 	bool rival_judged; /* … and has been looked at */
 };
 
@@ -56,7 +56,7 @@ struct rk_terms {
 
 enum rk_action {
 	RK_ACTION_NOTHING,
-	RK_ACTION_SET_RKEY,  /* and the fields it owns, if `fields` */
+	RK_ACTION_SET_RKEY, /* and the fields it owns, if `fields` */
 	RK_ACTION_INSERT,
 	RK_ACTION_UPDATE,    /* the fields the record owns */
 	RK_ACTION_MARK_GONE, /* and take atproto.rkey away */
@@ -85,12 +85,13 @@ struct rk_decision {
 		RK_ISSUE_BIT(SUSPECT) | RK_ISSUE_BIT(REJECTED))
 
 enum {
-	RK_YOUNG_MS = 60 * 1000,      /* a site may still be writing the document of such a ref */
-	RK_YOUNG_SLACK_MS = 500,      /* ObjectIds count whole seconds */
+	RK_YOUNG_MS = 60 * 1000, /* a site may still be writing the document of such a ref */
+	RK_YOUNG_SLACK_MS = 500, /* ObjectIds count whole seconds */
 	RK_SECOND_LOOK_MS = 1000,
-	RK_AHEAD_MS = 5 * 60 * 1000,  /* a ref's time may be so far in the future */
-	RK_ARRIVE_MS = 5000,          /* a record may take so long to reach the index */
-	RK_AGAIN_FIRST_MS = 500, RK_AGAIN_MOST_MS = 10 * 60 * 1000,
+	RK_AHEAD_MS = 5 * 60 * 1000, /* a ref's time may be so far in the future */
+	RK_ARRIVE_MS = 5000,         /* a record may take so long to reach the index */
+	RK_AGAIN_FIRST_MS = 500,
+	RK_AGAIN_MOST_MS = 10 * 60 * 1000,
 };
 
 void rk_decide(struct rk_decision *out, const struct rk_facts_record *record,
@@ -108,7 +109,7 @@ enum rk_names rk_names_of(struct rk_slice named, struct rk_slice rkey, bool in_i
  * The _id of the document that a record without a usable ref gets, the same on every run and every
  * machine: the first 12 bytes of SHA-256 over DID, NUL, collection NSID, NUL, record key.
  */
-void rk_oid_derive(struct rk_oid *out, struct rk_slice did, struct rk_slice nsid,
-	struct rk_slice rkey);
+void rk_oid_derive(
+	struct rk_oid *out, struct rk_slice did, struct rk_slice nsid, struct rk_slice rkey);
 
 #endif

@@ -13,40 +13,43 @@
 struct rk_recover_call;
 
 /* How messages begin of what was refused because a value is taken: the sweep knows it by this. */
-#define RK_CODE_TAKEN "the code is somebody else's"
+#define RK_CODE_TAKEN  "the code is somebody else's"
 #define RK_VALUE_TAKEN "a unique value is taken"
 
 /* What a document looked like when something was refused of it; key 0: none. */
-struct rk_refusal { uint64_t key, hash; };
+struct rk_refusal {
+	uint64_t key, hash;
+};
 enum { RK_REFUSALS_MOST = 256 };
 
 struct rk_mirror {
 	struct rk_store *store;
 	struct rk_writer *writer;
 	struct rk_mirror_options options;
-	struct rk_snapshot *snapshot; /* begun and ended between calls to MongoDB, never across one */
-	struct rk_mongo *mongo;       /* NULL: not connected */
+	struct rk_snapshot
+		*snapshot;      /* begun and ended between calls to MongoDB, never across one */
+	struct rk_mongo *mongo; /* NULL: not connected */
 	struct rk_users users;
-	int64_t users_took_ms;        /* the last reading of users */
-	size_t take;                  /* entries taken at once; less while a batch fails as a whole */
-	int64_t sweep_ms, ping_ms;    /* monotonic: next due */
+	int64_t users_took_ms;     /* the last reading of users */
+	size_t take;               /* entries taken at once; less while a batch fails as a whole */
+	int64_t sweep_ms, ping_ms; /* monotonic: next due */
 	struct rk_refusal refusals[RK_REFUSALS_MOST];
 	size_t refusal_next;
 	pthread_t thread;
 	atomic_bool connected;
 
 	pthread_mutex_t lock;
-	pthread_cond_t work;          /* for the mirror's thread */
-	pthread_cond_t done;          /* for callers of rk_mirror_recover */
+	pthread_cond_t work; /* for the mirror's thread */
+	pthread_cond_t done; /* for callers of rk_mirror_recover */
 	bool woken, stopping;
 	struct rk_recover_call *calls;
 };
 
 enum {
-	RK_TAKE_MOST = 1000,             /* records in one round */
-	RK_ROUND_BYTES = 16 << 20,       /* of their JSON */
-	RK_USERS_FRESH_MS = 3000,        /* an unknown DID does not have users read again before */
-	RK_USERS_POLL_MS = 5000,         /* how often, while there are unclaimed repos */
+	RK_TAKE_MOST = 1000,       /* records in one round */
+	RK_ROUND_BYTES = 16 << 20, /* of their JSON */
+	RK_USERS_FRESH_MS = 3000,  /* an unknown DID does not have users read again before */
+	RK_USERS_POLL_MS = 5000,   /* how often, while there are unclaimed repos */
 };
 
 /* A set of documents' _ids and of the keys they name, by an earlier scan. Sorted by rk_seen_seal. */
@@ -54,7 +57,7 @@ struct rk_seen {
 	struct rk_seen_id {
 		uint8_t id[12];
 		uint8_t links; /* not gone, and names a record */
-	} *ids;
+	} * ids;
 	uint64_t *rkeys; /* hashes */
 	size_t count, room, rkey_count, rkey_room;
 };
@@ -95,21 +98,21 @@ struct rk_item {
 	struct rk_cid cid;
 	struct rk_oid target; /* _id of its document */
 	bool derived;         /* … which follows from the record's place */
-	bool lives_on;        /* gone, but there is a record in its place, with a document of its own */
+	bool lives_on; /* gone, but there is a record in its place, with a document of its own */
 	struct rk_oid lives_as;
 
 	enum rk_item_state state;
-	bool presumed;        /* absent by an earlier scan */
+	bool presumed; /* absent by an earlier scan */
 	unsigned looks;
 	const struct rk_document *document; /* NULL: absent */
 	bool by_name;
 	struct rk_decision decision;
-	uint32_t judged;      /* kinds of issue that the decision speaks of */
+	uint32_t judged;                        /* kinds of issue that the decision speaks of */
 	struct rk_slice user, json, code, slug; /* for writing */
 	struct rk_slice message;
 	bool claimed, set_owner, refused;
-	bool flip;            /* the repo's flag "unclaimed" is to change */
-	rk_repo_id owner;     /* of the document seen, if set_owner */
+	bool flip;        /* the repo's flag "unclaimed" is to change */
+	rk_repo_id owner; /* of the document seen, if set_owner */
 	struct rk_oid owner_of;
 	struct rk_other *others; /* records with the ref of what is gone */
 };
@@ -154,17 +157,18 @@ int rk_round_decide(struct rk_round *round) __attribute__((warn_unused_result));
 int rk_round_write(struct rk_round *round) __attribute__((warn_unused_result));
 
 /* The facts and the decision for one item, in an open snapshot; used by the sweep too. */
-int rk_item_decide(struct rk_round *round, struct rk_item *item) __attribute__((warn_unused_result));
+int rk_item_decide(struct rk_round *round, struct rk_item *item)
+	__attribute__((warn_unused_result));
 /* Copies into the item what writing it takes. */
 int rk_round_prepare(struct rk_round *round, struct rk_item *item, const struct rk_record *record)
 	__attribute__((warn_unused_result));
 /* _id of the record's document: its ref, or derived. True: derived. */
-bool rk_item_target(struct rk_oid *out, struct rk_slice ref, struct rk_slice did, uint8_t collection,
-	struct rk_slice rkey);
+bool rk_item_target(struct rk_oid *out, struct rk_slice ref, struct rk_slice did,
+	uint8_t collection, struct rk_slice rkey);
 void rk_oid_hex(uint8_t out[24], const struct rk_oid *oid);
 /* The DID of a document's owner; empty: nobody known, and then *unknown. */
-struct rk_slice rk_document_did(const struct rk_mirror *mirror, const struct rk_document *document,
-	bool *unknown);
+struct rk_slice rk_document_did(
+	const struct rk_mirror *mirror, const struct rk_document *document, bool *unknown);
 
 /* Remembers the document as it is now; whether it still is as it was then (false: not remembered). */
 void rk_refusal_note(struct rk_mirror *mirror, const struct rk_item *item);

@@ -18,8 +18,8 @@ void rk_oid_hex(uint8_t out[24], const struct rk_oid *oid)
 	}
 }
 
-struct rk_slice rk_document_did(const struct rk_mirror *mirror, const struct rk_document *document,
-	bool *unknown)
+struct rk_slice rk_document_did(
+	const struct rk_mirror *mirror, const struct rk_document *document, bool *unknown)
 {
 	struct rk_slice id = rk_slice_str(mirror->options.guest_user);
 	const struct rk_user *user;
@@ -40,7 +40,8 @@ static bool is_guest(const struct rk_mirror *mirror, const struct rk_user *user)
 }
 
 /* A text for the issue, of a static form. */
-static int explain(struct rk_round *round, struct rk_item *item, const char *text, struct rk_slice more)
+static int explain(
+	struct rk_round *round, struct rk_item *item, const char *text, struct rk_slice more)
 {
 	char message[256];
 	char *copy;
@@ -59,13 +60,14 @@ static int explain_issues(struct rk_round *round, struct rk_item *item)
 
 	item->message = (struct rk_slice){0};
 	if (issues & RK_ISSUE_BIT(DUPLICATE))
-		return explain(round, item, "the document names record", rk_document_rkey(document));
+		return explain(
+			round, item, "the document names record", rk_document_rkey(document));
 	if (issues & RK_ISSUE_BIT(CONFLICT) && document)
 		return explain(round, item, "the document with this ref is somebody else's",
 			(struct rk_slice){0});
 	if (issues & RK_ISSUE_BIT(CONFLICT))
-		return explain(round, item, "the ref was somebody else's first",
-			(struct rk_slice){0});
+		return explain(
+			round, item, "the ref was somebody else's first", (struct rk_slice){0});
 	if (issues & RK_ISSUE_BIT(ORPHAN))
 		return explain(round, item,
 			document ? "the document is marked" : "the document was removed",
@@ -75,7 +77,8 @@ static int explain_issues(struct rk_round *round, struct rk_item *item)
 		return explain(round, item, "no document, and it may have been erased",
 			(struct rk_slice){0});
 	if (issues & RK_ISSUE_BIT(SUSPECT))
-		return explain(round, item, "the ref's time is in the future", (struct rk_slice){0});
+		return explain(
+			round, item, "the ref's time is in the future", (struct rk_slice){0});
 	if (issues & RK_ISSUE_BIT(UNLINKED)) {
 		uint8_t hex[24];
 
@@ -102,8 +105,8 @@ static bool other_add(void *context, const struct rk_record *record)
 {
 	struct others *others = context;
 
-	others->list[others->count++] = (struct other){record->repo, record->rkey, record->first_us,
-		record->link, record->flags};
+	others->list[others->count++] = (struct other){
+		record->repo, record->rkey, record->first_us, record->link, record->flags};
 	return others->count < OTHERS_MOST;
 }
 
@@ -169,8 +172,8 @@ static int facts_present(struct rk_round *round, struct rk_item *item, const str
 			return r;
 		in_index = r == 0;
 	}
-	facts->names = rk_names_of(named, item->rkey, in_index,
-		repo->sync == RK_SYNC_SYNCHRONIZED, round->now_ms);
+	facts->names = rk_names_of(
+		named, item->rkey, in_index, repo->sync == RK_SYNC_SYNCHRONIZED, round->now_ms);
 	return 0;
 }
 
@@ -182,8 +185,8 @@ static int facts_absent(struct rk_round *round, struct rk_item *item, int64_t fi
 	int r;
 
 	rk_oid_hex(hex, &item->target);
-	r = rk_read_owner(round->mirror->snapshot, &owner, item->collection,
-		rk_slice_make(hex, sizeof(hex)));
+	r = rk_read_owner(
+		round->mirror->snapshot, &owner, item->collection, rk_slice_make(hex, sizeof(hex)));
 	if (r && r != RK_STORE_ABSENT)
 		return r;
 	facts->known = r == 0 && owner.known;
@@ -260,8 +263,8 @@ int rk_round_prepare(struct rk_round *round, struct rk_item *item, const struct 
 int rk_item_decide(struct rk_round *round, struct rk_item *item)
 {
 	struct rk_mirror *mirror = round->mirror;
-	const struct rk_terms terms = {round->now_ms, mirror->options.recover,
-		mirror->options.on_delete};
+	const struct rk_terms terms = {
+		round->now_ms, mirror->options.recover, mirror->options.on_delete};
 	const struct rk_user *user = rk_users_by_did(&mirror->users, item->did);
 	struct rk_facts_document document = {0};
 	struct rk_facts_record facts = {.pending = item->flags, .derived = item->derived};
@@ -270,8 +273,8 @@ int rk_item_decide(struct rk_round *round, struct rk_item *item)
 	int r = rk_read_repo(mirror->snapshot, &repo, item->repo);
 
 	if (r == 0 && !(item->flags & RK_PENDING_GONE)) {
-		r = rk_read_record(mirror->snapshot, &record, item->repo, item->collection,
-			item->rkey);
+		r = rk_read_record(
+			mirror->snapshot, &record, item->repo, item->collection, item->rkey);
 		if (r == 0 && !rk_cid_equal(&record.cid, &item->cid)) {
 			item->state = RK_ITEM_STALE;
 			return 0;

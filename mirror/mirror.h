@@ -16,7 +16,7 @@ enum rk_on_delete { RK_ON_DELETE_SOFT, RK_ON_DELETE_UNLINK, RK_ON_DELETE_KEEP };
 struct rk_mirror_options {
 	const char *uri; /* a secret: never logged whole */
 	const char *database;
-	unsigned batch;  /* statements in one bulk command */
+	unsigned batch; /* statements in one bulk command */
 	enum rk_recover_mode recover;
 	enum rk_on_delete on_delete;
 	const char *guest_user; /* users._id that owns documents without a user */
@@ -49,7 +49,7 @@ struct rk_recover_request {
 	/* Each record that something was, or would be, done for. May be NULL. */
 	void (*line)(void *context, const char *uri, const char *ref, const char *action);
 	void *context;
-	const atomic_bool *stop;  /* set: end cleanly with what was done; NULL */
+	const atomic_bool *stop; /* set: end cleanly with what was done; NULL */
 };
 
 /* X(id, name, text): what became of a record. */
@@ -74,9 +74,11 @@ enum rk_recover_outcome {
 #define RK_OUTCOME_ID(id, name, text) RK_RECOVER_##id,
 	RK_RECOVER_OUTCOMES(RK_OUTCOME_ID)
 #undef RK_OUTCOME_ID
-	RK_RECOVER_OUTCOME_COUNT
+		RK_RECOVER_OUTCOME_COUNT
 };
-struct rk_recover_outcome_row { const char *name, *text; };
+struct rk_recover_outcome_row {
+	const char *name, *text;
+};
 extern const struct rk_recover_outcome_row rk_recover_outcome_rows[RK_RECOVER_OUTCOME_COUNT];
 
 struct rk_recover_summary {

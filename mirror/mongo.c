@@ -10,14 +10,15 @@
 #include "base/log.h"
 
 enum {
-	SELECT_MS = 2000,  /* to find the server */
+	SELECT_MS = 2000, /* to find the server */
 	CONNECT_MS = 2000,
 	ANSWER_MS = 10000, /* to hear of one command */
 	READ_BATCH = 1000, /* documents in one answer */
 };
 
 /* The driver's own lines may name hosts and options; they are for developers. */
-static void driver_log(mongoc_log_level_t level, const char *domain, const char *message, void *unused)
+static void driver_log(
+	mongoc_log_level_t level, const char *domain, const char *message, void *unused)
 {
 	if (level <= MONGOC_LOG_LEVEL_WARNING)
 		rk_log(RK_LOG_DEBUG, "mongo", "driver", RK_LOG_STR("domain", domain),
@@ -100,8 +101,8 @@ void rk_mongo_destroy(struct rk_mongo *mongo)
 int rk_mongo_ping(struct rk_mongo *mongo)
 {
 	bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
-	bool ok = mongoc_client_command_simple(mongo->client, mongo->database, ping, NULL, NULL,
-		&mongo->error);
+	bool ok = mongoc_client_command_simple(
+		mongo->client, mongo->database, ping, NULL, NULL, &mongo->error);
 
 	bson_destroy(ping);
 	return ok ? 0 : -EIO;
@@ -319,8 +320,8 @@ int rk_mongo_by_rkey(struct rk_mongo *mongo, struct rk_documents *out, struct rk
 			const char *key;
 
 			bson_uint32_to_string((uint32_t)(i - from), &key, name, sizeof(name));
-			bson_append_utf8(&list, key, -1, (const char *)rkeys[i].data,
-				(int)rkeys[i].len);
+			bson_append_utf8(
+				&list, key, -1, (const char *)rkeys[i].data, (int)rkeys[i].len);
 		}
 		bson_append_array_end(&in, &list);
 		bson_append_document_end(&filter, &in);
@@ -337,8 +338,8 @@ struct rk_mongo_scan {
 	mongoc_cursor_t *cursor;
 };
 
-int rk_mongo_scan_begin(struct rk_mongo *mongo, struct rk_mongo_scan **out,
-	const struct rk_collection *row)
+int rk_mongo_scan_begin(
+	struct rk_mongo *mongo, struct rk_mongo_scan **out, const struct rk_collection *row)
 {
 	struct rk_mongo_scan *scan = calloc(1, sizeof(*scan));
 	bson_t filter = BSON_INITIALIZER, fields;
@@ -355,8 +356,8 @@ int rk_mongo_scan_begin(struct rk_mongo *mongo, struct rk_mongo_scan **out,
 	return 0;
 }
 
-int rk_mongo_scan_next(struct rk_mongo_scan *scan, struct rk_documents *out, struct rk_arena *arena,
-	bool *more)
+int rk_mongo_scan_next(
+	struct rk_mongo_scan *scan, struct rk_documents *out, struct rk_arena *arena, bool *more)
 {
 	const bson_t *one;
 	int r = 0;

@@ -59,8 +59,8 @@ int rk_mongo_hash(struct rk_mongo *mongo, uint64_t *out, const struct rk_collect
 
 /* Who has a unique value that an insert was refused for. */
 struct rk_mongo_taken {
-	bool code, slug;                 /* taken by a document with another _id */
-	struct rk_document code_holder;  /* if code */
+	bool code, slug;                /* taken by a document with another _id */
+	struct rk_document code_holder; /* if code */
 };
 int rk_mongo_taken(struct rk_mongo *mongo, struct rk_mongo_taken *out, struct rk_arena *arena,
 	const struct rk_collection *collection, const struct rk_oid *id, struct rk_slice code,
@@ -81,9 +81,9 @@ struct rk_statement_result {
 /* Unordered, one command each; the caller bounds count. Filled in for each statement when 0 is
  * returned. matched: how many filters matched; when it is not count less the failed ones, it is not
  * known which did not. */
-int rk_mongo_insert(struct rk_mongo *mongo, struct rk_statement_result *results, struct rk_arena *arena,
-	const struct rk_collection *collection, const bson_t *documents, size_t count)
-	__attribute__((warn_unused_result));
+int rk_mongo_insert(struct rk_mongo *mongo, struct rk_statement_result *results,
+	struct rk_arena *arena, const struct rk_collection *collection, const bson_t *documents,
+	size_t count) __attribute__((warn_unused_result));
 int rk_mongo_update(struct rk_mongo *mongo, struct rk_statement_result *results, size_t *matched,
 	struct rk_arena *arena, const struct rk_collection *collection, const bson_t *filters,
 	const bson_t *updates, size_t count) __attribute__((warn_unused_result));

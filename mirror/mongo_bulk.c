@@ -11,8 +11,8 @@
 enum { CODE_TAKEN = 11000, CODE_TAKEN_ON_UPDATE = 11001, TEXT_MOST = 300 };
 
 /* Of the server, not of the statement: it would be taken at another time. */
-static const int busy_codes[] = {6, 7, 24, 50, 64, 89, 91, 112, 189, 202, 262, 9001, 10107, 11600,
-	11602, 13435, 13436};
+static const int busy_codes[] = {
+	6, 7, 24, 50, 64, 89, 91, 112, 189, 202, 262, 9001, 10107, 11600, 11602, 13435, 13436};
 
 static enum rk_statement judge(int code)
 {
@@ -62,7 +62,8 @@ static bool error_read(struct rk_statement_result *results, size_t count, struct
 	if (bson_iter_init_find(&iter, error, "errmsg") && BSON_ITER_HOLDS_UTF8(&iter)) {
 		uint32_t len;
 		const char *text = bson_iter_utf8(&iter, &len);
-		char *copy = rk_arena_copy(arena, rk_slice_make(text, len < TEXT_MOST ? len : TEXT_MOST));
+		char *copy = rk_arena_copy(
+			arena, rk_slice_make(text, len < TEXT_MOST ? len : TEXT_MOST));
 
 		if (!copy)
 			return false;
@@ -90,7 +91,8 @@ static int reply_read(struct rk_mongo *mongo, struct rk_statement_result *result
 	/* Statements were refused, and nothing else went wrong. */
 	if (mongo->error.domain == MONGOC_ERROR_STREAM ||
 		mongo->error.domain == MONGOC_ERROR_SERVER_SELECTION ||
-		mongo->error.domain == MONGOC_ERROR_CLIENT || is_empty_array(reply, "writeErrors") ||
+		mongo->error.domain == MONGOC_ERROR_CLIENT ||
+		is_empty_array(reply, "writeErrors") ||
 		!is_empty_array(reply, "writeConcernErrors"))
 		return -EIO;
 	if (!bson_iter_init_find(&iter, reply, "writeErrors") || !bson_iter_recurse(&iter, &each))
@@ -103,7 +105,8 @@ static int reply_read(struct rk_mongo *mongo, struct rk_statement_result *result
 		if (!BSON_ITER_HOLDS_DOCUMENT(&each))
 			return -EIO;
 		bson_iter_document(&each, &len, &data);
-		if (!bson_init_static(&error, data, len) || !error_read(results, count, arena, &error))
+		if (!bson_init_static(&error, data, len) ||
+			!error_read(results, count, arena, &error))
 			return -EIO;
 	}
 	return 0;
@@ -121,7 +124,8 @@ static mongoc_bulk_operation_t *bulk_new(mongoc_collection_t *collection)
 }
 
 /* A statement that the driver itself will not send. */
-static int refuse(struct rk_mongo *mongo, struct rk_statement_result *result, struct rk_arena *arena)
+static int refuse(
+	struct rk_mongo *mongo, struct rk_statement_result *result, struct rk_arena *arena)
 {
 	char *copy = rk_arena_copy(arena, rk_slice_str(mongo->error.message));
 
@@ -162,8 +166,9 @@ static int execute(struct rk_mongo *mongo, mongoc_bulk_operation_t *bulk, size_t
 	return r;
 }
 
-int rk_mongo_insert(struct rk_mongo *mongo, struct rk_statement_result *results, struct rk_arena *arena,
-	const struct rk_collection *row, const bson_t *documents, size_t count)
+int rk_mongo_insert(struct rk_mongo *mongo, struct rk_statement_result *results,
+	struct rk_arena *arena, const struct rk_collection *row, const bson_t *documents,
+	size_t count)
 {
 	mongoc_collection_t *collection = rk_mongo_collection(mongo, row->documents);
 	mongoc_bulk_operation_t *bulk = bulk_new(collection);
@@ -172,7 +177,8 @@ int rk_mongo_insert(struct rk_mongo *mongo, struct rk_statement_result *results,
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		results[i] = (struct rk_statement_result){0};
-		if (mongoc_bulk_operation_insert_with_opts(bulk, &documents[i], NULL, &mongo->error))
+		if (mongoc_bulk_operation_insert_with_opts(
+			    bulk, &documents[i], NULL, &mongo->error))
 			sent++;
 		else
 			r = refuse(mongo, &results[i], arena);
@@ -196,8 +202,8 @@ int rk_mongo_update(struct rk_mongo *mongo, struct rk_statement_result *results,
 	*matched = 0;
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		results[i] = (struct rk_statement_result){0};
-		if (mongoc_bulk_operation_update_one_with_opts(bulk, &filters[i], &updates[i], NULL,
-			    &mongo->error))
+		if (mongoc_bulk_operation_update_one_with_opts(
+			    bulk, &filters[i], &updates[i], NULL, &mongo->error))
 			sent++;
 		else
 			r = refuse(mongo, &results[i], arena);

@@ -49,7 +49,8 @@ struct rk_recover_call {
 
 static bool is_stopped(struct rk_mirror *mirror, const struct rk_recover_call *call)
 {
-	return (call->request->stop && atomic_load(call->request->stop)) || rk_worker_stopping(mirror);
+	return (call->request->stop && atomic_load(call->request->stop)) ||
+		rk_worker_stopping(mirror);
 }
 
 static void finish(struct rk_mirror *mirror, struct rk_recover_call *call, int result)
@@ -114,9 +115,8 @@ static int resolve(struct rk_mirror *mirror, rk_repo_id *out, struct rk_recover_
 	if (!user && strncmp(name, "did:", 4) == 0)
 		did = rk_slice_str(name); /* of nobody, but it may have records */
 	if (did.len == 0) {
-		snprintf(summary->error, sizeof(summary->error), user ? "%s has no ATProto account"
-								      : "%s is not known",
-			name);
+		snprintf(summary->error, sizeof(summary->error),
+			user ? "%s has no ATProto account" : "%s is not known", name);
 		return -ENOENT;
 	}
 	r = rk_snapshot_begin(mirror->snapshot);
@@ -166,8 +166,8 @@ static bool is_among(rk_repo_id id, const rk_repo_id *ids, size_t count)
 }
 
 /* The repos to go through, and how many records they have. */
-static int list_repos(struct rk_mirror *mirror, struct rk_recover_call *call, const rk_repo_id *only,
-	const rk_repo_id *skip)
+static int list_repos(struct rk_mirror *mirror, struct rk_recover_call *call,
+	const rk_repo_id *only, const rk_repo_id *skip)
 {
 	size_t only_count = names_count(call->request->users);
 	size_t skip_count = names_count(call->request->skip);
@@ -215,7 +215,8 @@ static int prepare(struct rk_mirror *mirror, struct rk_recover_call *call)
 	return r;
 }
 
-static int scan_collection(struct rk_mirror *mirror, struct rk_recover_call *call, uint8_t collection)
+static int scan_collection(
+	struct rk_mirror *mirror, struct rk_recover_call *call, uint8_t collection)
 {
 	struct rk_seen *seen = &call->seen[collection];
 	struct rk_documents chunk = {0};
@@ -274,7 +275,8 @@ static int fill_from(struct rk_round *round, struct rk_recover_call *call, struc
 	return 0;
 }
 
-static int fill(struct rk_round *round, struct rk_recover_call *call, struct place *place, size_t most)
+static int fill(
+	struct rk_round *round, struct rk_recover_call *call, struct place *place, size_t most)
 {
 	struct rk_snapshot *s = round->mirror->snapshot;
 	int r = rk_snapshot_begin(s);
@@ -403,11 +405,12 @@ static int failed(struct rk_mirror *mirror, struct rk_recover_call *call, struct
 }
 
 /* One round; *more is false at the end of it all. */
-static int recover_round(struct rk_mirror *mirror, struct rk_recover_call *call, struct rk_round *round,
-	bool *more)
+static int recover_round(
+	struct rk_mirror *mirror, struct rk_recover_call *call, struct rk_round *round, bool *more)
 {
 	const struct rk_recover_request *request = call->request;
-	unsigned batch = request->batch_size ? (unsigned)request->batch_size : mirror->options.batch;
+	unsigned batch =
+		request->batch_size ? (unsigned)request->batch_size : mirror->options.batch;
 	struct place place = call->place;
 	int r;
 
@@ -428,8 +431,9 @@ static int recover_round(struct rk_mirror *mirror, struct rk_recover_call *call,
 	call->place = place;
 	sum_up(call, round);
 	rk_round_tell(round);
-	if (call->summary->limited || (request->limit && call->written >= request->limit &&
-					      call->summary->records < call->total)) {
+	if (call->summary->limited ||
+		(request->limit && call->written >= request->limit &&
+			call->summary->records < call->total)) {
 		call->summary->limited = true;
 		*more = false;
 	}

@@ -17,8 +17,8 @@ enum { PASSES = 3 };
 
 void rk_round_init(struct rk_round *round, struct rk_mirror *mirror)
 {
-	*round = (struct rk_round){.mirror = mirror, .batch = mirror->options.batch,
-		.write_most = UINT64_MAX};
+	*round = (struct rk_round){
+		.mirror = mirror, .batch = mirror->options.batch, .write_most = UINT64_MAX};
 }
 
 void rk_round_reset(struct rk_round *round)
@@ -67,8 +67,8 @@ static int keep(struct rk_round *round, struct rk_slice *slice)
 	return 0;
 }
 
-bool rk_item_target(struct rk_oid *out, struct rk_slice ref, struct rk_slice did, uint8_t collection,
-	struct rk_slice rkey)
+bool rk_item_target(struct rk_oid *out, struct rk_slice ref, struct rk_slice did,
+	uint8_t collection, struct rk_slice rkey)
 {
 	if (rk_oid_parse(out, ref))
 		return false;
@@ -87,13 +87,13 @@ static int item_fill(struct rk_round *round, struct rk_item *item, const struct 
 	item->ref = record->ref;
 	round->bytes += record->json.len;
 	r = keep(round, &item->ref);
-	item->derived = rk_item_target(&item->target, item->ref, item->did, item->collection,
-		item->rkey);
+	item->derived =
+		rk_item_target(&item->target, item->ref, item->did, item->collection, item->rkey);
 	return r;
 }
 
-int rk_round_add(struct rk_round *round, const struct rk_record *record, struct rk_slice did,
-	uint8_t flags)
+int rk_round_add(
+	struct rk_round *round, const struct rk_record *record, struct rk_slice did, uint8_t flags)
 {
 	struct rk_item *item = item_new(round);
 	int r;
@@ -159,8 +159,8 @@ static int item_complete(struct rk_round *round, struct rk_item *item)
 	if (r == 0)
 		r = rk_read_record(s, &record, item->repo, item->collection, item->rkey);
 	if (item->flags & RK_PENDING_GONE && item->did.data && (r == 0 || r == RK_STORE_ABSENT)) {
-		item->derived = rk_item_target(&item->target, item->ref, item->did,
-			item->collection, item->rkey);
+		item->derived = rk_item_target(
+			&item->target, item->ref, item->did, item->collection, item->rkey);
 		item->lives_on = r == 0;
 		if (r == 0)
 			rk_item_target(&item->lives_as, record.ref, item->did, item->collection,
@@ -250,8 +250,8 @@ static int look_by_id(struct rk_round *round, int collection)
 		if (item->state != RK_ITEM_OPEN || item->collection != collection)
 			continue;
 		key.id = item->target;
-		item->document = bsearch(&key, documents->list, documents->count,
-			sizeof(*documents->list), by_id);
+		item->document = bsearch(
+			&key, documents->list, documents->count, sizeof(*documents->list), by_id);
 	}
 	return 0;
 }
@@ -278,8 +278,8 @@ static int look_by_name(struct rk_round *round, int collection)
 	}
 	if (count == 0)
 		return 0;
-	r = rk_mongo_by_rkey(round->mirror->mongo, named, &round->arena, &rk_collections[collection],
-		rkeys, count);
+	r = rk_mongo_by_rkey(round->mirror->mongo, named, &round->arena,
+		&rk_collections[collection], rkeys, count);
 	for (size_t i = 0; r == 0 && i < round->count; i++) {
 		struct rk_item *item = &round->items[i];
 
@@ -294,8 +294,9 @@ static int look_by_name(struct rk_round *round, int collection)
 				!rk_slice_equal(rk_document_did(round->mirror, document, &unknown),
 					item->did) ||
 				(item->document && document->gone) ||
-				(item->lives_on && memcmp(&item->lives_as, &document->id,
-							   sizeof(item->lives_as)) == 0))
+				(item->lives_on &&
+					memcmp(&item->lives_as, &document->id,
+						sizeof(item->lives_as)) == 0))
 				continue;
 			item->document = document;
 			item->by_name = true;

@@ -52,8 +52,8 @@ static bool same_ref_add(void *context, const struct rk_record *record)
 }
 
 /* Whether the index says of the record what it would if it were looked at now. */
-static int item_compare(struct rk_sweep *sweep, struct rk_item *item, const struct rk_document *document,
-	bool by_name)
+static int item_compare(struct rk_sweep *sweep, struct rk_item *item,
+	const struct rk_document *document, bool by_name)
 {
 	struct rk_snapshot *s = sweep->mirror->snapshot;
 	const struct rk_decision *decision = &item->decision;
@@ -81,9 +81,10 @@ static int item_compare(struct rk_sweep *sweep, struct rk_item *item, const stru
 	own = owner.known && owner.owner.repo == item->repo && item->owner == item->repo;
 	/* Refused: by a rule of the server, or for a code that is somebody else's. rk_sweep_issues
 	 * sees to those. */
-	if (record.issues & RK_ISSUE_BIT(REJECTED) ? write
-						   : own && record.issues & RK_ISSUE_BIT(CONFLICT) &&
-				    decision->link == RK_LINK_LINKED)
+	if (record.issues & RK_ISSUE_BIT(REJECTED)
+			? write
+			: own && record.issues & RK_ISSUE_BIT(CONFLICT) &&
+				decision->link == RK_LINK_LINKED)
 		return 0;
 	differs = write || (uint8_t)decision->link != record.link ||
 		((decision->issues ^ record.issues) & item->judged) || !owner.known ||
@@ -95,8 +96,8 @@ static int item_compare(struct rk_sweep *sweep, struct rk_item *item, const stru
 }
 
 /* The record that a document names, and whether there is none where there should be one. */
-static int named_compare(struct rk_sweep *sweep, const struct rk_document *document, uint8_t collection,
-	bool *dangling)
+static int named_compare(struct rk_sweep *sweep, const struct rk_document *document,
+	uint8_t collection, bool *dangling)
 {
 	struct rk_snapshot *s = sweep->mirror->snapshot;
 	struct rk_slice rkey = rk_document_rkey(document);
@@ -127,7 +128,7 @@ static int named_compare(struct rk_sweep *sweep, const struct rk_document *docum
 	r = item_add(sweep, &record);
 	return r ? r
 		 : item_compare(sweep, &sweep->round.items[sweep->round.count - 1], document,
-			       memcmp(&target, &document->id, sizeof(target)) != 0);
+			   memcmp(&target, &document->id, sizeof(target)) != 0);
 }
 
 static int document_compare(struct rk_sweep *sweep, const struct rk_document *document,
@@ -149,8 +150,8 @@ static int document_compare(struct rk_sweep *sweep, const struct rk_document *do
 }
 
 /* Documents of one chunk against one snapshot; those that dangle get their place in candidates. */
-static int chunk_compare(struct rk_sweep *sweep, const struct rk_documents *chunk, uint8_t collection,
-	struct rk_oid *candidates, size_t *count)
+static int chunk_compare(struct rk_sweep *sweep, const struct rk_documents *chunk,
+	uint8_t collection, struct rk_oid *candidates, size_t *count)
 {
 	struct rk_snapshot *s = sweep->mirror->snapshot;
 	int r = rk_snapshot_begin(s);
@@ -201,8 +202,8 @@ static int dangling_write(void *context, struct rk_write *w)
 }
 
 /* Documents that seem to dangle are read again: the record may have gone after they were read. */
-static int dangling_confirm(struct rk_sweep *sweep, uint8_t collection, const struct rk_oid *ids,
-	size_t count)
+static int dangling_confirm(
+	struct rk_sweep *sweep, uint8_t collection, const struct rk_oid *ids, size_t count)
 {
 	struct rk_mirror *mirror = sweep->mirror;
 	struct rk_documents documents = {0};
@@ -213,7 +214,8 @@ static int dangling_confirm(struct rk_sweep *sweep, uint8_t collection, const st
 
 	if (count == 0)
 		return 0;
-	r = rk_mongo_by_id(mirror->mongo, &documents, &arena, &rk_collections[collection], ids, count);
+	r = rk_mongo_by_id(
+		mirror->mongo, &documents, &arena, &rk_collections[collection], ids, count);
 	if (r == 0) {
 		found.repos = rk_arena_calloc(&arena, documents.count + 1, sizeof(*found.repos));
 		r = found.repos ? rk_snapshot_begin(mirror->snapshot) : -ENOMEM;
@@ -228,8 +230,8 @@ static int dangling_confirm(struct rk_sweep *sweep, uint8_t collection, const st
 		r = named_compare(sweep, document, collection, &dangling);
 		if (r || !dangling || rk_seen_find(&sweep->vanished[collection], &document->id))
 			continue;
-		r = rk_read_repo_by_did(mirror->snapshot, &repo,
-			rk_document_did(mirror, document, &unknown));
+		r = rk_read_repo_by_did(
+			mirror->snapshot, &repo, rk_document_did(mirror, document, &unknown));
 		if (r == 0)
 			r = rk_seen_add(&sweep->dangling[collection], document);
 		found.repos[i] = r == 0 ? repo.id : 0;
@@ -312,7 +314,8 @@ int rk_sweep(struct rk_mirror *mirror)
 		r = rk_sweep_issues(&sweep);
 	if (r == 0)
 		rk_log(RK_LOG_DEBUG, "mirror", "documents compared with the index",
-			RK_LOG_INT("documents", sweep.documents), RK_LOG_INT("marked", sweep.marked),
+			RK_LOG_INT("documents", sweep.documents),
+			RK_LOG_INT("marked", sweep.marked),
 			RK_LOG_INT("ms", rk_clock_mono_ms() - started_ms));
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
 		rk_seen_finish(&sweep.seen[i]);

@@ -9,8 +9,8 @@
 enum { CHUNK = 1000, REFUSED_MOST = 200 };
 
 /* Whether a record has to be looked at, given that its document was or was not seen. */
-static int record_judge(struct rk_sweep *sweep, const struct rk_record *record, const struct rk_repo *repo,
-	struct rk_slice did, bool *look)
+static int record_judge(struct rk_sweep *sweep, const struct rk_record *record,
+	const struct rk_repo *repo, struct rk_slice did, bool *look)
 {
 	const struct rk_seen *seen = &sweep->seen[record->collection];
 	const uint32_t by_document = RK_ISSUE_BIT(DUPLICATE) | RK_ISSUE_BIT(UNLINKED);
@@ -46,15 +46,16 @@ static int record_judge(struct rk_sweep *sweep, const struct rk_record *record, 
 		return r;
 	item = &sweep->round.items[sweep->round.count - 1];
 	r = rk_item_decide(&sweep->round, item);
-	*look = r == 0 && item->state == RK_ITEM_OPEN && item->decision.action == RK_ACTION_NOTHING &&
+	*look = r == 0 && item->state == RK_ITEM_OPEN &&
+		item->decision.action == RK_ACTION_NOTHING &&
 		item->decision.link != RK_LINK_CONFLICT;
 	sweep->round.count--;
 	return r;
 }
 
 /* Up to a chunk of records after `from`; *more: there may be others. */
-static int records_chunk(struct rk_sweep *sweep, rk_repo_id id, uint8_t collection, struct rk_buf *from,
-	bool *more)
+static int records_chunk(
+	struct rk_sweep *sweep, rk_repo_id id, uint8_t collection, struct rk_buf *from, bool *more)
 {
 	struct rk_snapshot *s = sweep->mirror->snapshot;
 	struct rk_arena *arena = &sweep->round.arena;
@@ -164,8 +165,8 @@ static bool vanished_add(void *context, const struct rk_issue *issue, struct rk_
 
 	if (issue->collection >= 0 && issue->collection < RK_COLLECTION_COUNT &&
 		rk_oid_parse(&document.id, issue->ref))
-		gathering->error = rk_seen_add(&gathering->sweep->vanished[issue->collection],
-			&document);
+		gathering->error =
+			rk_seen_add(&gathering->sweep->vanished[issue->collection], &document);
 	return gathering->error == 0;
 }
 
@@ -284,7 +285,8 @@ static bool refused_add(void *context, const struct rk_issue *issue, struct rk_s
 		return true;
 	r = rk_read_repo(s, &repo, issue->repo);
 	if (r == 0)
-		r = rk_read_record(s, &record, issue->repo, (uint8_t)issue->collection, issue->rkey);
+		r = rk_read_record(
+			s, &record, issue->repo, (uint8_t)issue->collection, issue->rkey);
 	if (r == 0)
 		r = rk_round_add(&sweep->round, &record, repo.did, 0);
 	if (r == 0) {
@@ -309,7 +311,8 @@ static int refused_retry(struct rk_sweep *sweep, enum rk_issue_kind kind)
 	if (r)
 		return r;
 	sweep->round.now_ms = rk_clock_wall_ms();
-	r = rk_read_issues(mirror->snapshot, (int)kind, 0, (struct rk_slice){0}, refused_add, &refused);
+	r = rk_read_issues(
+		mirror->snapshot, (int)kind, 0, (struct rk_slice){0}, refused_add, &refused);
 	rk_snapshot_end(mirror->snapshot);
 	if (r == 0)
 		r = refused.error;

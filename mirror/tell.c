@@ -6,8 +6,8 @@
 #include "base/clock.h"
 
 /* An issue of the document that the item was about. */
-static struct rk_issue document_issue(const struct rk_item *item, enum rk_issue_kind kind, uint8_t hex[24],
-	int64_t now_ms)
+static struct rk_issue document_issue(
+	const struct rk_item *item, enum rk_issue_kind kind, uint8_t hex[24], int64_t now_ms)
 {
 	rk_oid_hex(hex, item->document ? &item->document->id : &item->target);
 	return (struct rk_issue){
@@ -21,8 +21,8 @@ static struct rk_issue document_issue(const struct rk_item *item, enum rk_issue_
 
 static int document_issue_clear(struct rk_write *w, const struct rk_issue *issue)
 {
-	return rk_write_issue_clear(w, (enum rk_issue_kind)issue->kind, issue->repo, issue->collection,
-		issue->ref);
+	return rk_write_issue_clear(
+		w, (enum rk_issue_kind)issue->kind, issue->repo, issue->collection, issue->ref);
 }
 
 /* Absent is an answer here: the record, or its issue, went meanwhile. */
@@ -42,7 +42,8 @@ static int tell_gone(struct rk_write *w, const struct rk_round *round, const str
 
 	issue.kind = RK_ISSUE_VANISHED;
 	if (r == 0 && item->decision.vanished) {
-		issue.message = rk_slice_str("missing in a copy of the repo that may be an old one");
+		issue.message =
+			rk_slice_str("missing in a copy of the repo that may be an old one");
 		r = rk_write_issue(w, &issue);
 	} else if (r == 0 && item->decision.action != RK_ACTION_NOTHING) {
 		r = document_issue_clear(w, &issue);
@@ -115,7 +116,8 @@ static int tell_again(struct rk_write *w, const struct rk_round *round, const st
 	return rk_write_link(w, &result);
 }
 
-static int tell_settled(struct rk_write *w, const struct rk_round *round, const struct rk_item *item)
+static int tell_settled(
+	struct rk_write *w, const struct rk_round *round, const struct rk_item *item)
 {
 	const struct rk_decision *decision = &item->decision;
 	struct rk_link_result result = {
@@ -168,8 +170,8 @@ static int tell_item(struct rk_write *w, const struct rk_round *round, const str
 	case RK_ITEM_DROPPED:
 		return item->key.len ? rk_write_link(w, &taken_off) : 0;
 	case RK_ITEM_AGAIN:
-		return tell_again(w, round, item, item->flags,
-			round->now_ms + rk_again_ms(item->attempts));
+		return tell_again(
+			w, round, item, item->flags, round->now_ms + rk_again_ms(item->attempts));
 	default:
 		return 0;
 	}
@@ -177,7 +179,8 @@ static int tell_item(struct rk_write *w, const struct rk_round *round, const str
 
 static int run(struct rk_writer_job *job, struct rk_write *w)
 {
-	const struct rk_round *round = (const struct rk_round *)((char *)job - offsetof(struct rk_round, job));
+	const struct rk_round *round =
+		(const struct rk_round *)((char *)job - offsetof(struct rk_round, job));
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < round->count; i++)

@@ -19,10 +19,10 @@ struct rk_user {
 /* A zeroed struct is an empty table. */
 struct rk_users {
 	struct rk_arena arena;
-	struct rk_user *list;   /* by id, once sealed */
-	uint32_t *by_did;       /* places in list of those with a DID, by DID */
+	struct rk_user *list; /* by id, once sealed */
+	uint32_t *by_did;     /* places in list of those with a DID, by DID */
 	size_t count, with_did, room;
-	int64_t loaded_ms;      /* monotonic; 0: never */
+	int64_t loaded_ms; /* monotonic; 0: never */
 };
 
 void rk_users_finish(struct rk_users *users); /* leaves an empty table */

@@ -15,9 +15,10 @@
 #include "base/metrics.h"
 
 enum {
-	BACKOFF_FIRST_MS = 500, BACKOFF_MOST_MS = 30000,
+	BACKOFF_FIRST_MS = 500,
+	BACKOFF_MOST_MS = 30000,
 	PING_MS = 5000,
-	IDLE_MS = 1000,        /* at most, between looks at what is due */
+	IDLE_MS = 1000, /* at most, between looks at what is due */
 };
 
 bool rk_worker_stopping(struct rk_mirror *mirror)
@@ -54,7 +55,8 @@ static void rest(struct rk_mirror *mirror, int64_t wait_ms, bool for_work)
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&mirror->lock);
-	waiting = !for_work && mirror->calls; /* a new call interrupts, those already there do not */
+	waiting =
+		!for_work && mirror->calls; /* a new call interrupts, those already there do not */
 	while (!mirror->stopping && !(for_work && mirror->woken) && (waiting || !mirror->calls) &&
 		pthread_cond_timedwait(&mirror->work, &mirror->lock, &until) == 0)
 		;
@@ -80,7 +82,8 @@ static void disconnected(struct rk_mirror *mirror, const char *what)
 static int connect_once(struct rk_mirror *mirror, bool say)
 {
 	char error[256];
-	int r = rk_mongo_create(&mirror->mongo, mirror->options.uri, mirror->options.database, error);
+	int r = rk_mongo_create(
+		&mirror->mongo, mirror->options.uri, mirror->options.database, error);
 
 	if (r)
 		return r;
@@ -136,7 +139,8 @@ static void connect_until(struct rk_mirror *mirror)
 	int64_t wait_ms = BACKOFF_FIRST_MS, due_ms;
 	bool unclaimed;
 
-	for (int tries = 0; !rk_worker_stopping(mirror) && connect_once(mirror, tries == 0); tries++) {
+	for (int tries = 0; !rk_worker_stopping(mirror) && connect_once(mirror, tries == 0);
+		tries++) {
 		rk_recover_expire(mirror, 0);
 		if (look_ahead(mirror, &due_ms, &unclaimed))
 			rk_log(RK_LOG_DEBUG, "mirror", "cannot read the index");
@@ -191,8 +195,8 @@ int rk_worker_step(struct rk_mirror *mirror, size_t *done)
 			*done = round.count;
 			rk_round_tell(&round);
 			r = rk_round_told(&round);
-			mirror->take = mirror->take < RK_TAKE_MOST / 2 ? mirror->take * 2
-								     : RK_TAKE_MOST;
+			mirror->take =
+				mirror->take < RK_TAKE_MOST / 2 ? mirror->take * 2 : RK_TAKE_MOST;
 		} else if (r == -EIO) {
 			r = round_failed(mirror, &round);
 			*done = r == 0; /* there is more to do */
@@ -219,7 +223,8 @@ static int turn(struct rk_mirror *mirror)
 	}
 	if (rk_clock_mono_ms() >= mirror->sweep_ms) {
 		r = rk_sweep(mirror);
-		mirror->sweep_ms = rk_clock_mono_ms() + (int64_t)mirror->options.sweep_seconds * 1000;
+		mirror->sweep_ms =
+			rk_clock_mono_ms() + (int64_t)mirror->options.sweep_seconds * 1000;
 		if (r)
 			return r;
 	}

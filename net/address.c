@@ -16,30 +16,30 @@ struct prefix {
 };
 
 static const struct prefix v4_special[] = {
-	{{0}, 8},		/* this network */
-	{{10}, 8},		/* private */
-	{{100, 64}, 10},	/* carrier-grade NAT */
-	{{127}, 8},		/* loopback */
-	{{169, 254}, 16},	/* link-local, and the metadata services of clouds */
-	{{172, 16}, 12},	/* private */
-	{{192, 0, 0}, 24},	/* protocol assignments */
-	{{192, 0, 2}, 24},	/* documentation */
-	{{192, 88, 99}, 24},	/* 6to4 relays */
-	{{192, 168}, 16},	/* private */
-	{{198, 18}, 15},	/* benchmarks */
-	{{198, 51, 100}, 24},	/* documentation */
-	{{203, 0, 113}, 24},	/* documentation */
-	{{224}, 4},		/* multicast */
-	{{240}, 4},		/* reserved, broadcast */
+	{{0}, 8},             /* this network */
+	{{10}, 8},            /* private */
+	{{100, 64}, 10},      /* carrier-grade NAT */
+	{{127}, 8},           /* loopback */
+	{{169, 254}, 16},     /* link-local, and the metadata services of clouds */
+	{{172, 16}, 12},      /* private */
+	{{192, 0, 0}, 24},    /* protocol assignments */
+	{{192, 0, 2}, 24},    /* documentation */
+	{{192, 88, 99}, 24},  /* 6to4 relays */
+	{{192, 168}, 16},     /* private */
+	{{198, 18}, 15},      /* benchmarks */
+	{{198, 51, 100}, 24}, /* documentation */
+	{{203, 0, 113}, 24},  /* documentation */
+	{{224}, 4},           /* multicast */
+	{{240}, 4},           /* reserved, broadcast */
 };
 
 static const struct prefix v6_global = {{0x20}, 3};
 
 static const struct prefix v6_special[] = {
-	{{0x20, 0x01}, 23},		    /* protocol assignments: Teredo, ORCHID, benchmarks */
-	{{0x20, 0x01, 0x0d, 0xb8}, 32},	    /* documentation */
-	{{0x20, 0x02}, 16},		    /* 6to4: leads to an IPv4 address, and is long gone */
-	{{0x3f, 0xff}, 20},		    /* documentation */
+	{{0x20, 0x01}, 23},             /* protocol assignments: Teredo, ORCHID, benchmarks */
+	{{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation */
+	{{0x20, 0x02}, 16},             /* 6to4: leads to an IPv4 address, and is long gone */
+	{{0x3f, 0xff}, 20},             /* documentation */
 };
 
 /* An IPv4 address in the last four bytes, reached as itself or through the network's NAT64. */

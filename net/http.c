@@ -14,7 +14,7 @@
 #include "net/transfer.h"
 
 enum {
-	HEADER_MOST = 64 << 10,	      /* all header lines of an answer together */
+	HEADER_MOST = 64 << 10,       /* all header lines of an answer together */
 	REFUSAL_MOST = 64 << 10,      /* body of an answer that is not 2xx, kept for its reason */
 	RELATIVE_RESET_MOST = 1 << 30 /* RateLimit-Reset up to this is seconds from now */
 };
@@ -285,8 +285,8 @@ static int set_request(CURL *easy, struct exchange *x, struct curl_slist **heade
 	return ok ? 0 : -ENOMEM;
 }
 
-int rk_http_perform(struct rk_http *http, struct rk_http_response *out,
-	const struct rk_http_request *request)
+int rk_http_perform(
+	struct rk_http *http, struct rk_http_response *out, const struct rk_http_request *request)
 {
 	struct exchange x = {.transfer = &http->transfer, .request = request, .out = out};
 	struct curl_slist *headers = NULL;

@@ -26,8 +26,8 @@ struct rk_http *rk_http_create(const struct rk_http_options *options);
 void rk_http_destroy(struct rk_http *http);
 
 struct rk_http_request {
-	const char *method; /* NULL: GET; not HEAD */
-	const char *url;    /* http(s), without user and password */
+	const char *method;         /* NULL: GET; not HEAD */
+	const char *url;            /* http(s), without user and password */
 	const char *const *headers; /* "Name: value", ended by NULL; NULL: none */
 	struct rk_slice body;       /* sent if data is not NULL */
 	size_t body_most;           /* bytes of the answer; more is -EFBIG */
@@ -38,18 +38,20 @@ struct rk_http_request {
 };
 /* Start from this; body_fd = -1 means "keep in memory". */
 #define RK_HTTP_REQUEST_INIT                                                                       \
-	{.body_fd = -1, .body_most = 1 << 20, .timeout_ms = 30000, .idle_ms = 10000}
+	{                                                                                          \
+		.body_fd = -1, .body_most = 1 << 20, .timeout_ms = 30000, .idle_ms = 10000         \
+	}
 
 enum { RK_HTTP_RETRY_MOST_MS = 24 * 3600 * 1000 }; /* a longer Retry-After counts as this */
 
 struct rk_http_response {
 	long status;        /* of the HTTP answer; 0 if none came, also beside a negative result */
 	struct rk_buf body; /* owned: finish with rk_http_response_finish */
-	int64_t retry_after_ms; /* of Retry-After (seconds or a date); -1: absent */
+	int64_t retry_after_ms;      /* of Retry-After (seconds or a date); -1: absent */
 	int64_t ratelimit_remaining; /* of RateLimit-Remaining; -1: absent */
 	int64_t ratelimit_reset;     /* of RateLimit-Reset, in Unix seconds; -1: absent */
-	char content_type[64]; /* lower case, without parameters; "" if absent or longer */
-	char error[256];    /* what failed, for the log, when the result is negative */
+	char content_type[64];       /* lower case, without parameters; "" if absent or longer */
+	char error[256];             /* what failed, for the log, when the result is negative */
 };
 
 /* 0: an answer came, whatever its status (response->status). Negative: -ECONNREFUSED (no connection

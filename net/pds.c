@@ -12,7 +12,7 @@
 
 enum {
 	ANSWER_MOST = 64 << 10, /* of the small calls */
-	PAGE_MOST = 1 << 20,	/* of one page of repos: 500 entries are about 100 KB */
+	PAGE_MOST = 1 << 20,    /* of one page of repos: 500 entries are about 100 KB */
 	PAGE_REPOS = 500,
 	DID_MOST = 2048,
 	PLC_ID_LEN = 24,
@@ -235,8 +235,8 @@ static struct rk_slice json_slice(const json_t *object, const char *name)
 }
 
 /* A call whose answer is {did}. Takes url's memory. */
-static int ask_did(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *did,
-	struct rk_buf *url)
+static int ask_did(
+	struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *did, struct rk_buf *url)
 {
 	struct rk_slice value;
 	json_t *root;
@@ -256,8 +256,8 @@ static int ask_did(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf
 	return rc;
 }
 
-int rk_pds_describe_server(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *did,
-	const char *origin)
+int rk_pds_describe_server(
+	struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *did, const char *origin)
 {
 	struct rk_buf url = {0};
 
@@ -308,7 +308,8 @@ static int visit_page(const json_t *repos, rk_pds_visit_repo *visit, void *user)
 	size_t i;
 	int rc;
 
-	json_array_foreach(repos, i, item) {
+	json_array_foreach(repos, i, item)
+	{
 		const json_t *active = json_object_get(item, "active");
 		struct rk_pds_repo repo = {
 			.did = json_slice(item, "did"),

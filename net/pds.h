@@ -61,8 +61,8 @@ int rk_pds_describe_server(struct rk_pds *pds, struct rk_pds_reply *reply, struc
 
 struct rk_pds_repo {
 	struct rk_slice did, head, rev; /* head and rev empty if not given */
-	struct rk_slice status;	       /* empty if not given */
-	bool active;		       /* true if not given */
+	struct rk_slice status;         /* empty if not given */
+	bool active;                    /* true if not given */
 };
 /* Everything borrowed for the call. Non-zero ends the listing and is returned by it; use negative
  * values, or positive ones beyond enum rk_pds_result. */

@@ -14,15 +14,15 @@ enum { RK_TRANSFER_ORIGIN_MOST = 512, RK_TRANSFER_TICK_MS = 100 };
 struct rk_transfer {
 	CURLM *multi; /* holds the open connections */
 	CURL *easy;
-	struct rk_http_options options; /* user_agent is set */
+	struct rk_http_options options;        /* user_agent is set */
 	char trusted[RK_TRANSFER_ORIGIN_MOST]; /* origin of options.trusted_origin; "" */
 	/* of the transfer under way */
 	bool attached; /* easy is in multi */
 	bool allow_private;
 	bool address_refused;
-	unsigned sockets;   /* opened */
-	int64_t active_ms;  /* monotonic: the last byte either way */
-	curl_off_t sent;    /* bytes of the request's body */
+	unsigned sockets;  /* opened */
+	int64_t active_ms; /* monotonic: the last byte either way */
+	curl_off_t sent;   /* bytes of the request's body */
 	char error[CURL_ERROR_SIZE];
 };
 

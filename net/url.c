@@ -1,6 +1,6 @@
 /* URLs as both clients see them: origins to compare, text to put into a query. */
-#include <curl/curl.h>
 #include <ctype.h>
+#include <curl/curl.h>
 #include <stdio.h>
 
 #include "net/http.h"

@@ -31,10 +31,10 @@ struct rk_ws {
 	long ping_ms, pong_ms;
 
 	/* pings, one at a time; times are monotonic */
-	int64_t byte_ms;     /* last byte from the peer */
-	bool ping_asked;     /* by rk_ws_ping, at ping_asked_ms */
+	int64_t byte_ms; /* last byte from the peer */
+	bool ping_asked; /* by rk_ws_ping, at ping_asked_ms */
 	int64_t ping_asked_ms;
-	bool ping_out;	     /* sent at ping_sent_ms, not answered */
+	bool ping_out; /* sent at ping_sent_ms, not answered */
 	int64_t ping_sent_ms;
 	int64_t ping_waited; /* spent waiting for that answer */
 	int64_t ponged_ms;   /* when the last answered ping was sent; -1: none */
@@ -73,8 +73,9 @@ static bool fill_in(struct rk_ws *ws)
 	if (code != CURLE_OK)
 		rk_ws_frames_end(f, curl_easy_strerror(code));
 	else if (f->in_len == 0)
-		rk_ws_frames_end(f, rk_ws_frames_partial(f) ? "closed in the middle of a message"
-							    : "closed without a close frame");
+		rk_ws_frames_end(f,
+			rk_ws_frames_partial(f) ? "closed in the middle of a message"
+						: "closed without a close frame");
 	else
 		ws->byte_ms = rk_clock_mono_ms();
 	return !f->closed;
@@ -112,14 +113,16 @@ static int64_t keep_alive(struct rk_ws *ws, int64_t now, bool drained)
 		flush_out(ws);
 	/* A requested ping goes out in a later millisecond than it was asked for in, so that
 	 * comparing times tells which came first. */
-	if (!ws->ping_out && ((ws->ping_asked && now > ws->ping_asked_ms) ||
-		(drained && ws->ping_ms > 0 && now - ws->byte_ms >= ws->ping_ms)))
+	if (!ws->ping_out &&
+		((ws->ping_asked && now > ws->ping_asked_ms) ||
+			(drained && ws->ping_ms > 0 && now - ws->byte_ms >= ws->ping_ms)))
 		send_ping(ws, now);
 	if (ws->ping_out) {
 		int64_t from = ws->byte_ms > ws->ping_sent_ms ? ws->byte_ms : ws->ping_sent_ms;
 
-		if (drained && (now - from >= ws->pong_ms ||
-			ws->ping_waited >= (int64_t)ws->pong_ms * PONG_PATIENCE))
+		if (drained &&
+			(now - from >= ws->pong_ms ||
+				ws->ping_waited >= (int64_t)ws->pong_ms * PONG_PATIENCE))
 			rk_ws_frames_end(&ws->frames, "a ping was not answered");
 		return from + ws->pong_ms;
 	}

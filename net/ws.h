@@ -49,7 +49,7 @@ int rk_ws_receive(struct rk_ws *ws, uint8_t **data, size_t *len, long timeout_ms
 bool rk_ws_ponged_since(const struct rk_ws *ws, int64_t since_mono_ms);
 /* Asks for a ping at the next receive. */
 void rk_ws_ping(struct rk_ws *ws);
-void rk_ws_interrupt(struct rk_ws *ws); /* any thread */
+void rk_ws_interrupt(struct rk_ws *ws);          /* any thread */
 const char *rk_ws_error(const struct rk_ws *ws); /* borrowed until rk_ws_close */
 
 #endif

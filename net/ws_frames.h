@@ -19,13 +19,14 @@ enum {
 	RK_WS_IN_SIZE = 64 << 10,
 	RK_WS_OUT_SIZE = 16 << 10, /* control frames not sent yet; over that none are made */
 	RK_WS_CONTROL_MOST = 125,
-	RK_WS_SKIP_MOST = 256 << 20, /* a frame that says it is longer is nonsense: not waited for */
+	RK_WS_SKIP_MOST =
+		256 << 20, /* a frame that says it is longer is nonsense: not waited for */
 };
 
 struct rk_ws_frames {
 	wslay_frame_context_ptr wslay;
 	size_t message_most;
-	bool closed;	 /* by the peer or for a violation; error says why */
+	bool closed; /* by the peer or for a violation; error says why */
 	char error[256];
 	uint64_t ponged; /* the number in the latest pong that had one */
 
@@ -33,7 +34,7 @@ struct rk_ws_frames {
 	uint8_t *data;
 	size_t len, cap;
 	uint8_t opcode; /* 0: none */
-	bool skipping;	/* it is over message_most */
+	bool skipping;  /* it is over message_most */
 
 	/* the frame being read */
 	bool in_frame;

@@ -8,8 +8,8 @@
 #include "base/buf.h"
 
 enum {
-	RK_WS_KEY_SIZE = 25,	    /* base64 of 16 bytes and a NUL */
-	RK_WS_HEADER_MOST = 16384,  /* of the server's answer */
+	RK_WS_KEY_SIZE = 25,       /* base64 of 16 bytes and a NUL */
+	RK_WS_HEADER_MOST = 16384, /* of the server's answer */
 };
 
 /* A fresh random key. 0 or negative. */

@@ -1,6 +1,7 @@
 /* The rows; see collections.h. `when` in a document is a date, everything else a string. */
 #include "records/collections.h"
 
+/* clang-format off */
 const struct rk_collection rk_collections[RK_COLLECTION_COUNT] = {
 	[RK_COLLECTION_MOOD] = {
 		.nsid = "computer.aesthetic.mood",
@@ -31,6 +32,7 @@ const struct rk_collection rk_collections[RK_COLLECTION_COUNT] = {
 		},
 	},
 };
+/* clang-format on */
 
 int rk_collection_find(struct rk_slice nsid)
 {

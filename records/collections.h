@@ -35,8 +35,8 @@ struct rk_field {
 	const char *document; /* field of the document that this record owns, or NULL */
 	enum rk_field_kind kind;
 	enum rk_field_role role;
-	uint32_t most;        /* bytes; 0: no limit of its own */
-	bool required;        /* records that lack it are invalid (ref: tolerated, see below) */
+	uint32_t most; /* bytes; 0: no limit of its own */
+	bool required; /* records that lack it are invalid (ref: tolerated, see below) */
 };
 
 struct rk_collection {

@@ -26,7 +26,8 @@ static bool uri_valid(struct rk_slice s)
 		uint8_t c = s.data[i], low = c | 0x20;
 		bool letter = low >= 'a' && low <= 'z';
 
-		if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')))
+		if (!letter &&
+			(i == 0 || !((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')))
 			return false;
 		i++;
 	}
@@ -62,8 +63,9 @@ static bool blob_valid(struct rk_slice value, uint32_t most)
 		else if (rk_slice_equal_str(map.key, "ref"))
 			ref = item.type == RK_CBOR_CID;
 		else if (rk_slice_equal_str(map.key, "mimeType"))
-			mime = item.type == RK_CBOR_TEXT && (rk_slice_equal_str(item.bytes, "image/png") ||
-				rk_slice_equal_str(item.bytes, "image/jpeg"));
+			mime = item.type == RK_CBOR_TEXT &&
+				(rk_slice_equal_str(item.bytes, "image/png") ||
+					rk_slice_equal_str(item.bytes, "image/jpeg"));
 		else if (rk_slice_equal_str(map.key, "size"))
 			size = item.type == RK_CBOR_UINT && item.number <= (int64_t)most;
 		rk_cbor_skip(&reader);
@@ -72,15 +74,17 @@ static bool blob_valid(struct rk_slice value, uint32_t most)
 }
 
 /* The reason why a value breaks its row, or NULL. */
-static const char *field_check(const struct rk_field *field, const struct found *found,
-	struct rk_facts *facts)
+static const char *field_check(
+	const struct rk_field *field, const struct found *found, struct rk_facts *facts)
 {
 	int64_t when_ms;
 
 	if (!found->here)
 		return field->required ? "a required field is missing" : NULL;
 	if (field->kind == RK_FIELD_BLOB)
-		return blob_valid(found->whole, field->most) ? NULL : "a blob is not an image of this kind";
+		return blob_valid(found->whole, field->most)
+			? NULL
+			: "a blob is not an image of this kind";
 	if (found->item.type != RK_CBOR_TEXT)
 		return "a field is not a string";
 	if (field->most && found->item.bytes.len > field->most)
@@ -161,8 +165,8 @@ static int facts_fill(struct rk_facts *facts, struct rk_arena *arena, const stru
 	return 0;
 }
 
-static bool fields_find(struct found *found, bool *typed, const struct rk_collection *row,
-	struct rk_slice cbor)
+static bool fields_find(
+	struct found *found, bool *typed, const struct rk_collection *row, struct rk_slice cbor)
 {
 	struct rk_reader reader = rk_reader_make(cbor);
 	struct rk_cbor_map map;
@@ -178,15 +182,18 @@ static bool fields_find(struct found *found, bool *typed, const struct rk_collec
 			return false;
 		item = rk_cbor_next(&at);
 		if (rk_slice_equal_str(map.key, "$type"))
-			*typed = item.type == RK_CBOR_TEXT && rk_slice_equal_str(item.bytes, row->nsid);
+			*typed = item.type == RK_CBOR_TEXT &&
+				rk_slice_equal_str(item.bytes, row->nsid);
 		for (size_t i = 0; i < RK_FIELDS_MOST && row->fields[i].name; i++) {
 			const struct rk_field *field = &row->fields[i];
 			bool named = rk_slice_equal_str(map.key, field->name);
 
 			/* Of both names the lexicon's counts. */
-			if (named || (field->older && !found[i].here &&
-					     rk_slice_equal_str(map.key, field->older))) {
-				found[i] = (struct found){.here = true, .item = item, .whole = whole};
+			if (named ||
+				(field->older && !found[i].here &&
+					rk_slice_equal_str(map.key, field->older))) {
+				found[i] =
+					(struct found){.here = true, .item = item, .whole = whole};
 				break;
 			}
 		}
@@ -194,8 +201,8 @@ static bool fields_find(struct found *found, bool *typed, const struct rk_collec
 	return !reader.failed;
 }
 
-int rk_record_read(struct rk_record_read *out, struct rk_arena *arena, enum rk_collection_id collection,
-	struct rk_slice rkey, struct rk_slice cbor)
+int rk_record_read(struct rk_record_read *out, struct rk_arena *arena,
+	enum rk_collection_id collection, struct rk_slice rkey, struct rk_slice cbor)
 {
 	const struct rk_collection *row = &rk_collections[collection];
 	struct found found[RK_FIELDS_MOST] = {0};

@@ -15,11 +15,11 @@
 enum { RK_RECORD_MOST = 1 << 20 }; /* bytes of a record's block */
 
 struct rk_facts {
-	struct rk_slice ref;  /* hexadecimal refs in lower case; empty: none usable */
+	struct rk_slice ref;        /* hexadecimal refs in lower case; empty: none usable */
 	struct rk_slice code, slug; /* empty: none */
 	bool has_when;
-	int64_t when_ms;      /* Unix time */
-	const char *invalid;  /* static text: the first lexicon rule it breaks; NULL: valid */
+	int64_t when_ms;     /* Unix time */
+	const char *invalid; /* static text: the first lexicon rule it breaks; NULL: valid */
 };
 
 struct rk_record_read {
@@ -29,8 +29,9 @@ struct rk_record_read {
 
 /* Reads a record whose bytes are known to be canonical (rk_cbor_check; else -EINVAL). rkey is checked against the
  * collection's key type (tid). Slices live in the arena. Negative: no memory. 0: read. */
-int rk_record_read(struct rk_record_read *out, struct rk_arena *arena, enum rk_collection_id collection,
-	struct rk_slice rkey, struct rk_slice cbor) __attribute__((warn_unused_result));
+int rk_record_read(struct rk_record_read *out, struct rk_arena *arena,
+	enum rk_collection_id collection, struct rk_slice rkey, struct rk_slice cbor)
+	__attribute__((warn_unused_result));
 
 /* Lower case if all of it is hexadecimal, else a copy as it is; the form refs are looked up in.
  * False if empty or over RK_REF_MOST. out holds RK_REF_MOST bytes. */

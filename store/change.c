@@ -37,8 +37,8 @@ static int old_read(struct rk_write *w, struct rk_record *out, rk_repo_id repo, 
 	return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
 }
 
-static int seen_take(struct rk_write *w, uint8_t *flags, rk_repo_id repo,
-	const struct rk_change_record *record)
+static int seen_take(
+	struct rk_write *w, uint8_t *flags, rk_repo_id repo, const struct rk_change_record *record)
 {
 	struct rk_key_buf key = {0};
 	struct rk_slice value;
@@ -59,10 +59,12 @@ static int pending_record(struct change *c, const struct rk_record *record, uint
 	struct rk_key_buf key = {0};
 	const uint8_t keep = RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE;
 
-	rk_key_pending(&key, false, (struct rk_slice){0}, record->repo, record->collection, record->rkey);
+	rk_key_pending(
+		&key, false, (struct rk_slice){0}, record->repo, record->collection, record->rkey);
 	if (c->repo_flags & RK_REPO_TOMBSTONE || record->flags & RK_RECORD_INVALID)
 		return rk_pending_remove(c->w, rk_key_slice(&key));
-	return rk_pending_put(c->w, rk_key_slice(&key), flags, keep, c->in->now_us / 1000, 0, record->rkey);
+	return rk_pending_put(
+		c->w, rk_key_slice(&key), flags, keep, c->in->now_us / 1000, 0, record->rkey);
 }
 
 /* The record no longer stands for its ref: the document is to be looked at. */
@@ -78,7 +80,8 @@ static int pending_gone(struct change *c, const struct rk_record *old, bool vani
 		(old->link == RK_LINK_NONE || old->link == RK_LINK_CONFLICT))
 		return 0;
 	rk_key_pending(&key, true, old->ref, old->repo, old->collection, old->rkey);
-	return rk_pending_put(c->w, rk_key_slice(&key), flags, 0, c->in->now_us / 1000, 0, old->rkey);
+	return rk_pending_put(
+		c->w, rk_key_slice(&key), flags, 0, c->in->now_us / 1000, 0, old->rkey);
 }
 
 static int record_remove(struct change *c, const struct rk_change_record *change)
@@ -94,10 +97,12 @@ static int record_remove(struct change *c, const struct rk_change_record *change
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r;
 	rk_key_record(&key, c->repo, change->collection, change->rkey);
-	rk_key_pending(&pending, false, (struct rk_slice){0}, c->repo, change->collection, change->rkey);
+	rk_key_pending(
+		&pending, false, (struct rk_slice){0}, c->repo, change->collection, change->rkey);
 	r = rk_lookup_remove(c->w, &old);
 	if (r == 0)
-		r = rk_issues_set(c->w, &old, UINT32_MAX, 0, (struct rk_slice){0}, c->in->now_us / 1000);
+		r = rk_issues_set(
+			c->w, &old, UINT32_MAX, 0, (struct rk_slice){0}, c->in->now_us / 1000);
 	if (r == 0)
 		r = rk_pending_remove(c->w, rk_key_slice(&pending));
 	if (r == 0)
@@ -110,8 +115,8 @@ static int record_remove(struct change *c, const struct rk_change_record *change
 }
 
 /* What a version of a record takes over from the one before it. */
-static int record_succeed(struct change *c, struct rk_record *record, const struct rk_record *old,
-	uint8_t *pending)
+static int record_succeed(
+	struct change *c, struct rk_record *record, const struct rk_record *old, uint8_t *pending)
 {
 	bool same_ref = rk_slice_equal(old->ref, record->ref);
 	bool same_code = rk_slice_equal(old->code, record->code);
@@ -155,21 +160,22 @@ static int record_witness(struct change *c, struct rk_record *old)
 static int record_put(struct change *c, const struct rk_change_record *change)
 {
 	const struct rk_facts *facts = &change->read.facts;
-	struct rk_record old, record = {
-		.repo = c->repo,
-		.collection = change->collection,
-		.rkey = change->rkey,
-		.cid = change->cid,
-		.ref = facts->ref,
-		.code = facts->code,
-		.slug = facts->slug,
-		.has_when = facts->has_when,
-		.when_ms = facts->when_ms,
-		.first_us = c->in->now_us,
-		.indexed_us = c->in->now_us,
-		.flags = facts->invalid ? RK_RECORD_INVALID : 0,
-		.json = change->read.json,
-	};
+	struct rk_record old,
+		record = {
+			.repo = c->repo,
+			.collection = change->collection,
+			.rkey = change->rkey,
+			.cid = change->cid,
+			.ref = facts->ref,
+			.code = facts->code,
+			.slug = facts->slug,
+			.has_when = facts->has_when,
+			.when_ms = facts->when_ms,
+			.first_us = c->in->now_us,
+			.indexed_us = c->in->now_us,
+			.flags = facts->invalid ? RK_RECORD_INVALID : 0,
+			.json = change->read.json,
+		};
 	const uint32_t all = UINT32_MAX;
 	uint8_t seen, pending = 0;
 	int found, r = seen_take(c->w, &seen, c->repo, change);
@@ -246,7 +252,8 @@ int rk_write_change(struct rk_write *w, const struct rk_change *change)
 		const struct rk_change_record *record = &change->records[i];
 
 		rk_arena_reset(&w->arena); /* a change may be a whole repo */
-		r = rk_cid_is_set(&record->cid) ? record_put(&c, record) : record_remove(&c, record);
+		r = rk_cid_is_set(&record->cid) ? record_put(&c, record)
+						: record_remove(&c, record);
 	}
 	return r ? r : counts_settle(&c);
 }

@@ -43,8 +43,8 @@ static bool has(struct check *c, enum rk_table table, const struct rk_key_buf *k
 	return rk_table_get(c->s, table, rk_key_slice(key), &value) == 0;
 }
 
-static bool has_pair(struct check *c, enum rk_table table, const struct rk_key_buf *key,
-	struct rk_slice value)
+static bool has_pair(
+	struct check *c, enum rk_table table, const struct rk_key_buf *key, struct rk_slice value)
 {
 	MDB_val k = rk_val(rk_key_slice(key)), v = rk_val(value);
 	MDB_cursor *cursor;
@@ -73,11 +73,13 @@ static void lookups_check(struct check *c, const struct rk_record *record)
 			rk_key_uint(&entry, rk_lookup_rank(record, (enum rk_lookup)kind), 1);
 			rk_key_uint(&entry, rk_key_time(record->first_us), 8);
 			rk_key_record(&entry, record->repo, record->collection, record->rkey);
-			rk_key_lookup(&key, (enum rk_lookup)kind, record->collection, under[i], values[kind]);
+			rk_key_lookup(&key, (enum rk_lookup)kind, record->collection, under[i],
+				values[kind]);
 			c->lookups++;
 			if (!has_pair(c, RK_TABLE_LOOKUP, &key, rk_key_slice(&entry)))
-				say(c, "repo %u: record %.*s is not found by its value %.*s", record->repo,
-					RK_SLICE_ARG(record->rkey), RK_SLICE_ARG(values[kind]));
+				say(c, "repo %u: record %.*s is not found by its value %.*s",
+					record->repo, RK_SLICE_ARG(record->rkey),
+					RK_SLICE_ARG(values[kind]));
 		}
 		if (!record->has_when)
 			continue;
@@ -105,16 +107,18 @@ static void record_check(struct check *c, const struct rk_record *record)
 	lookups_check(c, record);
 	for (int kind = 0; kind < RK_ISSUE_COUNT; kind++) {
 		struct rk_key_buf key = {0};
-		struct rk_issue issue = {.kind = (uint8_t)kind, .repo = record->repo,
-			.collection = record->collection, .rkey = record->rkey};
+		struct rk_issue issue = {.kind = (uint8_t)kind,
+			.repo = record->repo,
+			.collection = record->collection,
+			.rkey = record->rkey};
 
 		if (!(record->issues & 1u << kind))
 			continue;
 		rk_key_issue(&key, &issue);
 		c->record_issues++;
 		if (!has(c, RK_TABLE_ISSUE, &key))
-			say(c, "repo %u: record %.*s has an issue that is not listed: %s", record->repo,
-				RK_SLICE_ARG(record->rkey), rk_issue_names[kind]);
+			say(c, "repo %u: record %.*s has an issue that is not listed: %s",
+				record->repo, RK_SLICE_ARG(record->rkey), rk_issue_names[kind]);
 	}
 }
 
@@ -131,8 +135,8 @@ static void repo_counts_check(struct check *c)
 	}
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
 		if (repo.counts[i] != c->repo_counts[i])
-			say(c, "repo %u: holds %u records of %s, counted as %u", c->repo, c->repo_counts[i],
-				rk_collections[i].nsid, repo.counts[i]);
+			say(c, "repo %u: holds %u records of %s, counted as %u", c->repo,
+				c->repo_counts[i], rk_collections[i].nsid, repo.counts[i]);
 	}
 	memset(c->repo_counts, 0, sizeof(c->repo_counts));
 }
@@ -176,7 +180,8 @@ static void repo_entry(struct check *c, struct rk_slice key, struct rk_slice val
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
 		struct rk_record first;
 
-		if (repo.counts[i] && rk_read_record_after(c->s, &first, id, (uint8_t)i, (struct rk_slice){0}))
+		if (repo.counts[i] &&
+			rk_read_record_after(c->s, &first, id, (uint8_t)i, (struct rk_slice){0}))
 			say(c, "repo %u: records of %s are counted and none is there", id,
 				rk_collections[i].nsid);
 	}
@@ -211,13 +216,14 @@ static void pending_entry(struct check *c, struct rk_slice key, struct rk_slice 
 			pending.repo, RK_SLICE_ARG(pending.rkey));
 	rk_key_uint(&due, rk_key_time(pending.due_ms), 8);
 	rk_key_uint(&due, pending.generation, 8);
-	if (rk_table_get(c->s, RK_TABLE_DUE, rk_key_slice(&due), &back) != 0 || !rk_slice_equal(back, key))
+	if (rk_table_get(c->s, RK_TABLE_DUE, rk_key_slice(&due), &back) != 0 ||
+		!rk_slice_equal(back, key))
 		say(c, "pending work of repo %u for %.*s is never due", pending.repo,
 			RK_SLICE_ARG(pending.rkey));
 	if (!(pending.flags & RK_PENDING_GONE) &&
 		rk_read_record(c->s, &record, pending.repo, pending.collection, pending.rkey) != 0)
-		say(c, "pending work of repo %u is for a record that is not there: %.*s", pending.repo,
-			RK_SLICE_ARG(pending.rkey));
+		say(c, "pending work of repo %u is for a record that is not there: %.*s",
+			pending.repo, RK_SLICE_ARG(pending.rkey));
 }
 
 static void issue_entry(struct check *c, struct rk_slice key, struct rk_slice value)
@@ -238,7 +244,8 @@ static void handle_entry(struct check *c, struct rk_slice key, struct rk_slice v
 	struct rk_identity identity;
 
 	if (rk_read_identity(c->s, &identity, value) != 0 || !rk_slice_equal(identity.handle, key))
-		say(c, "the handle %.*s leads to an account that does not have it", RK_SLICE_ARG(key));
+		say(c, "the handle %.*s leads to an account that does not have it",
+			RK_SLICE_ARG(key));
 }
 
 static void identity_entry(struct check *c, struct rk_slice key, struct rk_slice value)
@@ -304,7 +311,8 @@ static void totals_check(struct check *c)
 		rk_table_entries(c->s, RK_TABLE_DUE));
 	total_check(c, "issues of records", c->record_issues, 0);
 	total_check(c, "counted repos", c->counts.repos, stored.repos);
-	total_check(c, "counted repos to be fetched", c->counts.desynchronized, stored.desynchronized);
+	total_check(
+		c, "counted repos to be fetched", c->counts.desynchronized, stored.desynchronized);
 	total_check(c, "counted repos not ready", c->counts.unready, stored.unready);
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
 		total_check(c, rk_collections[i].nsid, c->counts.records[i], stored.records[i]);
@@ -318,15 +326,16 @@ static void next_read(struct check *c)
 	struct rk_write stored = {0};
 	struct rk_slice value;
 
-	if (rk_table_get(c->s, RK_TABLE_META, (struct rk_slice)RK_SLICE_LIT("counts"), &value) == 0 &&
+	if (rk_table_get(c->s, RK_TABLE_META, (struct rk_slice)RK_SLICE_LIT("counts"), &value) ==
+			0 &&
 		rk_value_counts_read(&stored, value)) {
 		c->next_repo = stored.next_repo;
 		c->generation = stored.generation;
 	}
 }
 
-int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out, rk_check_report *report,
-	void *context)
+int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out,
+	rk_check_report *report, void *context)
 {
 	static const struct {
 		enum rk_table table;
@@ -359,6 +368,7 @@ int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out, rk_
 	c.counts.pending = rk_table_entries(c.s, RK_TABLE_PENDING);
 	rk_snapshot_end(c.s);
 	rk_snapshot_destroy(c.s);
-	*out = (struct rk_check_summary){.counts = c.counts, .lookups = c.lookups, .times = c.times};
+	*out = (struct rk_check_summary){
+		.counts = c.counts, .lookups = c.lookups, .times = c.times};
 	return r ? r : c.wrong;
 }

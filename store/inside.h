@@ -55,7 +55,7 @@ enum rk_table {
 #define RK_TABLE_ID(id, name, flags) RK_TABLE_##id,
 	RK_TABLES(RK_TABLE_ID)
 #undef RK_TABLE_ID
-	RK_TABLE_COUNT
+		RK_TABLE_COUNT
 };
 
 enum { RK_SCHEMA = 1 };
@@ -73,8 +73,8 @@ struct rk_snapshot {
 	MDB_cursor *lookup; /* kept between reads: opening one allocates */
 	bool lookup_fresh;  /* bound to the transaction of now */
 	/* What a lookup learnt and the reads after it ask again; not kept in a transaction that writes. */
-	struct rk_repo repo;        /* the last one read; id 0: none */
-	struct rk_slice only_rkey;  /* of the last answer, if no other record has its ref */
+	struct rk_repo repo;       /* the last one read; id 0: none */
+	struct rk_slice only_rkey; /* of the last answer, if no other record has its ref */
 	bool live;
 };
 
@@ -108,7 +108,8 @@ struct rk_key_buf {
 void rk_key_uint(struct rk_key_buf *key, uint64_t value, unsigned bytes);
 void rk_key_add(struct rk_key_buf *key, struct rk_slice bytes);
 void rk_key_rkey(struct rk_key_buf *key, struct rk_slice rkey);
-void rk_key_record(struct rk_key_buf *key, rk_repo_id repo, uint8_t collection, struct rk_slice rkey);
+void rk_key_record(
+	struct rk_key_buf *key, rk_repo_id repo, uint8_t collection, struct rk_slice rkey);
 void rk_key_did(struct rk_key_buf *key, struct rk_slice did);
 void rk_key_lookup(struct rk_key_buf *key, enum rk_lookup kind, uint8_t collection, rk_repo_id repo,
 	struct rk_slice value);
@@ -139,10 +140,13 @@ bool rk_value_counts_read(struct rk_write *out, struct rk_slice in);
 
 /* LMDB by table; slices in and out. 0, RK_STORE_ABSENT, or negative errno. No key is empty: under an
  * over-long one, which rk_key_slice makes empty, nothing is found, and to put there is -EINVAL. */
-int rk_table_get(struct rk_snapshot *s, enum rk_table table, struct rk_slice key, struct rk_slice *out);
-int rk_table_put(struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value);
+int rk_table_get(
+	struct rk_snapshot *s, enum rk_table table, struct rk_slice key, struct rk_slice *out);
+int rk_table_put(
+	struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value);
 /* value: for tables of duplicates; else empty. Absent is fine: 0. */
-int rk_table_del(struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value);
+int rk_table_del(
+	struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value);
 int rk_table_cursor(struct rk_snapshot *s, enum rk_table table, MDB_cursor **out);
 uint64_t rk_table_entries(struct rk_snapshot *s, enum rk_table table);
 /* LMDB's codes to negative errno; MDB_NOTFOUND to RK_STORE_ABSENT. */
@@ -168,8 +172,8 @@ int rk_lookup_remove(struct rk_write *w, const struct rk_record *record);
 
 /* Pending work: makes or changes the entry, with a new generation. keep: flags of an entry already
  * there that stay. */
-int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8_t keep, int64_t due_ms,
-	uint32_t attempts, struct rk_slice rkey);
+int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8_t keep,
+	int64_t due_ms, uint32_t attempts, struct rk_slice rkey);
 int rk_pending_remove(struct rk_write *w, struct rk_slice key);
 
 /* Sets exactly the issues in `now` among `judged` for a record; record->issues is updated. */

@@ -53,10 +53,12 @@ int rk_write_issue(struct rk_write *w, const struct rk_issue *issue)
 	return rk_table_put(w, RK_TABLE_ISSUE, rk_key_slice(&key), rk_buf_slice(&w->value));
 }
 
-int rk_write_issue_clear(struct rk_write *w, enum rk_issue_kind kind, rk_repo_id repo, int collection,
-	struct rk_slice ref)
+int rk_write_issue_clear(struct rk_write *w, enum rk_issue_kind kind, rk_repo_id repo,
+	int collection, struct rk_slice ref)
 {
-	struct rk_issue issue = {.kind = (uint8_t)kind, .repo = repo, .collection = collection,
+	struct rk_issue issue = {.kind = (uint8_t)kind,
+		.repo = repo,
+		.collection = collection,
 		.ref = text_cut(ref, REF_MOST)};
 
 	return issue_remove(w, &issue);

@@ -34,7 +34,8 @@ void rk_key_rkey(struct rk_key_buf *key, struct rk_slice rkey)
 	rk_key_add(key, rk_slice_make(digest, sizeof(digest)));
 }
 
-void rk_key_record(struct rk_key_buf *key, rk_repo_id repo, uint8_t collection, struct rk_slice rkey)
+void rk_key_record(
+	struct rk_key_buf *key, rk_repo_id repo, uint8_t collection, struct rk_slice rkey)
 {
 	rk_key_uint(key, repo, 4);
 	rk_key_uint(key, collection, 1);

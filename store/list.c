@@ -28,8 +28,8 @@ bool rk_list_position_valid(const struct rk_list_query *query, struct rk_slice p
 
 	rk_reader_uint(&r, WHEN_TIME);
 	repo = rk_reader_uint(&r, WHEN_REPO);
-	return !r.failed && rk_reader_left(&r) > 0 && rk_reader_left(&r) <= RK_RKEY_PLAIN + 1 && repo &&
-		(query->repo == 0 || query->repo == repo);
+	return !r.failed && rk_reader_left(&r) > 0 && rk_reader_left(&r) <= RK_RKEY_PLAIN + 1 &&
+		repo && (query->repo == 0 || query->repo == repo);
 }
 
 /* The key to start from: a page goes on right behind its position. One from elsewhere may lie on the
@@ -43,10 +43,12 @@ static void start_make(struct rk_key_buf *key, const struct rk_list_query *query
 	if (query->oldest_first && query->has_since)
 		rk_key_uint(&edge, rk_key_time(query->since_ms), WHEN_TIME);
 	else if (!query->oldest_first)
-		rk_key_uint(&edge, query->has_until ? rk_key_time(query->until_ms) : UINT64_MAX, WHEN_TIME);
+		rk_key_uint(&edge, query->has_until ? rk_key_time(query->until_ms) : UINT64_MAX,
+			WHEN_TIME);
 	rk_key_add(key, query->position);
 	if (query->position.len == 0 ||
-		(rk_slice_compare(rk_key_slice(key), rk_key_slice(&edge)) < 0) == query->oldest_first)
+		(rk_slice_compare(rk_key_slice(key), rk_key_slice(&edge)) < 0) ==
+			query->oldest_first)
 		*key = edge;
 }
 

@@ -15,7 +15,7 @@ uint8_t rk_lookup_rank(const struct rk_record *record, enum rk_lookup kind)
 	switch (record->link) {
 	case RK_LINK_LINKED:
 		return kind != RK_LOOKUP_REF && record->flags & RK_RECORD_RENAMED ? RANK_PLAIN
-										   : RANK_LINKED;
+										  : RANK_LINKED;
 	case RK_LINK_CONFLICT:
 		return RANK_CONFLICT;
 	default:
@@ -35,8 +35,8 @@ static struct rk_slice value_of(const struct rk_record *record, enum rk_lookup k
 	}
 }
 
-typedef int entry_change(struct rk_write *w, enum rk_table table, struct rk_slice key,
-	struct rk_slice value);
+typedef int entry_change(
+	struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value);
 
 static int entries_each(struct rk_write *w, const struct rk_record *record, entry_change *change)
 {
@@ -53,7 +53,8 @@ static int entries_each(struct rk_write *w, const struct rk_record *record, entr
 			rk_key_uint(&entry, rk_lookup_rank(record, (enum rk_lookup)kind), 1);
 			rk_key_uint(&entry, rk_key_time(record->first_us), 8);
 			rk_key_record(&entry, record->repo, record->collection, record->rkey);
-			rk_key_lookup(&key, (enum rk_lookup)kind, record->collection, under[i], value);
+			rk_key_lookup(
+				&key, (enum rk_lookup)kind, record->collection, under[i], value);
 			r = change(w, RK_TABLE_LOOKUP, rk_key_slice(&key), rk_key_slice(&entry));
 		}
 		if (r == 0 && record->has_when) {

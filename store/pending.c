@@ -35,18 +35,19 @@ int rk_pending_remove(struct rk_write *w, struct rk_slice key)
 	return r ? r : rk_table_del(w, RK_TABLE_PENDING, key, (struct rk_slice){0});
 }
 
-int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8_t keep, int64_t due_ms,
-	uint32_t attempts, struct rk_slice rkey)
+int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8_t keep,
+	int64_t due_ms, uint32_t attempts, struct rk_slice rkey)
 {
 	const bool gone = key.len && key.data[0] == 'G';
 	struct rk_key_buf due = {0};
-	struct rk_pending old, now = {
-		.flags = flags,
-		.generation = w->generation++,
-		.due_ms = due_ms,
-		.attempts = attempts,
-		.rkey = rkey,
-	};
+	struct rk_pending old,
+		now = {
+			.flags = flags,
+			.generation = w->generation++,
+			.due_ms = due_ms,
+			.attempts = attempts,
+			.rkey = rkey,
+		};
 	int r = entry_get(w, &old, key);
 
 	if (r < 0)
@@ -87,7 +88,8 @@ int rk_write_pending(struct rk_write *w, rk_repo_id repo, uint8_t collection, st
 	if (record.flags & RK_RECORD_INVALID || owner.flags & RK_REPO_TOMBSTONE)
 		return 0;
 	rk_key_pending(&key, false, (struct rk_slice){0}, repo, collection, rkey);
-	return rk_pending_put(w, rk_key_slice(&key), flags, UINT8_MAX & ~RK_PENDING_LOOKED, due_ms, 0, rkey);
+	return rk_pending_put(
+		w, rk_key_slice(&key), flags, UINT8_MAX & ~RK_PENDING_LOOKED, due_ms, 0, rkey);
 }
 
 int rk_read_pending(struct rk_snapshot *s, int64_t now_ms, rk_pending_visit *visit, void *context)
@@ -153,8 +155,9 @@ static int entry_settle(struct rk_write *w, const struct rk_link_result *result)
 	rkey = entry.rkey;
 	attempts = entry.attempts + 1;
 	r = rk_write_keep(w, &rkey);
-	return r ? r : rk_pending_put(w, result->pending_key, result->flags, 0, result->due_ms, attempts,
-			       rkey);
+	return r ? r
+		 : rk_pending_put(w, result->pending_key, result->flags, 0, result->due_ms,
+			   attempts, rkey);
 }
 
 static int record_settle(struct rk_write *w, const struct rk_link_result *result)
@@ -190,7 +193,8 @@ int rk_write_link(struct rk_write *w, const struct rk_link_result *result)
 	rk_arena_reset(&w->arena);
 	if (result->pending_key.len)
 		r = entry_settle(w, result);
-	if (r == 0 && result->set_owner && result->owner_ref.len && result->owner_ref.len <= RK_REF_MOST) {
+	if (r == 0 && result->set_owner && result->owner_ref.len &&
+		result->owner_ref.len <= RK_REF_MOST) {
 		rk_key_uint(&key, result->collection, 1);
 		rk_key_add(&key, result->owner_ref);
 		rk_key_uint(&owner, result->owner.repo, 4);

@@ -87,7 +87,8 @@ int rk_read_counts(struct rk_snapshot *s, struct rk_counts *out)
 	return 0;
 }
 
-static int repo_id_get(struct rk_snapshot *s, rk_repo_id *out, enum rk_table table, struct rk_slice key)
+static int repo_id_get(
+	struct rk_snapshot *s, rk_repo_id *out, enum rk_table table, struct rk_slice key)
 {
 	struct rk_slice value;
 	int r = rk_table_get(s, table, key, &value);
@@ -192,8 +193,8 @@ int rk_read_repo_after(struct rk_snapshot *s, struct rk_repo *out, rk_repo_id id
 	return r;
 }
 
-int rk_read_resync_next(struct rk_snapshot *s, struct rk_repo *out, int64_t *wait_ms, int64_t now_ms,
-	const rk_repo_id *skip, size_t skip_count)
+int rk_read_resync_next(struct rk_snapshot *s, struct rk_repo *out, int64_t *wait_ms,
+	int64_t now_ms, const rk_repo_id *skip, size_t skip_count)
 {
 	MDB_cursor *cursor;
 	MDB_val k, v;
@@ -217,15 +218,16 @@ int rk_read_resync_next(struct rk_snapshot *s, struct rk_repo *out, int64_t *wai
 		r = *wait_ms ? 0 : rk_read_repo(s, out, id);
 		mdb_cursor_close(cursor);
 		/* A queued repo that is not there must not read as "nothing is queued". */
-		return r ? (r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r)
-			 : *wait_ms ? RK_STORE_ABSENT : 0;
+		return r           ? (r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r)
+			: *wait_ms ? RK_STORE_ABSENT
+				   : 0;
 	}
 	mdb_cursor_close(cursor);
 	return rk_lmdb_error(r);
 }
 
-int rk_read_record(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo, uint8_t collection,
-	struct rk_slice rkey)
+int rk_read_record(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey)
 {
 	struct rk_key_buf key = {0};
 	struct rk_slice value;
@@ -267,8 +269,8 @@ int rk_read_record_after(struct rk_snapshot *s, struct rk_record *out, rk_repo_i
 	return r;
 }
 
-int rk_read_owner(struct rk_snapshot *s, struct rk_owner_view *out, uint8_t collection,
-	struct rk_slice ref)
+int rk_read_owner(
+	struct rk_snapshot *s, struct rk_owner_view *out, uint8_t collection, struct rk_slice ref)
 {
 	struct rk_key_buf key = {0};
 	int r;

@@ -83,7 +83,8 @@ static int lock_take(struct rk_store *store, const char *dir, char error[256])
 	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (store->lock_fd < 0) {
 		int r = -errno;
-		snprintf(error, 256, "cannot open the lock file in the data folder: %s", strerror(-r));
+		snprintf(error, 256, "cannot open the lock file in the data folder: %s",
+			strerror(-r));
 		return r;
 	}
 	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0)
@@ -135,7 +136,8 @@ static int tables_open(struct rk_store *store, MDB_txn *txn, int *error)
 			return RK_STORE_NEWER;
 	}
 	for (int i = 0; *error == 0 && i < RK_TABLE_COUNT; i++)
-		*error = mdb_dbi_open(txn, tables[i].name, tables[i].flags | MDB_CREATE, &store->dbi[i]);
+		*error = mdb_dbi_open(
+			txn, tables[i].name, tables[i].flags | MDB_CREATE, &store->dbi[i]);
 	if (*error == 0 && stat.ms_entries == 0)
 		*error = mdb_put(txn, store->dbi[RK_TABLE_META], &k, &v, 0);
 	return 0;
@@ -198,7 +200,8 @@ static int folder_make(const char *dir, char error[256])
 {
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
 		int r = -errno;
-		snprintf(error, 256, "cannot make the data folder %.180s: %s", dir, strerror(errno));
+		snprintf(
+			error, 256, "cannot make the data folder %.180s: %s", dir, strerror(errno));
 		return r;
 	}
 	return 0;
@@ -237,8 +240,8 @@ int rk_store_open(struct rk_store **out, const struct rk_store_options *options,
 		goto fail;
 	code = mdb_env_create(&store->env);
 	if (code == 0)
-		code = mdb_env_set_mapsize(store->env,
-			options->map_bytes ? options->map_bytes : (size_t)64 << 30);
+		code = mdb_env_set_mapsize(
+			store->env, options->map_bytes ? options->map_bytes : (size_t)64 << 30);
 	if (code == 0)
 		code = mdb_env_set_maxdbs(store->env, RK_TABLE_COUNT);
 	if (code == 0)
@@ -263,9 +266,11 @@ int rk_store_open(struct rk_store **out, const struct rk_store_options *options,
 	return 0;
 fail:
 	if (r == RK_STORE_CORRUPT && !error[0])
-		snprintf(error, 256, "the data folder holds something that is not an index of refkey");
+		snprintf(error, 256,
+			"the data folder holds something that is not an index of refkey");
 	else if (r == RK_STORE_NEWER)
-		snprintf(error, 256, "the index was written by a newer refkey than this one (schema %d)",
+		snprintf(error, 256,
+			"the index was written by a newer refkey than this one (schema %d)",
 			RK_SCHEMA);
 	else if (r < 0 && !error[0])
 		snprintf(error, 256, "cannot open the index: %s", strerror(-r));
@@ -351,13 +356,15 @@ void rk_store_space(struct rk_store *store, struct rk_store_space *out)
 		return;
 	for (int i = 0; i < RK_TABLE_COUNT; i++) {
 		if (mdb_stat(txn, store->dbi[i], &pages) == 0)
-			out->used_bytes += (uint64_t)pages.ms_psize * (pages.ms_branch_pages +
-				pages.ms_leaf_pages + pages.ms_overflow_pages);
+			out->used_bytes += (uint64_t)pages.ms_psize *
+				(pages.ms_branch_pages + pages.ms_leaf_pages +
+					pages.ms_overflow_pages);
 	}
 	mdb_txn_abort(txn);
 }
 
-int rk_table_get(struct rk_snapshot *s, enum rk_table table, struct rk_slice key, struct rk_slice *out)
+int rk_table_get(
+	struct rk_snapshot *s, enum rk_table table, struct rk_slice key, struct rk_slice *out)
 {
 	MDB_val k = rk_val(key), v;
 	int r;
@@ -370,7 +377,8 @@ int rk_table_get(struct rk_snapshot *s, enum rk_table table, struct rk_slice key
 	return rk_lmdb_error(r);
 }
 
-int rk_table_put(struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value)
+int rk_table_put(
+	struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value)
 {
 	MDB_val k = rk_val(key), v = rk_val(value);
 	unsigned flags = tables[table].flags & MDB_DUPSORT ? MDB_NODUPDATA : 0;
@@ -382,7 +390,8 @@ int rk_table_put(struct rk_write *w, enum rk_table table, struct rk_slice key, s
 	return r == MDB_KEYEXIST ? 0 : rk_lmdb_error(r);
 }
 
-int rk_table_del(struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value)
+int rk_table_del(
+	struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value)
 {
 	MDB_val k = rk_val(key), v = rk_val(value);
 	bool dup = tables[table].flags & MDB_DUPSORT;

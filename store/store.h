@@ -57,11 +57,11 @@ int rk_read_identity(struct rk_snapshot *s, struct rk_identity *out, struct rk_s
 int rk_read_repo_after(struct rk_snapshot *s, struct rk_repo *out, rk_repo_id id);
 /* The desynchronized, active repo that may be fetched first, among those not in skip[]. *wait_ms
  * gets how long until the first one is due (ABSENT: -1 if there is none at all). */
-int rk_read_resync_next(struct rk_snapshot *s, struct rk_repo *out, int64_t *wait_ms, int64_t now_ms,
-	const rk_repo_id *skip, size_t skip_count);
+int rk_read_resync_next(struct rk_snapshot *s, struct rk_repo *out, int64_t *wait_ms,
+	int64_t now_ms, const rk_repo_id *skip, size_t skip_count);
 
-int rk_read_record(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo, uint8_t collection,
-	struct rk_slice rkey);
+int rk_read_record(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey);
 /* The next record of the repo and collection after rkey in key order (empty: the first). */
 int rk_read_record_after(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo,
 	uint8_t collection, struct rk_slice rkey);
@@ -83,18 +83,21 @@ typedef bool rk_record_visit(void *context, const struct rk_record *record);
 int rk_read_ref_all(struct rk_snapshot *s, uint8_t collection, struct rk_slice ref,
 	rk_record_visit *visit, void *context);
 
-struct rk_owner_view { bool known; struct rk_owner owner; };
-int rk_read_owner(struct rk_snapshot *s, struct rk_owner_view *out, uint8_t collection,
-	struct rk_slice ref);
+struct rk_owner_view {
+	bool known;
+	struct rk_owner owner;
+};
+int rk_read_owner(
+	struct rk_snapshot *s, struct rk_owner_view *out, uint8_t collection, struct rk_slice ref);
 
 /* Listing by `when`. Records of inactive accounts and without `when` are passed over. */
 struct rk_list_query {
 	uint8_t collection;
-	rk_repo_id repo;            /* 0: any */
+	rk_repo_id repo; /* 0: any */
 	bool has_since, has_until;
 	int64_t since_ms, until_ms; /* since <= when < until */
 	bool oldest_first;
-	struct rk_slice position;   /* where the page before ended (rk_list_position); empty: start */
+	struct rk_slice position; /* where the page before ended (rk_list_position); empty: start */
 };
 enum { RK_LIST_POSITION_MOST = 511 };
 /* Calls visit for each record in order; when it returns false, the list stops before that record. */
@@ -118,7 +121,6 @@ typedef bool rk_issue_visit(void *context, const struct rk_issue *issue, struct 
 int rk_read_issues(struct rk_snapshot *s, int kind, rk_repo_id repo, struct rk_slice position,
 	rk_issue_visit *visit, void *context);
 
-
 /* Proves that the index agrees with itself: every entry follows from a record, repo or pending work and
  * none is left over, counts are true, JSON is JSON. report is called for each thing that is wrong
  * (text for people), at most 1,000 times. Returns how many, or negative. */
@@ -127,7 +129,7 @@ struct rk_check_summary {
 	struct rk_counts counts;
 	uint64_t lookups, times;
 };
-int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out, rk_check_report *report,
-	void *context);
+int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out,
+	rk_check_report *report, void *context);
 
 #endif

@@ -31,18 +31,20 @@ enum rk_account {
 #define RK_ACCOUNT_ID(id, name) RK_ACCOUNT_##id,
 	RK_ACCOUNTS(RK_ACCOUNT_ID)
 #undef RK_ACCOUNT_ID
-	RK_ACCOUNT_COUNT
+		RK_ACCOUNT_COUNT
 };
 const char *rk_account_name(enum rk_account account);
 enum rk_account rk_account_parse(struct rk_slice status); /* unknown: RK_ACCOUNT_INACTIVE */
 
 enum rk_repo_flag {
-	RK_REPO_BACKFILLED = 1, /* was in once: what a later fetch finds appeared while refkey watched */
-	RK_REPO_WENT_BACK = 2,  /* an older rev was seen: removals found by a fetch are not believed */
-	RK_REPO_UNCLAIMED = 4,  /* MongoDB was asked: no user has this DID */
-	RK_REPO_BORN = 8,       /* its creation was seen live: nothing in it is older than the watch */
-	RK_REPO_RESET = 32,     /* the source's sequence was reset: an older copy is the truth now */
-	RK_REPO_MOVED = 64,     /* its DID document names another PDS: kept as it is, and answered so */
+	RK_REPO_BACKFILLED =
+		1, /* was in once: what a later fetch finds appeared while refkey watched */
+	RK_REPO_WENT_BACK =
+		2, /* an older rev was seen: removals found by a fetch are not believed */
+	RK_REPO_UNCLAIMED = 4, /* MongoDB was asked: no user has this DID */
+	RK_REPO_BORN = 8,   /* its creation was seen live: nothing in it is older than the watch */
+	RK_REPO_RESET = 32, /* the source's sequence was reset: an older copy is the truth now */
+	RK_REPO_MOVED = 64, /* its DID document names another PDS: kept as it is, and answered so */
 	RK_REPO_PURGE = 128,    /* said to be deleted: to be looked at, and its records removed */
 	RK_REPO_TOMBSTONE = 16, /* forgotten: its records are never written to MongoDB again */
 };
@@ -65,23 +67,25 @@ struct rk_identity {
 	struct rk_slice handle; /* verified in both directions, lower case; empty: none */
 	struct rk_slice pds;    /* origin */
 	struct rk_key key;
-	int64_t fetched_ms;     /* Unix ms of the last try */
-	bool failed;            /* the last try found no document */
+	int64_t fetched_ms; /* Unix ms of the last try */
+	bool failed;        /* the last try found no document */
 };
 
 /* What MongoDB was seen to hold for a record. */
 enum rk_link {
-	RK_LINK_UNKNOWN,  /* not asked yet */
-	RK_LINK_NONE,     /* asked: not linked */
+	RK_LINK_UNKNOWN, /* not asked yet */
+	RK_LINK_NONE,    /* asked: not linked */
 	RK_LINK_LINKED,
 	RK_LINK_CONFLICT, /* the document (by ref or code) is somebody else's: never the answer */
 };
 
 enum rk_record_flag {
-	RK_RECORD_FIRST = 1,   /* found by the first fetch of its repo: its document may have been erased */
+	RK_RECORD_FIRST =
+		1, /* found by the first fetch of its repo: its document may have been erased */
 	RK_RECORD_INVALID = 2, /* fails its lexicon */
 	RK_RECORD_UNREF = 4,   /* had a ref once and dropped it in an update: the old link stays */
-	RK_RECORD_RENAMED = 8, /* linked, then updated with another code or slug: by those it answers as
+	RK_RECORD_RENAMED =
+		8, /* linked, then updated with another code or slug: by those it answers as
 				* if it were not linked, until it was looked at again */
 };
 
@@ -104,7 +108,7 @@ enum rk_issue_kind {
 #define RK_ISSUE_ID(id, name) RK_ISSUE_##id,
 	RK_ISSUES(RK_ISSUE_ID)
 #undef RK_ISSUE_ID
-	RK_ISSUE_COUNT
+		RK_ISSUE_COUNT
 };
 extern const char *const rk_issue_names[RK_ISSUE_COUNT];
 
@@ -127,23 +131,23 @@ struct rk_record {
 };
 
 enum rk_pending_flag {
-	RK_PENDING_GONE = 1,      /* the record is gone; what it was is in the entry */
-	RK_PENDING_UPDATED = 2,   /* the record was updated: fields it owns are written */
-	RK_PENDING_RECOVER = 4,   /* an operator asked: insert also what a first backfill found */
-	RK_PENDING_RESTORE = 8,   /* an operator asked: insert also what was known and is absent */
-	RK_PENDING_APPEARED = 16, /* seen created live while its repo was still to be fetched */
-	RK_PENDING_DELETED = 32,  /* seen deleted live while its repo was still to be fetched */
-	RK_PENDING_LOOKED = 64,   /* a first look found no document */
+	RK_PENDING_GONE = 1,       /* the record is gone; what it was is in the entry */
+	RK_PENDING_UPDATED = 2,    /* the record was updated: fields it owns are written */
+	RK_PENDING_RECOVER = 4,    /* an operator asked: insert also what a first backfill found */
+	RK_PENDING_RESTORE = 8,    /* an operator asked: insert also what was known and is absent */
+	RK_PENDING_APPEARED = 16,  /* seen created live while its repo was still to be fetched */
+	RK_PENDING_DELETED = 32,   /* seen deleted live while its repo was still to be fetched */
+	RK_PENDING_LOOKED = 64,    /* a first look found no document */
 	RK_PENDING_VANISHED = 128, /* gone by a resync that is not believed: issue only */
 };
 
 /* Work for MongoDB: one record (or one that is gone) to be looked at again. */
 struct rk_pending {
-	struct rk_slice key;     /* of the entry; opaque */
-	uint64_t generation;     /* changes whenever the entry does: an acknowledgement names it */
-	int64_t due_ms;          /* Unix ms */
+	struct rk_slice key; /* of the entry; opaque */
+	uint64_t generation; /* changes whenever the entry does: an acknowledgement names it */
+	int64_t due_ms;      /* Unix ms */
 	uint32_t attempts;
-	uint8_t flags;           /* enum rk_pending_flag */
+	uint8_t flags; /* enum rk_pending_flag */
 	rk_repo_id repo;
 	uint8_t collection;
 	struct rk_slice rkey, ref; /* ref: what the record had when it went (GONE), else empty */
@@ -155,9 +159,9 @@ struct rk_owner {
 };
 
 struct rk_issue {
-	uint8_t kind;            /* enum rk_issue_kind */
-	rk_repo_id repo;         /* 0: none */
-	int collection;          /* -1: none */
+	uint8_t kind;              /* enum rk_issue_kind */
+	rk_repo_id repo;           /* 0: none */
+	int collection;            /* -1: none */
 	struct rk_slice rkey, ref; /* empty: none */
 	int64_t at_ms;
 	struct rk_slice message;

@@ -93,8 +93,8 @@ int rk_write_keep(struct rk_write *w, struct rk_slice *bytes)
 
 int rk_write_keep_record(struct rk_write *w, struct rk_record *record)
 {
-	struct rk_slice *parts[] = {&record->rkey, &record->ref, &record->code, &record->slug,
-		&record->json};
+	struct rk_slice *parts[] = {
+		&record->rkey, &record->ref, &record->code, &record->slug, &record->json};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)

@@ -33,8 +33,8 @@ struct rk_change_record {
 };
 
 enum rk_change_source {
-	RK_CHANGE_LIVE,   /* a commit on the stream, or found later in a repo that was in before */
-	RK_CHANGE_FIRST,  /* found by the first fetch of a repo */
+	RK_CHANGE_LIVE,  /* a commit on the stream, or found later in a repo that was in before */
+	RK_CHANGE_FIRST, /* found by the first fetch of a repo */
 };
 
 /*
@@ -73,13 +73,13 @@ struct rk_link_result {
 	rk_repo_id repo;
 	uint8_t collection;
 	struct rk_slice rkey;
-	struct rk_cid cid;           /* the version that was judged; unset: whichever */
-	bool set_link;               /* link and issues of the record, if it is still that version */
+	struct rk_cid cid; /* the version that was judged; unset: whichever */
+	bool set_link;     /* link and issues of the record, if it is still that version */
 	enum rk_link link;
-	uint32_t issues;             /* bit per kind that the record now has among `judged` */
-	uint32_t judged;             /* kinds that this result says something about */
-	struct rk_slice message;     /* of the issues */
-	bool set_owner;              /* the document of (collection, owner_ref) was seen: */
+	uint32_t issues;         /* bit per kind that the record now has among `judged` */
+	uint32_t judged;         /* kinds that this result says something about */
+	struct rk_slice message; /* of the issues */
+	bool set_owner;          /* the document of (collection, owner_ref) was seen: */
 	struct rk_slice owner_ref;
 	struct rk_owner owner;
 };
@@ -87,7 +87,7 @@ int rk_write_link(struct rk_write *w, const struct rk_link_result *result);
 
 /* Issues that are not a record's: of a document (repo, collection, ref) or of an account (repo). */
 int rk_write_issue(struct rk_write *w, const struct rk_issue *issue);
-int rk_write_issue_clear(struct rk_write *w, enum rk_issue_kind kind, rk_repo_id repo, int collection,
-	struct rk_slice ref);
+int rk_write_issue_clear(struct rk_write *w, enum rk_issue_kind kind, rk_repo_id repo,
+	int collection, struct rk_slice ref);
 
 #endif

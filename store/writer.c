@@ -258,7 +258,8 @@ void rk_writer_set_stream(struct rk_writer *writer, const struct rk_writer_strea
 	pthread_mutex_unlock(&writer->lock);
 }
 
-void rk_writer_add_observer(struct rk_writer *writer, void (*committed)(void *context), void *context)
+void rk_writer_add_observer(
+	struct rk_writer *writer, void (*committed)(void *context), void *context)
 {
 	pthread_mutex_lock(&writer->observing);
 	assert(writer->observer_count < OBSERVERS_MOST);
@@ -341,7 +342,8 @@ static void call_done(struct rk_writer_job *job, bool ok)
 	pthread_mutex_unlock(&call->lock);
 }
 
-int rk_writer_call(struct rk_writer *writer, int (*run_)(void *context, struct rk_write *w), void *context)
+int rk_writer_call(
+	struct rk_writer *writer, int (*run_)(void *context, struct rk_write *w), void *context)
 {
 	struct call call = {
 		.job = {.run = call_run, .done = call_done},

@@ -28,10 +28,11 @@ struct rk_writer_stream {
 	/* Applies what is ready, within reason; *count gets how much. Negative as for jobs. */
 	int (*drain)(void *context, struct rk_write *w, size_t *count);
 	void (*committed)(void *context); /* what drain applied is on disk: slots may be released */
-	void (*aborted)(void *context);   /* … is undone: the next drain starts from the same place */
+	void (*aborted)(void *context); /* … is undone: the next drain starts from the same place */
 };
 
-int rk_writer_create(struct rk_writer **out, struct rk_store *store) __attribute__((warn_unused_result));
+int rk_writer_create(struct rk_writer **out, struct rk_store *store)
+	__attribute__((warn_unused_result));
 /* Runs what is queued, stops the thread, frees. */
 void rk_writer_destroy(struct rk_writer *writer);
 /* The end is near: from now on work that cannot be written is reported undone instead of tried again,
@@ -41,7 +42,8 @@ void rk_writer_give_up(struct rk_writer *writer);
 void rk_writer_set_stream(struct rk_writer *writer, const struct rk_writer_stream *stream);
 /* Called on the writer's thread after each commit, before its jobs are reported done; must not submit.
  * 4 at most. Once remove returns the observer is not called any more. */
-void rk_writer_add_observer(struct rk_writer *writer, void (*committed)(void *context), void *context);
+void rk_writer_add_observer(
+	struct rk_writer *writer, void (*committed)(void *context), void *context);
 void rk_writer_remove_observer(struct rk_writer *writer, void *context);
 /* Something may be ready on the stream. Any thread, cheap. */
 void rk_writer_wake(struct rk_writer *writer);
@@ -50,8 +52,8 @@ void rk_writer_wake(struct rk_writer *writer);
 void rk_writer_submit(struct rk_writer *writer, struct rk_writer_job *job);
 /* Runs `run` with its context inside a transaction and returns once it is on disk (0), or -ECANCELED
  * when the writer stops first. */
-int rk_writer_call(struct rk_writer *writer, int (*run)(void *context, struct rk_write *w), void *context)
-	__attribute__((warn_unused_result));
+int rk_writer_call(struct rk_writer *writer, int (*run)(void *context, struct rk_write *w),
+	void *context) __attribute__((warn_unused_result));
 /* 0, or the negative errno of the last failed commit while nothing has succeeded since. */
 int rk_writer_fault(const struct rk_writer *writer);
 

@@ -168,7 +168,7 @@ static void target_split(struct rk_slice *path, struct rk_slice *query, struct r
 	}
 	mark = target.len ? memchr(target.data, '?', target.len) : NULL;
 	*path = target;
-	*query = (struct rk_slice) {0};
+	*query = (struct rk_slice){0};
 	if (mark) {
 		path->len = (size_t)(mark - target.data);
 		*query = rk_slice_sub(target, path->len + 1, target.len - path->len - 1);

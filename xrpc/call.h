@@ -13,7 +13,7 @@
 /* What all threads share; does not change while they run. */
 struct rk_service {
 	struct rk_store *store;
-	struct rk_slice source;	  /* as the cursor's name has it */
+	struct rk_slice source;   /* as the cursor's name has it */
 	struct rk_slice hostname; /* empty: no did.json */
 	void (*status)(void *context, struct rk_service_status *out);
 	void *status_context;
@@ -23,7 +23,7 @@ struct rk_service {
 struct rk_http {
 	struct rk_slice method; /* "GET" */
 	struct rk_slice target; /* as on the request line */
-	bool authorization;	/* there is an Authorization header */
+	bool authorization;     /* there is an Authorization header */
 };
 
 struct rk_call {

@@ -35,11 +35,11 @@ static h2o_iovec_t body_keep(struct rk_server *server, h2o_req_t *req, const str
 	copy = before + body->len <= RK_SENDING_MOST ? malloc(body->len) : NULL;
 	if (!copy) {
 		atomic_fetch_sub_explicit(&server->sending, body->len, memory_order_relaxed);
-		return (h2o_iovec_t) {NULL, 0};
+		return (h2o_iovec_t){NULL, 0};
 	}
 	memcpy(copy, body->data, body->len);
 	large = h2o_mem_alloc_shared(&req->pool, sizeof(*large), large_dispose);
-	*large = (struct large) {.server = server, .data = copy, .len = body->len};
+	*large = (struct large){.server = server, .data = copy, .len = body->len};
 	return h2o_iovec_init(copy, body->len);
 }
 

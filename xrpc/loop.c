@@ -221,7 +221,7 @@ static int loop_open(struct rk_loop *loop)
 	loop->head_most = RK_HEAD_MOST;
 	h2o_timeout_init(loop->evloop, &loop->linger, RK_LINGER_MS);
 	h2o_linklist_init_anchor(&loop->lingers);
-	loop->accept = (h2o_accept_ctx_t) {.ctx = &loop->context, .hosts = server->config.hosts};
+	loop->accept = (h2o_accept_ctx_t){.ctx = &loop->context, .hosts = server->config.hosts};
 	loop->listener = h2o_evloop_socket_create(loop->evloop, fd, H2O_SOCKET_FLAG_DONT_READ);
 	loop->listener->data = loop;
 	h2o_socket_read_start(loop->listener, on_accept);
@@ -278,7 +278,7 @@ int rk_loop_start(struct rk_loop *loop, struct rk_server *server)
 {
 	int r;
 
-	*loop = (struct rk_loop) {.server = server};
+	*loop = (struct rk_loop){.server = server};
 	sem_init(&loop->started, 0, 0);
 	r = -pthread_create(&loop->thread, NULL, loop_main, loop);
 	if (r == 0) {

@@ -20,13 +20,13 @@ enum {
 	RK_HEAD_MOST = 64 << 10,     /* bytes of a request's head that is not yet whole … */
 	RK_HEAD_MOST_FULL = 8 << 10, /* … while all of them take more than … */
 	RK_HEADS_MOST = 32 << 20,    /* … bytes, in each loop */
-	RK_BODY_MOST = 1 << 20,	     /* bytes of a request's body */
-	RK_SWEEP_MS = 250,	     /* how often connections are looked at */
-	RK_LINGER_MS = 2000,	     /* how long the rest of a refused body is taken */
-	RK_DRAIN_MS = 5000,	     /* how long a stop waits for answers under way */
+	RK_BODY_MOST = 1 << 20,      /* bytes of a request's body */
+	RK_SWEEP_MS = 250,           /* how often connections are looked at */
+	RK_LINGER_MS = 2000,         /* how long the rest of a refused body is taken */
+	RK_DRAIN_MS = 5000,          /* how long a stop waits for answers under way */
 	RK_REPLY_SMALL = 16 << 10,   /* larger replies are counted while they are sent */
 	RK_SENDING_MOST = 256 << 20, /* bytes of large replies being sent; more are refused */
-	RK_SEND_RATE = 1 << 20,	     /* bytes a second a client must take, with idle_ms to spare */
+	RK_SEND_RATE = 1 << 20,      /* bytes a second a client must take, with idle_ms to spare */
 };
 
 struct rk_server {
@@ -53,7 +53,7 @@ struct rk_loop {
 	h2o_multithread_receiver_t receiver;
 	h2o_multithread_message_t stop;
 	unsigned connections; /* of this loop */
-	bool paused;	      /* no file descriptors: accepting again at the next sweep */
+	bool paused;          /* no file descriptors: accepting again at the next sweep */
 	bool stopping;
 	int64_t stop_by; /* monotonic ms */
 	sem_t started;

@@ -12,7 +12,7 @@ typedef void rk_method_run(struct rk_call *call);
 struct rk_method {
 	struct rk_xrpc_method_row row;
 	const struct rk_param_row *params; /* NULL: none */
-	rk_method_run *run;		   /* NULL: admin only, refused before it would run */
+	rk_method_run *run;                /* NULL: admin only, refused before it would run */
 };
 
 extern const struct rk_method rk_methods[];

@@ -232,7 +232,7 @@ static bool pair_parse(struct rk_params *p, const struct rk_param_row *rows, str
 			return refuse(p, "%s: more than %d values in all", row->name,
 				RK_PARAM_ITEMS_MOST);
 		value = &p->items[p->item_count++];
-		*value = (struct rk_param) {.row = row, .given = true, .collection = -1};
+		*value = (struct rk_param){.row = row, .given = true, .collection = -1};
 	}
 	wrong = decode(p, &value->text, raw);
 	if (wrong)
@@ -249,7 +249,7 @@ bool rk_params_parse(struct rk_params *out, const struct rk_param_row *rows, str
 	out->error[0] = '\0';
 	for (; rows && rows[count].name; count++)
 		out->values[count] =
-			(struct rk_param) {.number = rows[count].otherwise, .collection = -1};
+			(struct rk_param){.number = rows[count].otherwise, .collection = -1};
 	if (query.len > RK_QUERY_MOST)
 		return refuse(out, "the query is longer than %d bytes", RK_QUERY_MOST);
 	while (query.len) {

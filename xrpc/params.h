@@ -19,12 +19,12 @@ enum {
 };
 
 enum rk_param_kind {
-	RK_PARAM_TEXT,	  /* of least to most bytes */
+	RK_PARAM_TEXT,    /* of least to most bytes */
 	RK_PARAM_INTEGER, /* from least to most */
 	RK_PARAM_BOOLEAN,
 	RK_PARAM_DATETIME,
-	RK_PARAM_REF,	     /* of least to most bytes, looked up by rk_ref_normalize */
-	RK_PARAM_REPO,	     /* a DID or a handle */
+	RK_PARAM_REF,        /* of least to most bytes, looked up by rk_ref_normalize */
+	RK_PARAM_REPO,       /* a DID or a handle */
 	RK_PARAM_COLLECTION, /* one of rk_collections */
 	RK_PARAM_RKEY,
 	RK_PARAM_URI, /* of a record in one of rk_collections */
@@ -45,16 +45,16 @@ struct rk_param {
 	bool given;
 	struct rk_slice text; /* as it was asked, decoded */
 	union {
-		int64_t number;			 /* INTEGER; BOOLEAN: 0 or 1; DATETIME: Unix ms */
-		struct rk_slice ref;		 /* REF: as it is looked up */
+		int64_t number;                  /* INTEGER; BOOLEAN: 0 or 1; DATETIME: Unix ms */
+		struct rk_slice ref;             /* REF: as it is looked up */
 		struct rk_at_identifier account; /* REPO */
-		struct rk_at_uri uri;		 /* URI */
+		struct rk_at_uri uri;            /* URI */
 	};
 	int collection; /* COLLECTION, URI; -1 when not given */
 };
 
 struct rk_params {
-	struct rk_param values[RK_PARAMS_MOST];	    /* by row; of arrays only `given` */
+	struct rk_param values[RK_PARAMS_MOST];     /* by row; of arrays only `given` */
 	struct rk_param items[RK_PARAM_ITEMS_MOST]; /* of all arrays, in order of appearance */
 	size_t item_count;
 	char error[768]; /* why rk_params_parse failed, for people; UTF-8 */

@@ -33,9 +33,9 @@ enum rk_reply_error {
 struct rk_reply {
 	int status;
 	const char *content_type; /* static */
-	const char *allow;	  /* static; of 405 */
-	bool preflight;		  /* an answer to OPTIONS, without a body */
-	struct rk_buf body;	  /* kept from request to request */
+	const char *allow;        /* static; of 405 */
+	bool preflight;           /* an answer to OPTIONS, without a body */
+	struct rk_buf body;       /* kept from request to request */
 };
 
 /* An empty 200 with JSON. */

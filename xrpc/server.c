@@ -44,7 +44,7 @@ static unsigned connections_fit(unsigned most)
 static void config_init(h2o_globalconf_t *config, const struct rk_server *server)
 {
 	h2o_config_init(config);
-	config->server_name = (h2o_iovec_t) {NULL, 0};
+	config->server_name = (h2o_iovec_t){NULL, 0};
 	config->max_request_entity_size = RK_BODY_MOST;
 	/* Also the time a connection may wait for a request, and a body may take. */
 	config->http1.req_timeout = server->idle_ms;
@@ -90,7 +90,7 @@ int rk_xrpc_create(struct rk_xrpc **out, struct rk_store *store,
 		goto fail_memory;
 	}
 	server = &xrpc->server;
-	server->service = (struct rk_service) {
+	server->service = (struct rk_service){
 		.store = store,
 		.source = rk_slice_str(xrpc->source),
 		.hostname = rk_slice_str(xrpc->hostname),

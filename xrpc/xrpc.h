@@ -10,33 +10,34 @@ enum { RK_NOT_READY_MOST = 256 };
 
 /* What the rest of the service says of itself; filled anew for each request that shows it. */
 struct rk_service_status {
-	bool ready;                       /* stream connected, first sweep done, repos in */
-	bool was_ready;                   /* once since the start: until then a miss is NotReady */
-	char reasons[RK_NOT_READY_MOST];  /* why not ready, for people; "" when ready */
+	bool ready;                      /* stream connected, first sweep done, repos in */
+	bool was_ready;                  /* once since the start: until then a miss is NotReady */
+	char reasons[RK_NOT_READY_MOST]; /* why not ready, for people; "" when ready */
 	bool stream_connected;
-	int64_t lag_ms;                   /* age of the newest event in the index; -1: not known */
+	int64_t lag_ms; /* age of the newest event in the index; -1: not known */
 	bool mongo_configured, mongo_connected;
 };
 
 struct rk_xrpc_options {
-	const char *listen;      /* host:port, [v6]:port; port 0 picks one */
-	unsigned threads;        /* event loops */
-	const char *source;      /* origin of the PDS or relay, for getStatus and the cursor's name */
-	const char *hostname;    /* NULL: no did.json */
+	const char *listen;   /* host:port, [v6]:port; port 0 picks one */
+	unsigned threads;     /* event loops */
+	const char *source;   /* origin of the PDS or relay, for getStatus and the cursor's name */
+	const char *hostname; /* NULL: no did.json */
 	const char *admin_password; /* NULL: admin methods answer 401 */
 	void (*status)(void *context, struct rk_service_status *out); /* any thread, never blocks */
 	void *status_context;
-	unsigned connections_most; /* 0: 10,000; then those that ask nothing make room, the oldest first;
+	unsigned
+		connections_most; /* 0: 10,000; then those that ask nothing make room, the oldest first;
 				    * where all ask, new ones are closed at once */
-	unsigned request_ms;       /* a request's head must be in by then; 0: 10 s */
-	unsigned idle_ms;          /* keep-alive connections without a request; 0: 60 s */
+	unsigned request_ms;      /* a request's head must be in by then; 0: 10 s */
+	unsigned idle_ms;         /* keep-alive connections without a request; 0: 60 s */
 };
 
 struct rk_xrpc;
 
 /* Binds, starts the loops. 0, -EADDRINUSE, -EINVAL (address), or negative; error gets a text. */
-int rk_xrpc_create(struct rk_xrpc **out, struct rk_store *store, const struct rk_xrpc_options *options,
-	char error[256]) __attribute__((warn_unused_result));
+int rk_xrpc_create(struct rk_xrpc **out, struct rk_store *store,
+	const struct rk_xrpc_options *options, char error[256]) __attribute__((warn_unused_result));
 /* Stops accepting, finishes what is being answered (at most 5 s), frees. */
 void rk_xrpc_destroy(struct rk_xrpc *xrpc);
 /* "127.0.0.1:3900": the address it listens on, with the port that was picked. */

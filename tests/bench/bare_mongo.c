@@ -80,7 +80,8 @@ int main(int argc, char **argv)
 	double began;
 
 	if (bulk == 0) {
-		fputs("usage: bench_bare_mongo URI FROM_DATABASE COLLECTION TO_DATABASE BULK\n", stderr);
+		fputs("usage: bench_bare_mongo URI FROM_DATABASE COLLECTION TO_DATABASE BULK\n",
+			stderr);
 		return 2;
 	}
 	mongoc_init();

@@ -47,7 +47,7 @@ struct filling {
 	struct entry {
 		struct rk_slice key, rkey;
 		uint64_t generation;
-	} *entries;
+	} * entries;
 	size_t entry_count;
 };
 
@@ -118,7 +118,8 @@ static void mood_make(struct fill *f, struct rk_change_record *out, const char *
 {
 	struct rk_buf json = {0};
 
-	rk_buf_printf(&json, "{\"ref\":\"%.*s\",\"mood\":\"%.*s\",\"when\":\"%s\",\"$type\":\"%s\"}",
+	rk_buf_printf(&json,
+		"{\"ref\":\"%.*s\",\"mood\":\"%.*s\",\"when\":\"%s\",\"$type\":\"%s\"}",
 		RK_SLICE_ARG(out->read.facts.ref), RK_SLICE_ARG(mood_text(f)), when,
 		rk_collections[out->collection].nsid);
 	out->read.json = keep(f, &json);
@@ -137,8 +138,8 @@ static void painting_make(struct fill *f, struct rk_change_record *out, const ch
 		"{\"ref\":\"%.*s\",\"code\":\"%.*s\",\"slug\":\"%.*s\",\"when\":\"%s\",\"$type\":\"%s\","
 		"\"imageUrl\":\"https://aesthetic.computer/media/paintings/%.*s\",\"thumbnail\":{\"ref\":"
 		"{\"$link\":\"bafkrei%.*s\"},\"size\":%u,\"$type\":\"blob\",\"mimeType\":\"image/jpeg\"}}",
-		RK_SLICE_ARG(facts->ref), RK_SLICE_ARG(facts->code), RK_SLICE_ARG(facts->slug), when,
-		rk_collections[out->collection].nsid, RK_SLICE_ARG(facts->code),
+		RK_SLICE_ARG(facts->ref), RK_SLICE_ARG(facts->code), RK_SLICE_ARG(facts->slug),
+		when, rk_collections[out->collection].nsid, RK_SLICE_ARG(facts->code),
 		RK_SLICE_ARG(letters(f, 52)), 10000 + (unsigned)(draw(f) >> 48));
 	out->read.json = keep(f, &json);
 }
@@ -311,7 +312,8 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 6) {
-		fputs("usage: bench_fill DIR RECORDS REPOS SAMPLES linked|absent [moods]\n", stderr);
+		fputs("usage: bench_fill DIR RECORDS REPOS SAMPLES linked|absent [moods]\n",
+			stderr);
 		return 2;
 	}
 	f.records = strtoull(argv[2], NULL, 10);
@@ -333,7 +335,8 @@ int main(int argc, char **argv)
 		repo_fill(&f, i);
 	rk_writer_destroy(f.writer);
 	rk_store_space(store, &space);
-	printf("space %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", space.file_bytes, space.used_bytes, f.json);
+	printf("space %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", space.file_bytes, space.used_bytes,
+		f.json);
 	rk_store_close(store);
 	rk_arena_finish(&f.arena);
 	return 0;

@@ -91,7 +91,8 @@ static void frame_note(const uint8_t *frame, size_t len, int64_t at_us)
 	const uint8_t *found = memmem(frame, len, mark, sizeof(mark));
 	struct arrival *arrival = &arrivals[arrived];
 
-	if (!found || (size_t)(frame + len - found) < sizeof(mark) + REF_LEN || arrived == RECORDS_MOST)
+	if (!found || (size_t)(frame + len - found) < sizeof(mark) + REF_LEN ||
+		arrived == RECORDS_MOST)
 		return;
 	memcpy(arrival->ref, found + sizeof(mark), REF_LEN);
 	arrival->at_us = at_us;
@@ -160,7 +161,8 @@ static int subscribe(const char *port)
 
 	send_all(fd, text, (size_t)n);
 	/* Byte by byte up to the end of the head: what follows is the receiver's. */
-	while (len < sizeof(answer) - 1 && (len < 4 || memcmp(answer + len - 4, "\r\n\r\n", 4) != 0)) {
+	while (len < sizeof(answer) - 1 &&
+		(len < 4 || memcmp(answer + len - 4, "\r\n\r\n", 4) != 0)) {
 		if (read(fd, answer + len, 1) != 1)
 			fail("the upgrade");
 		len++;
@@ -214,7 +216,8 @@ static size_t ask_round(int fd, size_t from, size_t until)
 			continue;
 		if (!ask(fd, arrival->ref)) {
 			if (now_us() - arrival->at_us > GIVE_UP_US) {
-				fprintf(stderr, "bench_latency: %s is never answered\n", arrival->ref);
+				fprintf(stderr, "bench_latency: %s is never answered\n",
+					arrival->ref);
 				exit(1);
 			}
 			continue;

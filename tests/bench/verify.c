@@ -150,7 +150,7 @@ static void load(const char *folder, const char *frame, const char *multibase)
 	must(rk_key_from_multibase(&key, rk_slice_str(multibase)) &&
 			rk_key_ready_make(&w.key, &key),
 		"key");
-	w.options = (struct rk_verify_options) {
+	w.options = (struct rk_verify_options){
 		.key = &w.key,
 		.key_needed = true,
 		.checker = rk_key_checker_create(),

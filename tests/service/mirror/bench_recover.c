@@ -14,8 +14,9 @@
 static unsigned records = 20000;
 static unsigned rounds = 3;
 
-#define JSON "{\"mood\":\"a mood of usual length, with some words in it %u\","                             \
-	     "\"when\":\"2025-03-01T12:00:00.000Z\",\"ref\":\"%s\"}"
+#define JSON                                                                                       \
+	"{\"mood\":\"a mood of usual length, with some words in it %u\","                          \
+	"\"when\":\"2025-03-01T12:00:00.000Z\",\"ref\":\"%s\"}"
 
 static void name_of(unsigned i, char rkey[16], char oid[25])
 {
@@ -39,15 +40,18 @@ static int fill(void *context, struct rk_write *w)
 	for (unsigned i = filling->from; r == 0 && i < filling->to; i++) {
 		char rkey[16], oid[25], json[300];
 		struct rk_change_record record = {.collection = RK_COLLECTION_MOOD};
-		struct rk_change change = {.repo = filling->repo, .source = RK_CHANGE_FIRST,
-			.records = &record, .count = 1, .now_us = rk_clock_wall_us()};
+		struct rk_change change = {.repo = filling->repo,
+			.source = RK_CHANGE_FIRST,
+			.records = &record,
+			.count = 1,
+			.now_us = rk_clock_wall_us()};
 
 		name_of(i, rkey, oid);
 		snprintf(json, sizeof(json), JSON, i, oid);
 		record.rkey = rk_slice_str(rkey);
 		rk_cid_compute(&record.cid, RK_CODEC_DAG_CBOR, rk_slice_str(json));
-		record.read.facts = (struct rk_facts){.ref = rk_slice_str(oid), .has_when = true,
-			.when_ms = 1740830400000};
+		record.read.facts = (struct rk_facts){
+			.ref = rk_slice_str(oid), .has_when = true, .when_ms = 1740830400000};
 		record.read.json = rk_slice_str(json);
 		r = rk_write_change(w, &change);
 	}
@@ -61,7 +65,8 @@ static bson_t *documents_build(void)
 	assert_non_null(documents);
 	for (unsigned i = 0; i < records; i++) {
 		struct rk_build build = {.collection = &rk_collections[RK_COLLECTION_MOOD],
-			.user = rk_slice_str("auth0|a"), .did = rk_slice_str("did:plc:a")};
+			.user = rk_slice_str("auth0|a"),
+			.did = rk_slice_str("did:plc:a")};
 		char rkey[16], oid[25], json[300];
 
 		name_of(i, rkey, oid);
@@ -76,7 +81,8 @@ static bson_t *documents_build(void)
 
 static int64_t bare(struct world *world, const char *name, bson_t *documents, unsigned batch)
 {
-	mongoc_collection_t *collection = mongoc_client_get_collection(world->client, world->database, name);
+	mongoc_collection_t *collection =
+		mongoc_client_get_collection(world->client, world->database, name);
 	bson_t *options = BCON_NEW("ordered", BCON_BOOL(false));
 	int64_t started_us = rk_clock_wall_us();
 	bson_error_t error;

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MOOD RK_COLLECTION_MOOD
-#define R1 "3kaaaaaaaaaa2"
-#define R2 "3kaaaaaaaaab2"
-#define R3 "3kaaaaaaaaac2"
-#define R4 "3kaaaaaaaaad2"
+#define MOOD     RK_COLLECTION_MOOD
+#define R1       "3kaaaaaaaaaa2"
+#define R2       "3kaaaaaaaaab2"
+#define R3       "3kaaaaaaaaac2"
+#define R4       "3kaaaaaaaaad2"
 #define ID(last) "{'_id':{'$oid':'" OLD_OID(last) "'}"
 
 struct heard {
@@ -62,8 +62,8 @@ static void inserts_what_a_first_backfill_found(void **state)
 	struct world *w = backfilled(&a, &b);
 	struct heard heard = {0};
 	struct rk_recover_summary sum;
-	struct rk_recover_request request = {.dry_run = true, .line = on_line, .progress = on_progress,
-		.context = &heard};
+	struct rk_recover_request request = {
+		.dry_run = true, .line = on_line, .progress = on_progress, .context = &heard};
 
 	assert_int_equal(rk_mirror_recover(w->mirror, &sum, &request), 0);
 	assert_int_equal(sum.records, 5);
@@ -146,8 +146,8 @@ static void many_in_small_bulks(void **state)
 	char rkey[32], oid[25], document[120];
 
 	for (int i = 0; i < COUNT; i++) {
-		snprintf(rkey, sizeof(rkey), "3kaaaaaa%c%c%c%c2", 'a' + i / 26 / 26 % 26, 'a' + i / 26 % 26,
-			'a' + i % 26, 'a');
+		snprintf(rkey, sizeof(rkey), "3kaaaaaa%c%c%c%c2", 'a' + i / 26 / 26 % 26,
+			'a' + i / 26 % 26, 'a' + i % 26, 'a');
 		snprintf(oid, sizeof(oid), "65e1c0ffee65e1c0ffee%04x", i);
 		put_mood(w, a, rkey, i % 25 == 1 ? NULL : oid, "m", RK_CHANGE_FIRST);
 		snprintf(document, sizeof(document), "{'_id':{'$oid':'%s'},'user':'auth0|a'}", oid);
@@ -202,5 +202,6 @@ int main(void)
 		cmocka_unit_test(says_when_mongodb_stays_away),
 		cmocka_unit_test(refuses_a_wrong_connection_string),
 	};
-	return cmocka_run_group_tests_name("service/mirror/recover", tests, server_setup, server_teardown);
+	return cmocka_run_group_tests_name(
+		"service/mirror/recover", tests, server_setup, server_teardown);
 }

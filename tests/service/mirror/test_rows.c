@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <time.h>
 
-#define MOOD RK_COLLECTION_MOOD
+#define MOOD     RK_COLLECTION_MOOD
 #define PAINTING RK_COLLECTION_PAINTING
-#define R1 "3kaaaaaaaaaa2"
-#define R2 "3kaaaaaaaaab2"
-#define R3 "3kaaaaaaaaac2"
+#define R1       "3kaaaaaaaaaa2"
+#define R2       "3kaaaaaaaaab2"
+#define R3       "3kaaaaaaaaac2"
 #define ID(last) "{'_id':{'$oid':'" OLD_OID(last) "'}"
 
 static void keys_are_set_and_kept(void **state)
@@ -21,15 +21,18 @@ static void keys_are_set_and_kept(void **state)
 
 	/* Documents of guests, and fields that are there and empty. */
 	insert_document(w, "moods", ID("04") ",'mood':'m'}");
-	insert_document(w, "moods", ID("05") ",'user':null,'deleted':null,'atproto':{'rkey':null}}");
+	insert_document(
+		w, "moods", ID("05") ",'user':null,'deleted':null,'atproto':{'rkey':null}}");
 	insert_document(w, "moods", ID("06") ",'user':'art-guest','deleted':false,'atproto':{}}");
 	put_mood(w, guest, R1, OLD_OID("04"), "m", RK_CHANGE_FIRST);
 	put_mood(w, guest, R2, OLD_OID("05"), "m", RK_CHANGE_FIRST);
 	put_mood(w, guest, R3, OLD_OID("06"), "m", RK_CHANGE_FIRST);
 	insert_document(w, "moods", ID("01") ",'user':'auth0|a','mood':'m'}");
-	insert_document(w, "moods", ID("02") ",'user':'auth0|a','mood':'own','atproto':{'rkey':'" R2 "'}}");
-	insert_document(w, "moods", ID("03") ",'user':'auth0|a','mood':'m','extra':1,"
-		"'atproto':{'rkey':'3kzzzzzzzzzz2','uri':'at://stale'}}");
+	insert_document(
+		w, "moods", ID("02") ",'user':'auth0|a','mood':'own','atproto':{'rkey':'" R2 "'}}");
+	insert_document(w, "moods",
+		ID("03") ",'user':'auth0|a','mood':'m','extra':1,"
+			 "'atproto':{'rkey':'3kzzzzzzzzzz2','uri':'at://stale'}}");
 	put_mood(w, a, R1, OLD_OID("01"), "m", RK_CHANGE_FIRST);
 	put_mood(w, a, R2, OLD_OID("02"), "other", RK_CHANGE_LIVE);
 	put_mood(w, a, R3, OLD_OID("03"), "m", RK_CHANGE_LIVE);
@@ -40,11 +43,14 @@ static void keys_are_set_and_kept(void **state)
 	wait_link(w, guest, MOOD, R1, RK_LINK_LINKED, 0);
 	wait_link(w, guest, MOOD, R2, RK_LINK_LINKED, 0);
 	wait_link(w, guest, MOOD, R3, RK_LINK_LINKED, 0);
-	assert_int_equal(count_documents(w, "moods", "{'user':null,'atproto.rkey':{'$in':['" R1 "','" R2 "']}}"), 2);
+	assert_int_equal(count_documents(w, "moods",
+				 "{'user':null,'atproto.rkey':{'$in':['" R1 "','" R2 "']}}"),
+		2);
 	wait_document(w, "moods", ID("01") ",'atproto.rkey':'" R1 "','mood':'m'}");
 	wait_document(w, "moods", ID("02") ",'atproto.rkey':'" R2 "','mood':'own'}");
-	wait_document(w, "moods", ID("03") ",'atproto.rkey':'" R3 "','extra':1,"
-		"'atproto.uri':{'$exists':false}}");
+	wait_document(w, "moods",
+		ID("03") ",'atproto.rkey':'" R3 "','extra':1,"
+			 "'atproto.uri':{'$exists':false}}");
 	assert_int_equal(count_documents(w, "moods", "{}"), 6);
 	world_close(w);
 }
@@ -54,12 +60,13 @@ static void what_must_not_be_written_is_not(void **state)
 	struct world *w = world_open();
 	rk_repo_id a = world_repo(w, "did:plc:a"), b = world_repo(w, "did:plc:b");
 
-	insert_document(w, "moods", ID("01") ",'user':'auth0|a','mood':'m','atproto':{'rkey':'" R1 "'}}");
+	insert_document(
+		w, "moods", ID("01") ",'user':'auth0|a','mood':'m','atproto':{'rkey':'" R1 "'}}");
 	insert_document(w, "moods", ID("02") ",'user':'auth0|a','mood':'m','deleted':true}");
 	put_mood(w, a, R1, OLD_OID("01"), "m", RK_CHANGE_LIVE);
-	put_mood(w, a, R2, OLD_OID("01"), "m", RK_CHANGE_LIVE); /* duplicate */
-	put_mood(w, b, R1, OLD_OID("01"), "m", RK_CHANGE_LIVE); /* somebody else's */
-	put_mood(w, a, R3, OLD_OID("02"), "m", RK_CHANGE_LIVE); /* deleted */
+	put_mood(w, a, R2, OLD_OID("01"), "m", RK_CHANGE_LIVE);  /* duplicate */
+	put_mood(w, b, R1, OLD_OID("01"), "m", RK_CHANGE_LIVE);  /* somebody else's */
+	put_mood(w, a, R3, OLD_OID("02"), "m", RK_CHANGE_LIVE);  /* deleted */
 	put_mood(w, b, R2, OLD_OID("03"), "m", RK_CHANGE_FIRST); /* maybe erased */
 	put_invalid(w, b, R3, OLD_OID("01"));
 	world_mirror(w);
@@ -71,7 +78,8 @@ static void what_must_not_be_written_is_not(void **state)
 	wait_link(w, b, MOOD, R3, RK_LINK_CONFLICT, BIT(INVALID) | BIT(CONFLICT));
 	wait_quiet(w);
 	assert_int_equal(count_documents(w, "moods", "{}"), 2);
-	assert_int_equal(count_documents(w, "moods", "{'deleted':true,'atproto':{'$exists':false}}"), 1);
+	assert_int_equal(
+		count_documents(w, "moods", "{'deleted':true,'atproto':{'$exists':false}}"), 1);
 	world_close(w);
 }
 
@@ -89,13 +97,16 @@ static void absent_documents_are_inserted(void **state)
 	wait_link(w, a, MOOD, R2, RK_LINK_LINKED, 0);
 	wait_link(w, a, PAINTING, R1, RK_LINK_LINKED, 0);
 	wait_link(w, guest, PAINTING, R1, RK_LINK_LINKED, 0);
-	wait_document(w, "moods", ID("01") ",'user':'auth0|a','mood':'caf\xc3\xa9',"
-		"'when':{'$date':'2025-03-01T12:00:00Z'},'atproto':{'rkey':'" R1 "'}}");
+	wait_document(w, "moods",
+		ID("01") ",'user':'auth0|a','mood':'caf\xc3\xa9',"
+			 "'when':{'$date':'2025-03-01T12:00:00Z'},'atproto':{'rkey':'" R1 "'}}");
 	wait_document(w, "moods", "{'mood':'no ref','atproto.rkey':'" R2 "'}");
-	wait_document(w, "paintings", ID("02") ",'user':'auth0|a','code':'c1','slug':'s1',"
-		"'bucket':'user-aesthetic-computer','atproto.rkey':'" R1 "'}");
-	wait_document(w, "paintings", ID("03") ",'user':{'$exists':false},'code':'c2',"
-		"'bucket':'art-aesthetic-computer','atproto.rkey':'" R1 "'}");
+	wait_document(w, "paintings",
+		ID("02") ",'user':'auth0|a','code':'c1','slug':'s1',"
+			 "'bucket':'user-aesthetic-computer','atproto.rkey':'" R1 "'}");
+	wait_document(w, "paintings",
+		ID("03") ",'user':{'$exists':false},'code':'c2',"
+			 "'bucket':'art-aesthetic-computer','atproto.rkey':'" R1 "'}");
 	assert_int_equal(count_documents(w, "moods", "{}"), 2);
 	world_close(w);
 }
@@ -165,7 +176,8 @@ static void deletions_do_as_set(void **state)
 		const char *left;
 	} cases[] = {
 		{RK_ON_DELETE_SOFT, "'deleted':true,'atproto.rkey':{'$exists':false}}"},
-		{RK_ON_DELETE_UNLINK, "'deleted':{'$exists':false},'atproto.rkey':{'$exists':false}}"},
+		{RK_ON_DELETE_UNLINK,
+			"'deleted':{'$exists':false},'atproto.rkey':{'$exists':false}}"},
 		{RK_ON_DELETE_KEEP, "'deleted':{'$exists':false},'atproto.rkey':'" R1 "'}"},
 	};
 
@@ -188,8 +200,9 @@ static void deletions_do_as_set(void **state)
 		snprintf(filter, sizeof(filter), ID("01") ",%s", cases[i].left);
 		wait_quiet(w);
 		wait_document(w, "moods", filter);
-		wait_document(w, "moods", ID("02") ",'deleted':{'$exists':false},"
-			"'atproto.rkey':'" R2 "'}");
+		wait_document(w, "moods",
+			ID("02") ",'deleted':{'$exists':false},"
+				 "'atproto.rkey':'" R2 "'}");
 		world_close(w);
 	}
 }
@@ -197,8 +210,8 @@ static void deletions_do_as_set(void **state)
 /* Of two records with one ref the linked one goes: where the document stays, the other gets it. */
 static void duplicates_inherit(void **state)
 {
-	static const enum rk_on_delete hows[] = {RK_ON_DELETE_UNLINK, RK_ON_DELETE_KEEP,
-		RK_ON_DELETE_SOFT};
+	static const enum rk_on_delete hows[] = {
+		RK_ON_DELETE_UNLINK, RK_ON_DELETE_KEEP, RK_ON_DELETE_SOFT};
 
 	for (size_t i = 0; i < sizeof(hows) / sizeof(hows[0]); i++) {
 		struct world *w = world_open();
@@ -257,7 +270,8 @@ static void young_refs_wait_for_their_site(void **state)
 	wait_link(w, a, MOOD, R2, RK_LINK_NONE, BIT(SUSPECT));
 	wait_quiet(w);
 	assert_int_equal(count_documents(w, "moods", "{}"), 0);
-	snprintf(document, sizeof(document), "{'_id':{'$oid':'%s'},'user':'auth0|a','mood':'site'}", oid);
+	snprintf(document, sizeof(document), "{'_id':{'$oid':'%s'},'user':'auth0|a','mood':'site'}",
+		oid);
 	insert_document(w, "moods", document);
 	look_again(w, a, MOOD, R1, 0);
 	wait_link(w, a, MOOD, R1, RK_LINK_LINKED, 0);
@@ -315,5 +329,6 @@ int main(void)
 		cmocka_unit_test(removed_documents_stay_removed),
 		cmocka_unit_test(first_claim_of_an_absent_ref_counts),
 	};
-	return cmocka_run_group_tests_name("service/mirror/rows", tests, server_setup, server_teardown);
+	return cmocka_run_group_tests_name(
+		"service/mirror/rows", tests, server_setup, server_teardown);
 }

@@ -9,10 +9,10 @@
 
 #include "base/clock.h"
 
-#define MOOD RK_COLLECTION_MOOD
-#define R1 "3kaaaaaaaaaa2"
-#define R2 "3kaaaaaaaaab2"
-#define R3 "3kaaaaaaaaac2"
+#define MOOD     RK_COLLECTION_MOOD
+#define R1       "3kaaaaaaaaaa2"
+#define R2       "3kaaaaaaaaab2"
+#define R3       "3kaaaaaaaaac2"
 #define ID(last) "{'_id':{'$oid':'" OLD_OID(last) "'}"
 
 static void a_server_away_delays_and_loses_nothing(void **state)
@@ -66,8 +66,8 @@ static void killed_under_load(void **state)
 	w->options.recover = RK_RECOVER_ALL;
 	world_mirror(w);
 	for (int i = 0; i < 600; i++) {
-		snprintf(rkey, sizeof(rkey), "3kaaaaaa%c%c%c%c2", 'a' + i / 26 / 26 % 26, 'a' + i / 26 % 26,
-			'a' + i % 26, 'a');
+		snprintf(rkey, sizeof(rkey), "3kaaaaaa%c%c%c%c2", 'a' + i / 26 / 26 % 26,
+			'a' + i / 26 % 26, 'a' + i % 26, 'a');
 		snprintf(oid, sizeof(oid), "65e1c0ffee65e1c0ffee%04x", i);
 		put_mood(w, a, rkey, oid, "m", RK_CHANGE_FIRST);
 		if (i % 150 == 149) {
@@ -76,8 +76,8 @@ static void killed_under_load(void **state)
 		}
 	}
 	for (int i = 0; i < 600; i++) {
-		snprintf(rkey, sizeof(rkey), "3kaaaaaa%c%c%c%c2", 'a' + i / 26 / 26 % 26, 'a' + i / 26 % 26,
-			'a' + i % 26, 'a');
+		snprintf(rkey, sizeof(rkey), "3kaaaaaa%c%c%c%c2", 'a' + i / 26 / 26 % 26,
+			'a' + i / 26 % 26, 'a' + i % 26, 'a');
 		wait_link(w, a, MOOD, rkey, RK_LINK_LINKED, 0);
 	}
 	assert_int_equal(count_documents(w, "moods", "{}"), 600);
@@ -121,8 +121,10 @@ static void the_sweep_sees_what_changed_in_mongodb(void **state)
 	insert_document(w, "moods", ID("01") ",'user':'auth0|a','mood':'removed'}");
 	insert_document(w, "moods", ID("02") ",'user':'auth0|a','mood':'back','deleted':true}");
 	insert_document(w, "moods", ID("03") ",'user':'auth0|a','mood':'unset'}");
-	insert_document(w, "moods", ID("04") ",'user':'auth0|b','atproto':{'rkey':'3kzzzzzzzzzz2'}}");
-	insert_document(w, "moods", ID("05") ",'user':'auth0|x','atproto':{'rkey':'3kzzzzzzzzzz2'}}");
+	insert_document(
+		w, "moods", ID("04") ",'user':'auth0|b','atproto':{'rkey':'3kzzzzzzzzzz2'}}");
+	insert_document(
+		w, "moods", ID("05") ",'user':'auth0|x','atproto':{'rkey':'3kzzzzzzzzzz2'}}");
 	put_mood(w, a, R1, OLD_OID("01"), "m", RK_CHANGE_LIVE);
 	put_mood(w, a, R2, OLD_OID("02"), "m", RK_CHANGE_LIVE);
 	put_mood(w, a, R3, OLD_OID("03"), "m", RK_CHANGE_LIVE);
@@ -225,5 +227,6 @@ int main(void)
 		cmocka_unit_test(inactive_and_forgotten_accounts_are_left_alone),
 		cmocka_unit_test(refused_documents_hold_up_nobody),
 	};
-	return cmocka_run_group_tests_name("service/mirror/time", tests, server_setup, server_teardown);
+	return cmocka_run_group_tests_name(
+		"service/mirror/time", tests, server_setup, server_teardown);
 }

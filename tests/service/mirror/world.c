@@ -73,8 +73,8 @@ void server_start(void)
 		if (server.ferretdb)
 			execl(server.program, server.program, address, server.dir, (char *)NULL);
 		else
-			execl(server.program, server.program, "--port", port, "--dbpath", server.dir,
-				"--bind_ip", "127.0.0.1", (char *)NULL);
+			execl(server.program, server.program, "--port", port, "--dbpath",
+				server.dir, "--bind_ip", "127.0.0.1", (char *)NULL);
 		_exit(127);
 	}
 	for (int i = 0; !answers(); i++) {
@@ -162,10 +162,12 @@ static void index_make(struct world *world, const char *collection, const char *
 	bson_t *command;
 	char text[400];
 
-	snprintf(text, sizeof(text), "{\"createIndexes\":\"%s\",\"indexes\":[%s]}", collection, json);
+	snprintf(text, sizeof(text), "{\"createIndexes\":\"%s\",\"indexes\":[%s]}", collection,
+		json);
 	command = bson_new_from_json((const uint8_t *)text, -1, &error);
 	assert_non_null(command);
-	if (!mongoc_client_command_simple(world->client, world->database, command, NULL, NULL, &error))
+	if (!mongoc_client_command_simple(
+		    world->client, world->database, command, NULL, NULL, &error))
 		fail_msg("createIndexes: %s", error.message);
 	bson_destroy(command);
 }
@@ -179,9 +181,11 @@ struct world *world_open(void)
 	assert_non_null(world);
 	snprintf(world->dir, sizeof(world->dir), "/tmp/refkey-index-XXXXXX");
 	assert_non_null(mkdtemp(world->dir));
-	snprintf(world->database, sizeof(world->database), "refkey_test_%d_%u", (int)getpid(), number++);
-	assert_int_equal(rk_store_open(&world->store, &(struct rk_store_options){world->dir, 1 << 28},
-				 error), 0);
+	snprintf(world->database, sizeof(world->database), "refkey_test_%d_%u", (int)getpid(),
+		number++);
+	assert_int_equal(rk_store_open(&world->store,
+				 &(struct rk_store_options){world->dir, 1 << 28}, error),
+		0);
 	assert_int_equal(rk_writer_create(&world->writer, world->store), 0);
 	assert_int_equal(rk_snapshot_create(&world->snapshot, world->store), 0);
 	world->client = mongoc_client_new(server.uri);
@@ -195,11 +199,14 @@ struct world *world_open(void)
 		.guest_user = "art-guest",
 		.sweep_seconds = 600,
 	};
-	index_make(world, "paintings", "{\"key\":{\"code\":1},\"name\":\"code_1\",\"unique\":true}");
+	index_make(
+		world, "paintings", "{\"key\":{\"code\":1},\"name\":\"code_1\",\"unique\":true}");
 	index_make(world, "paintings",
 		"{\"key\":{\"slug\":1,\"user\":1},\"name\":\"slug_1_user_1\",\"unique\":true}");
-	insert_document(world, "users", "{'_id':'auth0|a','atproto':{'did':'did:plc:a','password':'x'}}");
-	insert_document(world, "users", "{'_id':'auth0|b','atproto':{'did':'did:plc:b','password':'x'}}");
+	insert_document(
+		world, "users", "{'_id':'auth0|a','atproto':{'did':'did:plc:a','password':'x'}}");
+	insert_document(
+		world, "users", "{'_id':'auth0|b','atproto':{'did':'did:plc:b','password':'x'}}");
 	insert_document(world, "users", "{'_id':'auth0|none'}");
 	insert_document(world, "users", "{'_id':'art-guest','atproto':{'did':'did:plc:guest'}}");
 	insert_document(world, "@handles", "{'_id':'auth0|a','handle':'alice'}");
@@ -209,7 +216,8 @@ struct world *world_open(void)
 
 void world_mirror(struct world *world)
 {
-	assert_int_equal(rk_mirror_create(&world->mirror, world->store, world->writer, &world->options), 0);
+	assert_int_equal(
+		rk_mirror_create(&world->mirror, world->store, world->writer, &world->options), 0);
 }
 
 void world_mirror_stop(struct world *world)
@@ -235,7 +243,8 @@ void world_close(struct world *world)
 }
 
 /* Runs in the writer, and wakes the mirror as the service does. */
-static void write_all(struct world *world, int (*run)(void *context, struct rk_write *w), void *context)
+static void write_all(
+	struct world *world, int (*run)(void *context, struct rk_write *w), void *context)
 {
 	assert_int_equal(rk_writer_call(world->writer, run, context), 0);
 	if (world->mirror)
@@ -270,16 +279,18 @@ static int repo_run(void *context, struct rk_write *w)
 
 rk_repo_id world_repo(struct world *world, const char *did)
 {
-	struct repo_change change = {.did = did, .sync = RK_SYNC_SYNCHRONIZED, .set = RK_REPO_BACKFILLED};
+	struct repo_change change = {
+		.did = did, .sync = RK_SYNC_SYNCHRONIZED, .set = RK_REPO_BACKFILLED};
 
 	write_all(world, repo_run, &change);
 	return change.id;
 }
 
-void world_repo_flags(struct world *world, rk_repo_id id, uint8_t set, uint8_t clear, int sync,
-	int account)
+void world_repo_flags(
+	struct world *world, rk_repo_id id, uint8_t set, uint8_t clear, int sync, int account)
 {
-	struct repo_change change = {.id = id, .set = set, .clear = clear, .sync = sync, .account = account};
+	struct repo_change change = {
+		.id = id, .set = set, .clear = clear, .sync = sync, .account = account};
 
 	write_all(world, repo_run, &change);
 }
@@ -310,13 +321,14 @@ static void put(struct world *world, rk_repo_id repo, uint8_t collection, const 
 	write_all(world, change_run, &change);
 }
 
-#define WHEN "2025-03-01T12:00:00.000Z"
+#define WHEN    "2025-03-01T12:00:00.000Z"
 #define WHEN_MS INT64_C(1740830400000)
 
-void put_mood(struct world *world, rk_repo_id repo, const char *rkey, const char *ref, const char *mood,
-	enum rk_change_source source)
+void put_mood(struct world *world, rk_repo_id repo, const char *rkey, const char *ref,
+	const char *mood, enum rk_change_source source)
 {
-	const struct rk_facts facts = {.ref = rk_slice_str(ref), .has_when = true, .when_ms = WHEN_MS};
+	const struct rk_facts facts = {
+		.ref = rk_slice_str(ref), .has_when = true, .when_ms = WHEN_MS};
 	char json[400];
 
 	snprintf(json, sizeof(json), "{\"mood\":\"%s\",\"when\":\"" WHEN "\"%s%s%s}", mood,
@@ -327,8 +339,11 @@ void put_mood(struct world *world, rk_repo_id repo, const char *rkey, const char
 void put_painting(struct world *world, rk_repo_id repo, const char *rkey, const char *ref,
 	const char *slug, const char *code, enum rk_change_source source)
 {
-	const struct rk_facts facts = {.ref = rk_slice_str(ref), .slug = rk_slice_str(slug),
-		.code = rk_slice_str(code), .has_when = true, .when_ms = WHEN_MS};
+	const struct rk_facts facts = {.ref = rk_slice_str(ref),
+		.slug = rk_slice_str(slug),
+		.code = rk_slice_str(code),
+		.has_when = true,
+		.when_ms = WHEN_MS};
 	char json[400];
 
 	snprintf(json, sizeof(json),
@@ -345,8 +360,8 @@ void put_invalid(struct world *world, rk_repo_id repo, const char *rkey, const c
 	put(world, repo, RK_COLLECTION_MOOD, rkey, facts, "{}", RK_CHANGE_LIVE);
 }
 
-void remove_record(struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey,
-	bool vanished)
+void remove_record(
+	struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey, bool vanished)
 {
 	struct rk_change_record record = {.collection = collection, .rkey = rk_slice_str(rkey)};
 	struct rk_change change = {
@@ -370,11 +385,12 @@ static int marking_run(void *context, struct rk_write *w)
 {
 	const struct marking *m = context;
 
-	return rk_write_pending(w, m->repo, m->collection, rk_slice_str(m->rkey), m->flags,
-		rk_clock_wall_ms());
+	return rk_write_pending(
+		w, m->repo, m->collection, rk_slice_str(m->rkey), m->flags, rk_clock_wall_ms());
 }
 
-void look_again(struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey, uint8_t flags)
+void look_again(
+	struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey, uint8_t flags)
 {
 	struct marking marking = {repo, collection, flags, rkey};
 
@@ -510,8 +526,8 @@ void wait_link(struct world *world, rk_repo_id repo, uint8_t collection, const c
 		if (r == 0 && now == link && now_issues == issues)
 			return;
 	} while (!is_late(started_ms));
-	fail_msg("%s: read %d, link %d and issues %x, not %d and %x", rkey, r, now, now_issues, link,
-		issues);
+	fail_msg("%s: read %d, link %d and issues %x, not %d and %x", rkey, r, now, now_issues,
+		link, issues);
 }
 
 uint32_t issues_of(struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey)
@@ -535,7 +551,8 @@ void wait_issue(struct world *world, enum rk_issue_kind kind, uint64_t count)
 		if (counts.issues[kind] == count)
 			return;
 	} while (!is_late(started_ms));
-	fail_msg("%s: %d issues, not %d", rk_issue_names[kind], (int)counts.issues[kind], (int)count);
+	fail_msg("%s: %d issues, not %d", rk_issue_names[kind], (int)counts.issues[kind],
+		(int)count);
 }
 
 void wait_quiet(struct world *world)

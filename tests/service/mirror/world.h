@@ -14,7 +14,7 @@
 /* The server of the whole program: scripts/setup-mongo says which. */
 int server_setup(void **state);
 int server_teardown(void **state);
-void server_kill(void);  /* nothing where the server is not ours */
+void server_kill(void); /* nothing where the server is not ours */
 void server_start(void);
 void server_freeze(bool frozen); /* it stays connected and says nothing */
 bool server_is_ours(void);
@@ -37,21 +37,23 @@ void world_close(struct world *world);
 
 /* A repo that is in, unless it is to be desynchronized. */
 rk_repo_id world_repo(struct world *world, const char *did);
-void world_repo_flags(struct world *world, rk_repo_id id, uint8_t set, uint8_t clear, int sync,
-	int account);
+void world_repo_flags(
+	struct world *world, rk_repo_id id, uint8_t set, uint8_t clear, int sync, int account);
 /* mood and painting: the values of a record's fields; NULL: it has none. */
-void put_mood(struct world *world, rk_repo_id repo, const char *rkey, const char *ref, const char *mood,
-	enum rk_change_source source);
+void put_mood(struct world *world, rk_repo_id repo, const char *rkey, const char *ref,
+	const char *mood, enum rk_change_source source);
 void put_painting(struct world *world, rk_repo_id repo, const char *rkey, const char *ref,
 	const char *slug, const char *code, enum rk_change_source source);
 void put_invalid(struct world *world, rk_repo_id repo, const char *rkey, const char *ref);
-void remove_record(struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey,
-	bool vanished);
-void look_again(struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey, uint8_t flags);
+void remove_record(
+	struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey, bool vanished);
+void look_again(
+	struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey, uint8_t flags);
 
 /* A document as relaxed JSON with single quotes for double ones. */
 void insert_document(struct world *world, const char *collection, const char *json);
-void update_document(struct world *world, const char *collection, const char *oid, const char *json);
+void update_document(
+	struct world *world, const char *collection, const char *oid, const char *json);
 void delete_document(struct world *world, const char *collection, const char *oid);
 int64_t count_documents(struct world *world, const char *collection, const char *filter);
 
@@ -65,6 +67,6 @@ void wait_connected(struct world *world, bool connected);
 uint32_t issues_of(struct world *world, rk_repo_id repo, uint8_t collection, const char *rkey);
 
 #define OLD_OID(last) "65e1c0ffee65e1c0ffee65" last
-#define BIT(kind) (UINT32_C(1) << RK_ISSUE_##kind)
+#define BIT(kind)     (UINT32_C(1) << RK_ISSUE_##kind)
 
 #endif

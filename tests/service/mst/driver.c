@@ -87,7 +87,7 @@ static size_t edits_make(struct rk_mst_edit *out, const struct edit_case *in, bo
 		const struct rk_cid *now = rk_cid_is_set(&in->ops[i].now) ? &in->ops[i].now : NULL;
 
 		if (i != but)
-			out[count++] = (struct rk_mst_edit) {
+			out[count++] = (struct rk_mst_edit){
 				in->ops[i].path, back ? now : was, back ? was : now};
 	}
 	return count;

@@ -28,7 +28,7 @@ struct message {
 
 static inline void message_init(struct message *m, const char *path)
 {
-	*m = (struct message) {.frame = rk_test_read_source(path)};
+	*m = (struct message){.frame = rk_test_read_source(path)};
 	assert_int_equal(rk_event_parse(&m->event, &m->arena, m->frame), RK_EVENT_OK);
 }
 

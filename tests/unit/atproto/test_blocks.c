@@ -160,8 +160,8 @@ static void every_flipped_bit_is_refused(void **state)
 			car.data[at] ^= (uint8_t)(1u << bit);
 			/* A root may be any CID, and a CID's codec is in no hash. */
 			if (load_copy(rk_buf_slice(&car)) == RK_BLOCKS_OK) {
-				assert_int_equal(rk_blocks_load(&blocks, NULL, rk_buf_slice(&car),
-							 100),
+				assert_int_equal(
+					rk_blocks_load(&blocks, NULL, rk_buf_slice(&car), 100),
 					RK_BLOCKS_OK);
 				root = make_cid(rk_slice_str("block 0"));
 				assert_true(at < 59 && !rk_cid_equal(&root, &blocks.root));

@@ -119,7 +119,10 @@ static void late_index_keys_at_every_depth_stay_cheap(void **state)
 		rk_buf_add_str(&cbor, "\xa2\x61k");
 	rk_buf_add_byte(&cbor, 1);
 	for (size_t i = 0; i < RK_CBOR_DEPTH_MOST; i++)
-		rk_buf_add_str(&cbor, "\x62" "10" "\x01");
+		rk_buf_add_str(&cbor,
+			"\x62"
+			"10"
+			"\x01");
 	assert_true(rk_data_cbor_to_json(&json, rk_buf_slice(&cbor)));
 	assert_memory_equal(json.data, "{\"10\":1,\"k\":{\"10\":1,\"k\":", 24);
 	rk_buf_finish(&cbor);
@@ -143,7 +146,8 @@ static void json_of_other_shapes(void **state)
 		{"{\"a\": {\"$bytes\": \"AQ==\"}}", true},
 		{"{\"a\": {\"$bytes\": \"AQ\"}}", true},
 		{"{\"a\": {\"$bytes\": \"A-\"}}", false},
-		{"{\"$link\": \"bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq\"}", true},
+		{"{\"$link\": \"bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq\"}",
+			true},
 		{"{\"$type\": \"blob\", \"ref\": 1, \"mimeType\": \"a/b\", \"size\": 1}", false},
 		{"{\"$type\": \"blob\", \"ref\": {\"$link\": "
 		 "\"bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq\"}, "

@@ -26,7 +26,8 @@ static json_t *load(const char *relative)
 
 static struct rk_slice did_key(const json_t *entry)
 {
-	struct rk_slice text = rk_slice_str(json_string_value(json_object_get(entry, "publicDidKey")));
+	struct rk_slice text =
+		rk_slice_str(json_string_value(json_object_get(entry, "publicDidKey")));
 	struct rk_slice prefix = RK_SLICE_LIT("did:key:");
 
 	assert_true(rk_slice_starts(text, prefix));
@@ -41,8 +42,8 @@ static void k256_keys_are_their_private_keys(void **state)
 
 	json_array_foreach(list, i, entry)
 	{
-		struct rk_slice hex =
-			rk_slice_str(json_string_value(json_object_get(entry, "privateKeyBytesHex")));
+		struct rk_slice hex = rk_slice_str(
+			json_string_value(json_object_get(entry, "privateKeyBytesHex")));
 		uint8_t secret[32], point[33];
 		size_t len = sizeof(point);
 		secp256k1_pubkey public;
@@ -50,8 +51,8 @@ static void k256_keys_are_their_private_keys(void **state)
 
 		assert_true(rk_hex_decode(secret, sizeof(secret), hex));
 		assert_true(secp256k1_ec_pubkey_create(context, &public, secret));
-		assert_true(secp256k1_ec_pubkey_serialize(context, point, &len, &public,
-			SECP256K1_EC_COMPRESSED));
+		assert_true(secp256k1_ec_pubkey_serialize(
+			context, point, &len, &public, SECP256K1_EC_COMPRESSED));
 		assert_true(rk_key_from_multibase(&key, did_key(entry)));
 		assert_int_equal(key.type, RK_KEY_K256);
 		assert_memory_equal(key.point, point, sizeof(point));
@@ -68,8 +69,8 @@ static void p256_keys_are_their_private_keys(void **state)
 
 	json_array_foreach(list, i, entry)
 	{
-		struct rk_slice text =
-			rk_slice_str(json_string_value(json_object_get(entry, "privateKeyBytesBase58")));
+		struct rk_slice text = rk_slice_str(
+			json_string_value(json_object_get(entry, "privateKeyBytesBase58")));
 		EC_POINT *public = EC_POINT_new(group);
 		struct rk_buf bytes = {0};
 		BIGNUM *secret;
@@ -79,8 +80,9 @@ static void p256_keys_are_their_private_keys(void **state)
 		assert_true(rk_base58_decode(&bytes, text));
 		secret = BN_bin2bn(bytes.data, (int)bytes.len, NULL);
 		assert_int_equal(EC_POINT_mul(group, public, secret, NULL, NULL, NULL), 1);
-		assert_int_equal(EC_POINT_point2oct(group, public, POINT_CONVERSION_COMPRESSED, point,
-			sizeof(point), NULL), sizeof(point));
+		assert_int_equal(EC_POINT_point2oct(group, public, POINT_CONVERSION_COMPRESSED,
+					 point, sizeof(point), NULL),
+			sizeof(point));
 		assert_true(rk_key_from_multibase(&key, did_key(entry)));
 		assert_int_equal(key.type, RK_KEY_P256);
 		assert_memory_equal(key.point, point, sizeof(point));
@@ -98,5 +100,6 @@ int main(void)
 		cmocka_unit_test(k256_keys_are_their_private_keys),
 		cmocka_unit_test(p256_keys_are_their_private_keys),
 	};
-	return rk_vectors_exit(cmocka_run_group_tests_name("atproto/did_doc interop", tests, NULL, NULL));
+	return rk_vectors_exit(
+		cmocka_run_group_tests_name("atproto/did_doc interop", tests, NULL, NULL));
 }

@@ -11,8 +11,8 @@
 #define CID_HEX                                                                                    \
 	"d82a582500 01711220 0000000000000000 0000000000000000 0000000000000000 0000000000000000"
 
-static int parse(struct rk_event *out, struct rk_arena *arena, const char *fixture,
-	struct rk_slice *frame)
+static int parse(
+	struct rk_event *out, struct rk_arena *arena, const char *fixture, struct rk_slice *frame)
 {
 	char path[256];
 
@@ -232,8 +232,8 @@ static void header_put(struct rk_buf *out, const char *t)
 enum change { NOTHING, OMIT, BAD, NULLED };
 
 /* Parses the body with one field changed. */
-static int parse_changed(struct rk_event *out, const struct body *body, size_t which,
-	enum change change)
+static int parse_changed(
+	struct rk_event *out, const struct body *body, size_t which, enum change change)
 {
 	struct rk_arena arena = {0};
 	struct rk_buf frame = {0};
@@ -247,9 +247,10 @@ static int parse_changed(struct rk_event *out, const struct body *body, size_t w
 		if (here == OMIT)
 			continue;
 		rk_cbor_put_text(&frame, rk_slice_str(body->fields[i].name));
-		value_put(&frame, here == BAD      ? body->fields[i].bad :
-				  here == NULLED ? "f6" :
-						     body->fields[i].good);
+		value_put(&frame,
+			here == BAD              ? body->fields[i].bad
+				: here == NULLED ? "f6"
+						 : body->fields[i].good);
 	}
 	result = rk_event_parse(out, &arena, rk_buf_slice(&frame));
 	rk_buf_finish(&frame);

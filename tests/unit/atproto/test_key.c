@@ -41,7 +41,7 @@ static void good_signatures_are_good(void **state)
 	for (size_t i = 0; i < TYPES; i++) {
 		for (int n = 0; n < 50; n++) {
 			struct signed_digest in =
-				sign(types[i], n % 2 ? "text" : (char[]) {(char)('a' + n), 0});
+				sign(types[i], n % 2 ? "text" : (char[]){(char)('a' + n), 0});
 
 			assert_int_equal(check(&in), RK_SIGNATURE_OK);
 		}
@@ -89,7 +89,7 @@ static void another_key_is_refused(void **state)
 		assert_int_equal(check(&in), RK_SIGNATURE_WRONG);
 		in.key = sign_key_ready(types[1 - i], secret);
 		assert_int_not_equal(check(&in), RK_SIGNATURE_OK);
-		in.key = (struct rk_key_ready) {0};
+		in.key = (struct rk_key_ready){0};
 		assert_int_equal(check(&in), RK_SIGNATURE_WRONG);
 	}
 }
@@ -110,7 +110,7 @@ static void lengths_but_64_are_malformed(void **state)
 							  : RK_SIGNATURE_MALFORMED);
 		}
 		assert_int_equal(
-			rk_signature_look(types[i], (struct rk_slice) {0}), RK_SIGNATURE_MALFORMED);
+			rk_signature_look(types[i], (struct rk_slice){0}), RK_SIGNATURE_MALFORMED);
 	}
 }
 
@@ -215,7 +215,7 @@ static void keys_are_points_of_their_curve(void **state)
 		assert_false(rk_key_ready_make(&ready, &key));
 		assert_int_equal(ready.type, RK_KEY_NONE);
 	}
-	assert_false(rk_key_ready_make(&(struct rk_key_ready) {0}, &(struct rk_key) {0}));
+	assert_false(rk_key_ready_make(&(struct rk_key_ready){0}, &(struct rk_key){0}));
 }
 
 /* What was spoiled between two checks does not matter to the second. */

@@ -95,8 +95,7 @@ static void nodes_without_entries_bridge_layers(void **state)
 	struct rk_blocks blocks;
 
 	assert_int_equal(rk_blocks_load(&blocks, NULL, car, 100), RK_BLOCKS_OK);
-	assert_int_equal(
-		rk_mst_walk(&blocks, &blocks.root, tree_expect, &expected), RK_MST_OK);
+	assert_int_equal(rk_mst_walk(&blocks, &blocks.root, tree_expect, &expected), RK_MST_OK);
 	assert_int_equal(expected.seen, 3);
 	rk_blocks_finish(&blocks);
 	free((void *)car.data);

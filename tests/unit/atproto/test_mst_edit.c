@@ -99,12 +99,12 @@ static void any_edits_of_any_trees(void **state)
 			has[i] ^= change;
 			if (!change && chance(20))
 				continue;
-			there[count] = (struct rk_mst_edit) {
+			there[count] = (struct rk_mst_edit){
 				.key = pool[i],
 				.before = had[i] ? &value : NULL,
 				.after = has[i] ? &value : NULL,
 			};
-			back[count++] = (struct rk_mst_edit) {
+			back[count++] = (struct rk_mst_edit){
 				.key = pool[i],
 				.before = has[i] ? &value : NULL,
 				.after = had[i] ? &value : NULL,
@@ -133,9 +133,9 @@ static void values_are_replaced(void **state)
 	before = tree_chosen(&car, all);
 	tree_value_set = other;
 	after = tree_chosen(&car_after, all);
-	tree_value_set = (struct rk_cid) {0};
+	tree_value_set = (struct rk_cid){0};
 	for (size_t i = 0; i < POOL; i++)
-		edits[i] = (struct rk_mst_edit) {pool[i], &value, &other};
+		edits[i] = (struct rk_mst_edit){pool[i], &value, &other};
 	assert_int_equal(edit(&root, &car, &before, edits, POOL), RK_MST_EDIT_OK);
 	assert_true(rk_cid_equal(&root, &after));
 	rk_buf_finish(&car);
@@ -179,7 +179,7 @@ static size_t edits_everywhere(struct rk_mst_edit out[256], char texts[256][4])
 	for (int c = '-'; c <= 'z'; c++) {
 		snprintf(texts[count], sizeof(texts[count]), "c/%c", c);
 		if (rk_mst_key_valid(rk_slice_str(texts[count]))) {
-			out[count] = (struct rk_mst_edit) {.key = rk_slice_str(texts[count])};
+			out[count] = (struct rk_mst_edit){.key = rk_slice_str(texts[count])};
 			count++;
 		}
 	}

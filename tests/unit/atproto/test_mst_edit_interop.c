@@ -80,7 +80,7 @@ static size_t edits_of(
 
 	json_array_foreach(json_object_get(commit, "adds"), i, entry)
 	{
-		out[count++] = (struct rk_mst_edit) {
+		out[count++] = (struct rk_mst_edit){
 			.key = text_of(entry),
 			.before = backwards ? value : NULL,
 			.after = backwards ? NULL : value,
@@ -88,7 +88,7 @@ static size_t edits_of(
 	}
 	json_array_foreach(json_object_get(commit, "dels"), i, entry)
 	{
-		out[count++] = (struct rk_mst_edit) {
+		out[count++] = (struct rk_mst_edit){
 			.key = text_of(entry),
 			.before = backwards ? NULL : value,
 			.after = backwards ? value : NULL,

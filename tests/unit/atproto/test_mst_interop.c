@@ -46,8 +46,7 @@ static void common_prefix(void **state)
 
 	json_array_foreach(rows, i, row)
 	{
-		assert_int_equal(
-			rk_mst_common_prefix(text_of(row, "left"), text_of(row, "right")),
+		assert_int_equal(rk_mst_common_prefix(text_of(row, "left"), text_of(row, "right")),
 			json_integer_value(json_object_get(row, "len")));
 	}
 	json_decref(rows);
@@ -72,8 +71,8 @@ static void example_keys(void **state)
 		if (at > start) {
 			assert_true(expected.count < MOST);
 			keys[expected.count++] = rk_slice_sub(file, start, at - start);
-			assert_int_equal(rk_mst_layer(keys[expected.count - 1]),
-				file.data[start + 1] - '0');
+			assert_int_equal(
+				rk_mst_layer(keys[expected.count - 1]), file.data[start + 1] - '0');
 		}
 		start = at + 1;
 	}

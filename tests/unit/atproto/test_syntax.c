@@ -78,12 +78,24 @@ static void longest_ok_one_more_refused(void **state)
 static void refuses_empty_and_nul(void **state)
 {
 	static bool (*const all[])(struct rk_slice) = {
-		did_valid, handle_valid, nsid_valid, rkey_valid, at_uri_valid, rk_language_valid,
+		did_valid,
+		handle_valid,
+		nsid_valid,
+		rkey_valid,
+		at_uri_valid,
+		rk_language_valid,
 	};
 	static const struct rk_slice inputs[] = {
-		{0}, RK_SLICE_LIT(""), RK_SLICE_LIT("\0"), RK_SLICE_LIT("did:a:b\0"),
-		RK_SLICE_LIT("a.b\0"), RK_SLICE_LIT("a.b.c\0"), RK_SLICE_LIT("at://a.b\0"),
-		RK_SLICE_LIT("ja\0"), RK_SLICE_LIT("did:a:\0b"), RK_SLICE_LIT("a\0b"),
+		{0},
+		RK_SLICE_LIT(""),
+		RK_SLICE_LIT("\0"),
+		RK_SLICE_LIT("did:a:b\0"),
+		RK_SLICE_LIT("a.b\0"),
+		RK_SLICE_LIT("a.b.c\0"),
+		RK_SLICE_LIT("at://a.b\0"),
+		RK_SLICE_LIT("ja\0"),
+		RK_SLICE_LIT("did:a:\0b"),
+		RK_SLICE_LIT("a\0b"),
 	};
 	struct rk_at_identifier who;
 	uint64_t tid;
@@ -166,7 +178,8 @@ static void tid_values_both_ways(void **state)
 		rk_tid_format(text, tid);
 		assert_string_equal(text, cases[i].text);
 	}
-	assert_true(rk_tid_unix_us(UINT64_C(1700000000000000) << 10 | 5) == INT64_C(1700000000000000));
+	assert_true(
+		rk_tid_unix_us(UINT64_C(1700000000000000) << 10 | 5) == INT64_C(1700000000000000));
 }
 
 static void oid_either_case_and_its_time(void **state)
@@ -189,19 +202,55 @@ static void language_rules_in_pairs(void **state)
 		const char *tag;
 		bool valid;
 	} cases[] = {
-		{"en", true}, {"e", false}, {"eng", true}, {"engl", false}, {"En", false},
-		{"en-", false}, {"-en", false}, {"en--us", false}, {"e1", false}, {"en_US", false},
-		{"zh-min-nan", true}, {"zh-cmn-yue-gan", true}, {"zh-cmn-yue-gan-hak", false},
-		{"zh-Hant-TW", true}, {"zh-TW-Hant", false}, {"es-419", true}, {"es-41", false},
-		{"es-419-ES", false}, {"de-1996", true}, {"de-199", true}, {"de-a996", false},
-		{"de-19965678", true}, {"de-199656789", false}, {"de-1901-1996", true},
-		{"de-1901-1901", false}, {"en-a", false}, {"en-a-b", false}, {"en-a-bb", true},
-		{"en-a-bb-b-cc", true}, {"en-a-bb-A-cc", false}, {"en-x", false}, {"en-x-a", true},
-		{"en-x-a-a-x", true}, {"x", false}, {"x-a", true}, {"X-12345678", true},
-		{"x-123456789", false}, {"en-gb-oed", true}, {"en-oed-gb", true}, {"i-klingon", true},
-		{"i-unknown", false}, {"i-Klingon", true}, {"I-klingon", false}, {"sgn-CH-DE", true},
-		{"sgn-CH-FR", false}, {"art-lojban", true}, {"cel-gaulish", true},
-		{"en-u-ca-buddhist-1901", true}, {"en-1901-u-co-1901", true},
+		{"en", true},
+		{"e", false},
+		{"eng", true},
+		{"engl", false},
+		{"En", false},
+		{"en-", false},
+		{"-en", false},
+		{"en--us", false},
+		{"e1", false},
+		{"en_US", false},
+		{"zh-min-nan", true},
+		{"zh-cmn-yue-gan", true},
+		{"zh-cmn-yue-gan-hak", false},
+		{"zh-Hant-TW", true},
+		{"zh-TW-Hant", false},
+		{"es-419", true},
+		{"es-41", false},
+		{"es-419-ES", false},
+		{"de-1996", true},
+		{"de-199", true},
+		{"de-a996", false},
+		{"de-19965678", true},
+		{"de-199656789", false},
+		{"de-1901-1996", true},
+		{"de-1901-1901", false},
+		{"en-a", false},
+		{"en-a-b", false},
+		{"en-a-bb", true},
+		{"en-a-bb-b-cc", true},
+		{"en-a-bb-A-cc", false},
+		{"en-x", false},
+		{"en-x-a", true},
+		{"en-x-a-a-x", true},
+		{"x", false},
+		{"x-a", true},
+		{"X-12345678", true},
+		{"x-123456789", false},
+		{"en-gb-oed", true},
+		{"en-oed-gb", true},
+		{"i-klingon", true},
+		{"i-unknown", false},
+		{"i-Klingon", true},
+		{"I-klingon", false},
+		{"sgn-CH-DE", true},
+		{"sgn-CH-FR", false},
+		{"art-lojban", true},
+		{"cel-gaulish", true},
+		{"en-u-ca-buddhist-1901", true},
+		{"en-1901-u-co-1901", true},
 	};
 	struct rk_buf tag = {0};
 

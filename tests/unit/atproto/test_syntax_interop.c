@@ -129,5 +129,6 @@ int main(void)
 		tests[i] = (struct CMUnitTest){.name = lists[i].file,
 			.test_func = every_line_is_judged_as_listed,
 			.initial_state = (void *)(uintptr_t)&lists[i]};
-	return rk_vectors_exit(cmocka_run_group_tests_name("atproto/syntax interop", tests, NULL, NULL));
+	return rk_vectors_exit(
+		cmocka_run_group_tests_name("atproto/syntax interop", tests, NULL, NULL));
 }

@@ -18,8 +18,7 @@ static void messages_of_the_reference_are_believed(void **state)
 
 		message_init(&m, messages[i]);
 		if (m.event.type == RK_EVENT_SYNC)
-			assert_int_equal(
-				rk_verify_sync(&verified, &m.arena, &m.event, &later), 0);
+			assert_int_equal(rk_verify_sync(&verified, &m.arena, &m.event, &later), 0);
 		else
 			assert_int_equal(
 				rk_verify_commit(&verified, &m.arena, &m.event, &later), 0);
@@ -100,12 +99,16 @@ static void record_is(struct message *m, struct rk_slice record)
 
 static void record_not_canonical(struct message *m)
 {
-	record_is(m, rk_slice_str("\xa1\x61" "a\x18\x01"));
+	record_is(m,
+		rk_slice_str("\xa1\x61"
+			     "a\x18\x01"));
 }
 
 static void record_with_a_float(struct message *m)
 {
-	record_is(m, rk_slice_str("\xa1\x61" "a\xfb\x3f\xf0\x01\x01\x01\x01\x01\x01"));
+	record_is(m,
+		rk_slice_str("\xa1\x61"
+			     "a\xfb\x3f\xf0\x01\x01\x01\x01\x01\x01"));
 }
 
 static void record_no_map(struct message *m)
@@ -120,9 +123,13 @@ static void record_empty(struct message *m)
 
 static void record_raw(struct message *m)
 {
-	record_is(m, rk_slice_str("\xa1\x61" "a\x01"));
+	record_is(m,
+		rk_slice_str("\xa1\x61"
+			     "a\x01"));
 	m->event.ops[1].cid.bytes[1] = RK_CODEC_RAW;
-	make_block(&m->car, &m->event.ops[1].cid, rk_slice_str("\xa1\x61" "a\x01"));
+	make_block(&m->car, &m->event.ops[1].cid,
+		rk_slice_str("\xa1\x61"
+			     "a\x01"));
 	m->event.blocks = rk_buf_slice(&m->car);
 }
 
@@ -228,8 +235,8 @@ static void sync_of_10000_bytes_ok_more_refused(void **state)
 		make_block(&m.car, &cid, rk_buf_slice(&filler));
 		assert_int_equal(m.car.len, 10000 + more);
 		m.event.blocks = rk_buf_slice(&m.car);
-		assert_int_equal(
-			message_verify(&m, &later), more ? RK_VERDICT_CAR_TOO_LARGE : RK_VERDICT_OK);
+		assert_int_equal(message_verify(&m, &later),
+			more ? RK_VERDICT_CAR_TOO_LARGE : RK_VERDICT_OK);
 		message_finish(&m);
 		rk_buf_finish(&filler);
 	}
@@ -336,8 +343,8 @@ static void repos_are_refused_with_their_verdict(void **state)
 	assert_true(rk_blocks_find(&blocks, &blocks.root, &block));
 	assert_true(rk_commit_parse(&commit, block));
 	message_car_copy(&changed, car, NULL, &blocks.root);
-	assert_int_equal(verify_repo(rk_buf_slice(&changed), did, later.now_ms),
-		RK_VERDICT_COMMIT_MISSING);
+	assert_int_equal(
+		verify_repo(rk_buf_slice(&changed), did, later.now_ms), RK_VERDICT_COMMIT_MISSING);
 	message_car_copy(&changed, car, &commit.data, NULL);
 	assert_int_equal(verify_repo(rk_buf_slice(&changed), did, later.now_ms),
 		RK_VERDICT_COMMIT_MALFORMED);

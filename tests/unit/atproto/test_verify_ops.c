@@ -43,12 +43,12 @@ static void path_twice(struct message *m)
 
 static void update_without_prev(struct message *m)
 {
-	m->event.ops[UPDATE].prev = (struct rk_cid) {0};
+	m->event.ops[UPDATE].prev = (struct rk_cid){0};
 }
 
 static void delete_without_prev(struct message *m)
 {
-	m->event.ops[DELETE].prev = (struct rk_cid) {0};
+	m->event.ops[DELETE].prev = (struct rk_cid){0};
 }
 
 /* The path's last letter, another. The frame is the test's own. */
@@ -89,7 +89,7 @@ static void deleted_is_there(struct message *m)
 {
 	m->event.ops[CREATE].action = RK_OP_DELETE;
 	m->event.ops[CREATE].prev = m->event.ops[CREATE].cid;
-	m->event.ops[CREATE].cid = (struct rk_cid) {0};
+	m->event.ops[CREATE].cid = (struct rk_cid){0};
 }
 
 static void create_called_update(struct message *m)
@@ -101,7 +101,7 @@ static void create_called_update(struct message *m)
 static void update_called_create(struct message *m)
 {
 	m->event.ops[UPDATE].action = RK_OP_CREATE;
-	m->event.ops[UPDATE].prev = (struct rk_cid) {0};
+	m->event.ops[UPDATE].prev = (struct rk_cid){0};
 }
 
 static void create_left_out(struct message *m)
@@ -247,7 +247,7 @@ static void each_fault_has_its_verdict(void **state)
 		message_init(&m, commit_ops);
 		rows[i].change(&m);
 		expect(&m, rows[i].what, rows[i].said, false);
-		m.event.prev_data = (struct rk_cid) {0};
+		m.event.prev_data = (struct rk_cid){0};
 		expect(&m, rows[i].what, rows[i].unsaid, true);
 		message_finish(&m);
 	}
@@ -315,8 +315,8 @@ static void first_commit(
 		if (memcmp(rest->data + i, root.bytes, RK_CID_BYTES) != 0)
 			continue;
 		/* The root's block is the last one. */
-		car = (struct rk_car) {.reader = rk_reader_make(rk_slice_sub(
-					       rk_buf_slice(rest), i - 2, rest->len - i + 2))};
+		car = (struct rk_car){.reader = rk_reader_make(rk_slice_sub(
+					      rk_buf_slice(rest), i - 2, rest->len - i + 2))};
 		if (rk_car_next(&car, &block) && rk_reader_left(&car.reader) == 0) {
 			tree_set(m, block.bytes);
 			break;
@@ -333,7 +333,7 @@ static void first_commit(
 		m->event.ops[i].cid = tree_value_set;
 	}
 	m->event.since = 0;
-	m->event.prev_data = (struct rk_cid) {0};
+	m->event.prev_data = (struct rk_cid){0};
 }
 
 static void first_commit_follows_the_empty_tree(void **state)
@@ -367,11 +367,11 @@ static void first_commit_follows_the_empty_tree(void **state)
 
 	/* It follows none, but has no more nodes than its operations touch. */
 	message_init(&m, "tests/fixtures/commit-create.frame");
-	m.event.prev_data = (struct rk_cid) {0};
+	m.event.prev_data = (struct rk_cid){0};
 	m.event.since = 0;
 	expect(&m, "a part of a tree", RK_VERDICT_OK, true);
 	message_finish(&m);
-	tree_value_set = (struct rk_cid) {0};
+	tree_value_set = (struct rk_cid){0};
 	rk_buf_finish(&rest);
 }
 

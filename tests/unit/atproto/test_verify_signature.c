@@ -103,7 +103,7 @@ static void signature_longer(struct message *m)
 
 static void signature_absent(struct message *m)
 {
-	message_sign_as(m, (struct rk_slice) {0});
+	message_sign_as(m, (struct rk_slice){0});
 }
 
 static void signature_of_zeros(struct message *m)

@@ -61,8 +61,8 @@ static inline struct rk_cid tree_node(struct rk_buf *car, const struct rk_cid *l
 enum { TREE_NODE_MOST = 64 };
 
 /* The subtree of the keys, none above the layer; unset if there are none. */
-static inline struct rk_cid tree_build(struct rk_buf *car, const struct rk_slice *keys,
-	size_t count, int layer)
+static inline struct rk_cid tree_build(
+	struct rk_buf *car, const struct rk_slice *keys, size_t count, int layer)
 {
 	struct tree_entry entries[TREE_NODE_MOST];
 	struct rk_slice previous = {0};
@@ -85,8 +85,8 @@ static inline struct rk_cid tree_build(struct rk_buf *car, const struct rk_slice
 			break;
 		assert_true(filled < TREE_NODE_MOST);
 		entries[filled].prefix = filled > 0 ? rk_mst_common_prefix(previous, keys[i]) : 0;
-		entries[filled].rest = rk_slice_sub(keys[i], entries[filled].prefix,
-			keys[i].len - entries[filled].prefix);
+		entries[filled].rest = rk_slice_sub(
+			keys[i], entries[filled].prefix, keys[i].len - entries[filled].prefix);
 		entries[filled++].right = (struct rk_cid){0};
 		previous = keys[i];
 		start = i + 1;
@@ -109,8 +109,8 @@ static inline struct rk_cid tree_of(struct rk_buf *car, const struct rk_slice *k
 }
 
 /* Walks the tree of a CAR. */
-static inline enum rk_mst_result tree_walk(struct rk_slice car, const struct rk_cid *root,
-	rk_mst_visit *visit, void *context)
+static inline enum rk_mst_result tree_walk(
+	struct rk_slice car, const struct rk_cid *root, rk_mst_visit *visit, void *context)
 {
 	struct rk_blocks blocks;
 	enum rk_mst_result result;

@@ -94,12 +94,25 @@ static void utf8_boundaries_in_pairs(void **state)
 		const char *bytes;
 		bool valid;
 	} cases[] = {
-		{"", true}, {"a\x7f", true}, {"\x80", false}, {"\xc1\xbf", false}, {"\xc2\x80", true},
-		{"\xdf\xbf", true}, {"\xe0\x9f\xbf", false}, {"\xe0\xa0\x80", true},
-		{"\xed\x9f\xbf", true}, {"\xed\xa0\x80", false}, {"\xef\xbf\xbf", true},
-		{"\xf0\x8f\xbf\xbf", false}, {"\xf0\x90\x80\x80", true}, {"\xf4\x8f\xbf\xbf", true},
-		{"\xf4\x90\x80\x80", false}, {"\xf5\x80\x80\x80", false}, {"\xe2\x82", false},
-		{"\xf0\x9f\x98", false}, {"ab\xffgh", false},
+		{"", true},
+		{"a\x7f", true},
+		{"\x80", false},
+		{"\xc1\xbf", false},
+		{"\xc2\x80", true},
+		{"\xdf\xbf", true},
+		{"\xe0\x9f\xbf", false},
+		{"\xe0\xa0\x80", true},
+		{"\xed\x9f\xbf", true},
+		{"\xed\xa0\x80", false},
+		{"\xef\xbf\xbf", true},
+		{"\xf0\x8f\xbf\xbf", false},
+		{"\xf0\x90\x80\x80", true},
+		{"\xf4\x8f\xbf\xbf", true},
+		{"\xf4\x90\x80\x80", false},
+		{"\xf5\x80\x80\x80", false},
+		{"\xe2\x82", false},
+		{"\xf0\x9f\x98", false},
+		{"ab\xffgh", false},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)

@@ -22,7 +22,8 @@ STAND_IN(check, 104)
 STAND_IN(backup, 105)
 STAND_IN(reference, 106)
 
-static int read_line(struct rk_command_line *line, const char *const *args, const char *const *environment)
+static int read_line(
+	struct rk_command_line *line, const char *const *args, const char *const *environment)
 {
 	static const char *const none[] = {NULL};
 	const char *argv[ARGS_MOST + 2] = {"refkey"};
@@ -67,9 +68,11 @@ static void each_command_runs_its_function(void **state)
 
 static void options_and_settings_reach_the_call(void **state)
 {
-	static const char *const args[] = {"recover", "--user", "@a", "--limit=5", "--user=@b", "--batch-size",
-		"100000", "--delay", "0", "--dry-run", "--json", "--restore", "--mongo-batch=9", NULL};
-	static const char *const environment[] = {"REFKEY_MONGO_BATCH=3", "REFKEY_MONGO_DB=other", NULL};
+	static const char *const args[] = {"recover", "--user", "@a", "--limit=5", "--user=@b",
+		"--batch-size", "100000", "--delay", "0", "--dry-run", "--json", "--restore",
+		"--mongo-batch=9", NULL};
+	static const char *const environment[] = {
+		"REFKEY_MONGO_BATCH=3", "REFKEY_MONGO_DB=other", NULL};
 	const struct rk_command_options *options;
 	struct rk_command_line line;
 
@@ -97,19 +100,24 @@ static void wrong_lines_say_what_is_accepted(void **state)
 		const char *said, *also;
 	} cases[] = {
 		{{NULL}, "which command?", "see: refkey --help"},
-		{{"recvoer"}, "unknown command \"recvoer\"", "serve recover status check backup help"},
+		{{"recvoer"}, "unknown command \"recvoer\"",
+			"serve recover status check backup help"},
 		{{""}, "unknown command \"\"", "see: refkey --help"},
 		{{"publish", "moods"}, "unknown command \"publish\"", "see: refkey --help"},
 		{{"help", "nothing"}, "unknown command \"nothing\"", "see: refkey --help"},
 		{{"help", "serve", "more"}, "unexpected argument \"more\"", "refkey help COMMAND"},
 		{{"--version", "more"}, "unexpected argument \"more\"", "see: refkey --help"},
-		{{"--data-dir=x", "check"}, "the command comes before its options, not \"--data-dir\"",
+		{{"--data-dir=x", "check"},
+			"the command comes before its options, not \"--data-dir\"",
 			"see: refkey --help"},
-		{{"check", "--dry-run"}, "unknown option \"--dry-run\"", "accepted by check: --json"},
+		{{"check", "--dry-run"}, "unknown option \"--dry-run\"",
+			"accepted by check: --json"},
 		{{"recover", "--dry"}, "unknown option \"--dry\"", "--user --skip --limit"},
 		{{"recover", "--lim"}, "unknown option \"--lim\"", "accepted by recover: --user"},
-		{{"recover", "--limi", "3"}, "unknown option \"--limi\"", "and the flags of settings"},
-		{{"recover", "--mongo-bat=3"}, "unknown option \"--mongo-bat\"", "see: refkey recover --help"},
+		{{"recover", "--limi", "3"}, "unknown option \"--limi\"",
+			"and the flags of settings"},
+		{{"recover", "--mongo-bat=3"}, "unknown option \"--mongo-bat\"",
+			"see: refkey recover --help"},
 		{{"recover", "--=3"}, "unknown option \"--\"", "see: refkey recover --help"},
 		{{"recover", "-n"}, "unknown option \"-n\"", "see: refkey recover --help"},
 		{{"check", "--js=1"}, "unknown option \"--js\"", "see: refkey check --help"},
@@ -119,12 +127,17 @@ static void wrong_lines_say_what_is_accepted(void **state)
 		{{"backup", "a", "b"}, "unexpected argument \"b\"", "refkey backup [options] DIR"},
 		{{"recover", "--limit"}, "--limit needs a value", "see: refkey recover --help"},
 		{{"recover", "--user", "--dry-run"}, "--user needs a value", "--user=--"},
-		{{"recover", "--user", "--dry-run=1"}, "--user needs a value", "--dry-run takes no value"},
-		{{"recover", "--mongo-batch", "--"}, "--mongo-batch needs a value", "--mongo-batch=--"},
+		{{"recover", "--user", "--dry-run=1"}, "--user needs a value",
+			"--dry-run takes no value"},
+		{{"recover", "--mongo-batch", "--"}, "--mongo-batch needs a value",
+			"--mongo-batch=--"},
 		{{"recover", "--user="}, "--user is empty", "@HANDLE"},
-		{{"recover", "--limit", "0"}, "--limit is \"0\"", "a whole number from 1 to 1000000000"},
-		{{"recover", "--limit", "1000000001"}, "--limit is \"1000000001\"", "a whole number"},
-		{{"recover", "--batch-size", "100001"}, "--batch-size is \"100001\"", "from 1 to 100000"},
+		{{"recover", "--limit", "0"}, "--limit is \"0\"",
+			"a whole number from 1 to 1000000000"},
+		{{"recover", "--limit", "1000000001"}, "--limit is \"1000000001\"",
+			"a whole number"},
+		{{"recover", "--batch-size", "100001"}, "--batch-size is \"100001\"",
+			"from 1 to 100000"},
 		{{"recover", "--delay", "3600001"}, "--delay is \"3600001\"", "from 0 to 3600000"},
 		{{"recover", "--delay", "-1"}, "--delay is \"-1\"", "from 0 to 3600000"},
 		{{"recover", "--delay", "18446744073709551616"}, "--delay is", "from 0 to 3600000"},
@@ -149,7 +162,9 @@ static void wrong_lines_say_what_is_accepted(void **state)
 static void number_boundaries_accepted(void **state)
 {
 	static const char *const args[][4] = {
-		{"recover", "--limit", "1"}, {"recover", "--limit", "1000000000"}, {"recover", "--batch-size", "1"},
+		{"recover", "--limit", "1"},
+		{"recover", "--limit", "1000000000"},
+		{"recover", "--batch-size", "1"},
 		{"recover", "--delay", "3600000"},
 	};
 
@@ -183,8 +198,8 @@ static void misspelt_options_do_not_show_what_follows(void **state)
 
 static void help_and_version_need_no_settings(void **state)
 {
-	static const char *const environment[] = {"REFKEY_NEW=1", "REFKEY_SOURCE=x",
-		"REFKEY_ADMIN_PASSWORD=hunter2", NULL};
+	static const char *const environment[] = {
+		"REFKEY_NEW=1", "REFKEY_SOURCE=x", "REFKEY_ADMIN_PASSWORD=hunter2", NULL};
 	static const struct {
 		const char *args[5];
 		const char *said;

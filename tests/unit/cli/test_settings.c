@@ -95,7 +95,8 @@ static const struct {
 	{"REFKEY_MONGO_DB", "a", "a"},
 	{"REFKEY_MONGO_DB", "a23456789012345678901234567890123456789012345678901234567890123",
 		"a23456789012345678901234567890123456789012345678901234567890123"},
-	{"REFKEY_MONGO_DB", "a234567890123456789012345678901234567890123456789012345678901234", NULL},
+	{"REFKEY_MONGO_DB", "a234567890123456789012345678901234567890123456789012345678901234",
+		NULL},
 	{"REFKEY_MONGO_DB", "a.b", NULL},
 	{"REFKEY_MONGO_DB", "a b", NULL},
 	{"REFKEY_MONGO_DB", "a\xff", NULL},
@@ -179,11 +180,12 @@ static void each_value_from_environment_and_flag(void **state)
 			struct rk_buf problems = {0};
 			int result;
 
-			snprintf(assignment, sizeof(assignment), "%s=%s", cases[i].env, cases[i].value);
+			snprintf(assignment, sizeof(assignment), "%s=%s", cases[i].env,
+				cases[i].value);
 			if (as_flag)
 				flags.values[at] = cases[i].value;
-			result = rk_settings_load(&settings, &problems, as_flag ? empty : environment,
-				&flags, "check");
+			result = rk_settings_load(&settings, &problems,
+				as_flag ? empty : environment, &flags, "check");
 			if (result != (cases[i].expected ? RK_SETTINGS_OK : RK_SETTINGS_REFUSED))
 				fail_msg("%s: %s", assignment, rk_buf_cstr(&problems));
 			if (cases[i].expected) {
@@ -220,13 +222,15 @@ static void rows_are_whole(void **state)
 		size_t len = 2;
 
 		for (const char *c = row->env + strlen("REFKEY_"); *c; c++)
-			flag[len++] = *c == '_' ? '-' : (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+			flag[len++] =
+				*c == '_' ? '-' : (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
 		flag[len] = '\0';
 		assert_string_equal(row->flag, flag);
 		assert_true(!row->value != !row->otherwise);
 		assert_non_null(row->help);
 		assert_true((row->kind == RK_SETTING_ENUM) == (row->names != NULL));
-		assert_true((row->kind == RK_SETTING_INT || row->kind == RK_SETTING_STRING) == (row->most > 0));
+		assert_true((row->kind == RK_SETTING_INT || row->kind == RK_SETTING_STRING) ==
+			(row->most > 0));
 		assert_ptr_equal(rk_setting_by_flag(rk_slice_str(flag)), row);
 		assert_ptr_equal(rk_setting_by_env(rk_slice_str(row->env)), row);
 		for (size_t other = 0; other < at; other++)
@@ -258,7 +262,8 @@ static void names_are_in_the_order_of_their_enums(void **state)
 	enum rk_log_format format;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		assert_string_equal(rk_setting_row(place(names[i].env))->names[names[i].value], names[i].name);
+		assert_string_equal(
+			rk_setting_row(place(names[i].env))->names[names[i].value], names[i].name);
 	for (unsigned i = 0; texts[i]; i++) {
 		assert_true(rk_log_level_parse(&level, texts[i]));
 		assert_int_equal(level, i);
@@ -275,7 +280,8 @@ static void defaults_are_the_contract(void **state)
 	struct rk_settings settings;
 	struct rk_buf problems = {0};
 
-	assert_int_equal(rk_settings_load(&settings, &problems, empty, NULL, "check"), RK_SETTINGS_OK);
+	assert_int_equal(
+		rk_settings_load(&settings, &problems, empty, NULL, "check"), RK_SETTINGS_OK);
 	assert_null(settings.pds_url);
 	assert_null(settings.pds_public_url);
 	assert_int_equal(settings.source, RK_SOURCE_PDS);
@@ -306,8 +312,9 @@ static void defaults_are_the_contract(void **state)
 
 static void flag_wins_and_empty_is_unset(void **state)
 {
-	static const char *const environment[] = {"REFKEY_MONGO_BATCH=7", "REFKEY_LISTEN=", "REFKEY_HOSTNAME=a.example",
-		"REFKEY_PDS_URL=", "PATH=/bin", "REFKEYS=1", "REFKEY=1", "XREFKEY_FOO=1", "REFKEY_TEST_ANY=1",
+	static const char *const environment[] = {"REFKEY_MONGO_BATCH=7",
+		"REFKEY_LISTEN=", "REFKEY_HOSTNAME=a.example", "REFKEY_PDS_URL=", "PATH=/bin",
+		"REFKEYS=1", "REFKEY=1", "XREFKEY_FOO=1", "REFKEY_TEST_ANY=1",
 		"REFKEY_TEST_=", "odd", NULL};
 	struct rk_setting_flags flags = {{NULL}};
 	struct rk_settings settings;
@@ -315,7 +322,8 @@ static void flag_wins_and_empty_is_unset(void **state)
 
 	flags.values[place("REFKEY_MONGO_BATCH")] = "8";
 	flags.values[place("REFKEY_HOSTNAME")] = "";
-	assert_int_equal(rk_settings_load(&settings, &problems, environment, &flags, "check"), RK_SETTINGS_OK);
+	assert_int_equal(rk_settings_load(&settings, &problems, environment, &flags, "check"),
+		RK_SETTINGS_OK);
 	assert_int_equal(settings.mongo_batch, 8);
 	assert_string_equal(settings.listen, "127.0.0.1:3900");
 	assert_null(settings.hostname);
@@ -323,8 +331,10 @@ static void flag_wins_and_empty_is_unset(void **state)
 	rk_settings_finish(&settings);
 	/* a wrong value that a flag overrides is not read */
 	flags.values[place("REFKEY_LISTEN")] = "127.0.0.1:1";
-	assert_int_equal(rk_settings_load(&settings, &problems,
-		(const char *const[]){"REFKEY_LISTEN=nonsense", NULL}, &flags, "check"), RK_SETTINGS_OK);
+	assert_int_equal(
+		rk_settings_load(&settings, &problems,
+			(const char *const[]){"REFKEY_LISTEN=nonsense", NULL}, &flags, "check"),
+		RK_SETTINGS_OK);
 	rk_settings_finish(&settings);
 	rk_buf_finish(&problems);
 }
@@ -335,16 +345,20 @@ static void only_serve_requires_the_pds(void **state)
 		const char *command;
 		int result;
 	} commands[] = {
-		{"serve", RK_SETTINGS_REFUSED}, {"recover", RK_SETTINGS_OK}, {"check", RK_SETTINGS_OK},
+		{"serve", RK_SETTINGS_REFUSED},
+		{"recover", RK_SETTINGS_OK},
+		{"check", RK_SETTINGS_OK},
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		struct rk_settings settings;
 		struct rk_buf problems = {0};
 
-		assert_int_equal(rk_settings_load(&settings, &problems, empty, NULL, commands[i].command),
+		assert_int_equal(
+			rk_settings_load(&settings, &problems, empty, NULL, commands[i].command),
 			commands[i].result);
-		assert_true(!strstr(rk_buf_cstr(&problems), "REFKEY_PDS_URL (--pds-url) is not set") ==
+		assert_true(
+			!strstr(rk_buf_cstr(&problems), "REFKEY_PDS_URL (--pds-url) is not set") ==
 			(commands[i].result == RK_SETTINGS_OK));
 		rk_settings_finish(&settings);
 		rk_buf_finish(&problems);
@@ -364,7 +378,8 @@ static void publish_goes_with_soft_only(void **state)
 
 			flags.values[place("REFKEY_PUBLISH")] = publish[p];
 			flags.values[place("REFKEY_ON_DELETE")] = on_delete[d];
-			assert_int_equal(rk_settings_load(&settings, &problems, empty, &flags, "check"),
+			assert_int_equal(
+				rk_settings_load(&settings, &problems, empty, &flags, "check"),
 				p && d ? RK_SETTINGS_REFUSED : RK_SETTINGS_OK);
 			if (p && d) {
 				assert_non_null(strstr(rk_buf_cstr(&problems), "REFKEY_PUBLISH"));
@@ -380,8 +395,13 @@ static void publish_goes_with_soft_only(void **state)
 static void unknown_names_are_refused_without_their_value(void **state)
 {
 	static const char *const names[] = {
-		"REFKEY_ADMIN_PASWORD", "REFKEY_", "REFKEY_TEST", "REFKEY_pds_url", "REFKEY_PDS_URL ",
-		"REFKEY_PDS_URLS", "REFKEY_NEW\nLINE",
+		"REFKEY_ADMIN_PASWORD",
+		"REFKEY_",
+		"REFKEY_TEST",
+		"REFKEY_pds_url",
+		"REFKEY_PDS_URL ",
+		"REFKEY_PDS_URLS",
+		"REFKEY_NEW\nLINE",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -407,7 +427,8 @@ static void secrets_are_never_shown(void **state)
 	for (size_t at = 0; at < rk_setting_count(); at++) {
 		const struct rk_setting_row *row = rk_setting_row(at);
 		/* wrong for every kind: a control character, and a user name where a URL may have one */
-		const char *value = rk_setting_is_secret(row) ? "hunter2\n" : "https://me:hunter2@a.example/\n";
+		const char *value =
+			rk_setting_is_secret(row) ? "hunter2\n" : "https://me:hunter2@a.example/\n";
 		bool may_show = !rk_setting_is_secret(row) && row->kind != RK_SETTING_ORIGIN &&
 			row->kind != RK_SETTING_URL;
 		struct rk_setting_flags flags = {{NULL}};
@@ -429,7 +450,9 @@ static void messages_show_values_on_one_line(void **state)
 	static const struct {
 		const char *value, *shown;
 	} values[] = {
-		{"no\nlevel", "\"no\\nlevel\""}, {"\xff\x01", "hex:ff01"}, {"\"", "\"\\\"\""},
+		{"no\nlevel", "\"no\\nlevel\""},
+		{"\xff\x01", "hex:ff01"},
+		{"\"", "\"\\\"\""},
 	};
 	struct rk_setting_flags flags = {{NULL}};
 	char longest[1001];
@@ -467,8 +490,11 @@ static void long_texts_in_pairs(void **state)
 		const char *env;
 		size_t most;
 	} texts[] = {
-		{"REFKEY_DATA_DIR", 4095}, {"REFKEY_GUEST_USER", 256}, {"REFKEY_ADMIN_PASSWORD", 4096},
-		{"REFKEY_MONGO_DB", 63}, {"REFKEY_HOSTNAME", 63},
+		{"REFKEY_DATA_DIR", 4095},
+		{"REFKEY_GUEST_USER", 256},
+		{"REFKEY_ADMIN_PASSWORD", 4096},
+		{"REFKEY_MONGO_DB", 63},
+		{"REFKEY_HOSTNAME", 63},
 	};
 	char text[5000];
 
@@ -481,7 +507,8 @@ static void long_texts_in_pairs(void **state)
 			memset(text, 'a', sizeof(text));
 			text[texts[i].most + over] = '\0';
 			flags.values[place(texts[i].env)] = text;
-			assert_int_equal(rk_settings_load(&settings, &problems, empty, &flags, "check"),
+			assert_int_equal(
+				rk_settings_load(&settings, &problems, empty, &flags, "check"),
 				over ? RK_SETTINGS_REFUSED : RK_SETTINGS_OK);
 			rk_settings_finish(&settings);
 			rk_buf_finish(&problems);
@@ -491,13 +518,15 @@ static void long_texts_in_pairs(void **state)
 
 static void all_problems_at_once(void **state)
 {
-	static const char *const environment[] = {"REFKEY_SOURCE=x", "REFKEY_NEW=1", "REFKEY_THREADS=0", NULL};
+	static const char *const environment[] = {
+		"REFKEY_SOURCE=x", "REFKEY_NEW=1", "REFKEY_THREADS=0", NULL};
 	struct rk_settings settings;
 	struct rk_buf problems = {0};
 
 	assert_int_equal(rk_settings_load(&settings, &problems, environment, NULL, "serve"),
 		RK_SETTINGS_REFUSED);
-	assert_non_null(strstr(rk_buf_cstr(&problems), "REFKEY_SOURCE is \"x\"; accepted: pds or relay\n"));
+	assert_non_null(
+		strstr(rk_buf_cstr(&problems), "REFKEY_SOURCE is \"x\"; accepted: pds or relay\n"));
 	assert_non_null(strstr(rk_buf_cstr(&problems), "\"REFKEY_NEW\""));
 	assert_non_null(strstr(rk_buf_cstr(&problems),
 		"REFKEY_THREADS is \"0\"; accepted: a whole number from 1 to 256\n"));

@@ -104,16 +104,17 @@ static rk_repo_id repo_in(struct world *world)
 static struct rk_decoded commit(struct rk_change_record *record, uint64_t rev, bool put)
 {
 	struct rk_decoded decoded = {
-		.event = {
-			.type = RK_EVENT_COMMIT,
-			.seq = (int64_t)rev * 100,
-			.did = {.text = rk_slice_str(did)},
-			.rev = rev,
-			.since = rev - 1,
-			.prev_data = tree((uint8_t)(rev - 1)),
-			.op_count = 1,
-			.time_ms = 1000,
-		},
+		.event =
+			{
+				.type = RK_EVENT_COMMIT,
+				.seq = (int64_t)rev * 100,
+				.did = {.text = rk_slice_str(did)},
+				.rev = rev,
+				.since = rev - 1,
+				.prev_data = tree((uint8_t)(rev - 1)),
+				.op_count = 1,
+				.time_ms = 1000,
+			},
 		.records = record,
 		.count = 1,
 	};
@@ -147,14 +148,15 @@ static struct rk_repo repo_now(struct world *world)
 {
 	struct rk_repo repo;
 
-	assert_int_equal(rk_read_repo_by_did(rk_write_view(&world->w), &repo, rk_slice_str(did)), 0);
+	assert_int_equal(
+		rk_read_repo_by_did(rk_write_view(&world->w), &repo, rk_slice_str(did)), 0);
 	return repo;
 }
 
 static int record_now(struct world *world, struct rk_record *record)
 {
-	return rk_read_record(rk_write_view(&world->w), record, repo_now(world).id, RK_COLLECTION_MOOD,
-		rk_slice_str(rkey));
+	return rk_read_record(rk_write_view(&world->w), record, repo_now(world).id,
+		RK_COLLECTION_MOOD, rk_slice_str(rkey));
 }
 
 static void takes_a_commit_that_follows(void **state)
@@ -310,12 +312,13 @@ static void account_events_sent_again_change_nothing(void **state)
 {
 	struct world *world = *state;
 	struct rk_decoded account = {
-		.event = {
-			.type = RK_EVENT_ACCOUNT,
-			.seq = 7,
-			.did = {.text = rk_slice_str(did)},
-			.status = RK_SLICE_LIT("deleted"),
-		},
+		.event =
+			{
+				.type = RK_EVENT_ACCOUNT,
+				.seq = 7,
+				.did = {.text = rk_slice_str(did)},
+				.status = RK_SLICE_LIT("deleted"),
+			},
 	};
 
 	repo_in(world);
@@ -350,7 +353,8 @@ static void record_created_during_the_first_fetch_is_not_from_before(void **stat
 	struct world *world = *state;
 	struct rk_change_record change;
 	struct rk_decoded decoded;
-	struct rk_change fetched = {.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
+	struct rk_change fetched = {
+		.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
 	struct rk_record record;
 	struct rk_repo repo;
 
@@ -370,7 +374,8 @@ static void record_fetched_before_its_event_is_not_from_before_either(void **sta
 	struct world *world = *state;
 	struct rk_change_record change;
 	struct rk_decoded decoded = commit(&change, 10, true);
-	struct rk_change fetched = {.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
+	struct rk_change fetched = {
+		.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
 	struct rk_record record;
 
 	fetched.repo = repo_in(world);
@@ -387,7 +392,8 @@ static void record_updated_during_the_first_fetch_is_from_before(void **state)
 	struct world *world = *state;
 	struct rk_change_record change;
 	struct rk_decoded decoded;
-	struct rk_change fetched = {.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
+	struct rk_change fetched = {
+		.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
 	struct rk_record record;
 	struct rk_repo repo;
 
@@ -411,12 +417,13 @@ static void inactive_accounts_are_hidden_and_fetched_when_back(void **state)
 	struct rk_change_record change;
 	struct rk_decoded decoded = commit(&change, 11, true);
 	struct rk_decoded account = {
-		.event = {
-			.type = RK_EVENT_ACCOUNT,
-			.seq = 5,
-			.did = {.text = rk_slice_str(did)},
-			.status = RK_SLICE_LIT("takendown"),
-		},
+		.event =
+			{
+				.type = RK_EVENT_ACCOUNT,
+				.seq = 5,
+				.did = {.text = rk_slice_str(did)},
+				.status = RK_SLICE_LIT("takendown"),
+			},
 	};
 
 	repo_in(world);
@@ -467,7 +474,8 @@ static void cursor_only_moves_on(void **state)
 static void notes_what_the_stream_says_of_itself(void **state)
 {
 	struct world *world = *state;
-	struct rk_decoded note = {.event = {.type = RK_EVENT_INFO, .name = RK_SLICE_LIT("OutdatedCursor")}};
+	struct rk_decoded note = {
+		.event = {.type = RK_EVENT_INFO, .name = RK_SLICE_LIT("OutdatedCursor")}};
 
 	apply(world, &note);
 	assert_true(atomic_load(&world->notes.outdated));

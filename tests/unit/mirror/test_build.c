@@ -6,16 +6,20 @@
 #include "base/encode.h"
 #include "mirror/build.h"
 
-#define MOOD "{\"$type\":\"computer.aesthetic.mood\",\"mood\":\"calm \\u0000\\u00e9\","                \
-	     "\"when\":\"2025-03-01T12:00:00.123Z\",\"ref\":\"65e1c0ffee65e1c0ffee65e1\"}"
-#define OLDER "{\"text\":\"older\",\"when\":\"2024-03-01T12:00:00Z\",\"mongoId\":\"x\",\"n\":9007199254740993}"
-#define PAINTING "{\"slug\":\"a:b\",\"code\":\"k3d\",\"imageUrl\":\"https://e.test/k3d\","             \
-		 "\"when\":\"2025-03-01T12:00:00Z\",\"acUrl\":\"https://e.test\"}"
-#define DID "did:plc:abc"
+#define MOOD                                                                                       \
+	"{\"$type\":\"computer.aesthetic.mood\",\"mood\":\"calm \\u0000\\u00e9\","                 \
+	"\"when\":\"2025-03-01T12:00:00.123Z\",\"ref\":\"65e1c0ffee65e1c0ffee65e1\"}"
+#define OLDER                                                                                      \
+	"{\"text\":\"older\",\"when\":\"2024-03-01T12:00:00Z\",\"mongoId\":\"x\",\"n\":9007199254740993}"
+#define PAINTING                                                                                   \
+	"{\"slug\":\"a:b\",\"code\":\"k3d\",\"imageUrl\":\"https://e.test/k3d\","                  \
+	"\"when\":\"2025-03-01T12:00:00Z\",\"acUrl\":\"https://e.test\"}"
+#define DID  "did:plc:abc"
 #define RKEY "3kaaaaaaaaaaa"
-#define OID "65e1c0ffee65e1c0ffee65e1"
+#define OID  "65e1c0ffee65e1c0ffee65e1"
 
-static struct rk_build build_of(enum rk_collection_id collection, const char *user, const char *json)
+static struct rk_build build_of(
+	enum rk_collection_id collection, const char *user, const char *json)
 {
 	struct rk_build build = {
 		.collection = &rk_collections[collection],
@@ -60,7 +64,8 @@ static void inserts_have_the_contracts_fields(void **state)
 			"\"bucket\" : \"user-aesthetic-computer\", "
 			"\"atproto\" : { \"rkey\" : \"" RKEY "\" } }"},
 		{RK_COLLECTION_PAINTING, "", PAINTING,
-			"{ \"_id\" : { \"$oid\" : \"" OID "\" }, \"slug\" : \"a:b\", \"code\" : \"k3d\", "
+			"{ \"_id\" : { \"$oid\" : \"" OID
+			"\" }, \"slug\" : \"a:b\", \"code\" : \"k3d\", "
 			"\"when\" : { \"$date\" : \"2025-03-01T12:00:00Z\" }, "
 			"\"bucket\" : \"art-aesthetic-computer\", "
 			"\"atproto\" : { \"rkey\" : \"" RKEY "\" } }"},
@@ -78,8 +83,12 @@ static void inserts_have_the_contracts_fields(void **state)
 static void what_cannot_be_a_document_says_why(void **state)
 {
 	static const char *const cases[] = {
-		"", "[]", "{", "{\"mood\":1,\"when\":\"2025-03-01T12:00:00Z\"}",
-		"{\"when\":\"2025-03-01T12:00:00Z\"}", "{\"mood\":\"a\",\"when\":\"yesterday\"}",
+		"",
+		"[]",
+		"{",
+		"{\"mood\":1,\"when\":\"2025-03-01T12:00:00Z\"}",
+		"{\"when\":\"2025-03-01T12:00:00Z\"}",
+		"{\"mood\":\"a\",\"when\":\"yesterday\"}",
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -110,7 +119,8 @@ static void filters_repeat_what_was_read(void **state)
 			"\"user\" : { \"$type\" : 16 }, \"atproto.rkey\" : { \"$type\" : 8 }", ""},
 		{"{\"_id\":{\"$oid\":\"" OID "\"},\"atproto\":null,\"deleted\":true}",
 			"\"user\" : { \"$exists\" : false }, "
-			"\"atproto.rkey\" : { \"$exists\" : false }", "", .gone = true},
+			"\"atproto.rkey\" : { \"$exists\" : false }",
+			"", .gone = true},
 		{"{\"_id\":{\"$oid\":\"" OID "\"},\"user\":\"u\",\"deleted\":\"yes\"}",
 			"\"user\" : \"u\", \"atproto.rkey\" : { \"$exists\" : false }", "",
 			.gone = true},
@@ -134,8 +144,9 @@ static void filters_repeat_what_was_read(void **state)
 		assert_int_equal(document.has_uri, cases[i].has_uri);
 		assert_true(rk_slice_equal_str(rk_document_rkey(&document), cases[i].rkey));
 		rk_build_filter(&filter, &document, collection);
-		snprintf(expected, sizeof(expected), "{ \"_id\" : { \"$oid\" : \"%s\" }, %s, "
-						     "\"deleted\" : { \"$ne\" : true } }",
+		snprintf(expected, sizeof(expected),
+			"{ \"_id\" : { \"$oid\" : \"%s\" }, %s, "
+			"\"deleted\" : { \"$ne\" : true } }",
 			OID, cases[i].filter);
 		assert_json(&filter, expected);
 		bson_destroy(bson);
@@ -164,7 +175,8 @@ static void updates_touch_only_what_the_record_owns(void **state)
 		bool linked, has_uri;
 		const char *uri, *expected;
 	} cases[] = {
-		{RK_BUILD_RKEY, false, false, "", "{ \"$set\" : { \"atproto.rkey\" : \"" RKEY "\" } }"},
+		{RK_BUILD_RKEY, false, false, "",
+			"{ \"$set\" : { \"atproto.rkey\" : \"" RKEY "\" } }"},
 		{RK_BUILD_RKEY, true, true, "at://" DID "/computer.aesthetic.mood/other",
 			"{ \"$set\" : { \"atproto.rkey\" : \"" RKEY "\" }, "
 			"\"$unset\" : { \"atproto.uri\" : \"\" } }"},

@@ -23,24 +23,46 @@ enum {
 	FIRST = RK_RECORD_FIRST,
 	INVALID = RK_RECORD_INVALID,
 	UNREF = RK_RECORD_UNREF,
-	NEW = 0, ALL = 1, OFF = 2,
-	SOFT = 0, UNLINK = 1, KEEP = 2,
+	NEW = 0,
+	ALL = 1,
+	OFF = 2,
+	SOFT = 0,
+	UNLINK = 1,
+	KEEP = 2,
 };
 enum { /* about the record's surroundings */
-	UNCLAIMED = 1, TOMBSTONE = 2, INACTIVE = 4, DERIVED = 8, BACK = 16, MOVED_ON = 32, HEIR = 64,
+	UNCLAIMED = 1,
+	TOMBSTONE = 2,
+	INACTIVE = 4,
+	DERIVED = 8,
+	BACK = 16,
+	MOVED_ON = 32,
+	HEIR = 64,
 };
 enum { /* about the document */
-	ABSENT = 1, OTHER = 2, DELETED = 4, BY_NAME = 8, KNOWN = 16, KNOWN_HERE = 32 | KNOWN,
-	KNOWN_THERE = 64 | KNOWN, RIVAL = 128, RIVAL_JUDGED = 256 | RIVAL,
+	ABSENT = 1,
+	OTHER = 2,
+	DELETED = 4,
+	BY_NAME = 8,
+	KNOWN = 16,
+	KNOWN_HERE = 32 | KNOWN,
+	KNOWN_THERE = 64 | KNOWN,
+	RIVAL = 128,
+	RIVAL_JUDGED = 256 | RIVAL,
 };
-enum { NONE = RK_NAMES_NOTHING, THIS = RK_NAMES_THIS, LIVE = RK_NAMES_LIVE, DEAD = RK_NAMES_DEAD,
-	UNSURE = RK_NAMES_UNSURE };
+enum {
+	NONE = RK_NAMES_NOTHING,
+	THIS = RK_NAMES_THIS,
+	LIVE = RK_NAMES_LIVE,
+	DEAD = RK_NAMES_DEAD,
+	UNSURE = RK_NAMES_UNSURE
+};
 
 #define ISSUE(kind) RK_ISSUE_BIT(kind)
-#define ACT(a) RK_ACTION_##a
-#define BECAME(o) RK_RECOVER_##o
+#define ACT(a)      RK_ACTION_##a
+#define BECAME(o)   RK_RECOVER_##o
 /* Link not said. */
-#define SILENT 99
+#define SILENT      99
 
 static const struct {
 	const char *rule;
@@ -63,13 +85,12 @@ static const struct {
 		.link = RK_LINK_LINKED, .outcome = BECAME(LINKED)},
 	{"no rkey, young ref: set", 0, 0, 0, 0, NONE, .oid_sec = NOW / 1000,
 		.action = ACT(SET_RKEY), .link = RK_LINK_LINKED, .outcome = BECAME(LINKED)},
-	{"no rkey, updated since: set with fields", UPDATED, 0, 0, 0, NONE,
-		.action = ACT(SET_RKEY), .link = RK_LINK_LINKED, .outcome = BECAME(LINKED),
-		.fields = 1},
+	{"no rkey, updated since: set with fields", UPDATED, 0, 0, 0, NONE, .action = ACT(SET_RKEY),
+		.link = RK_LINK_LINKED, .outcome = BECAME(LINKED), .fields = 1},
 	{"same rkey: nothing", 0, 0, 0, 0, THIS, .link = RK_LINK_LINKED,
 		.outcome = BECAME(UNCHANGED)},
-	{"same rkey, asked to recover: nothing", RECOVER, FIRST, 0, 0, THIS,
-		.link = RK_LINK_LINKED, .outcome = BECAME(UNCHANGED)},
+	{"same rkey, asked to recover: nothing", RECOVER, FIRST, 0, 0, THIS, .link = RK_LINK_LINKED,
+		.outcome = BECAME(UNCHANGED)},
 	{"names a record that is not there: set", 0, 0, 0, 0, DEAD, .action = ACT(SET_RKEY),
 		.link = RK_LINK_LINKED, .outcome = BECAME(LINKED)},
 	{"names one that may be on its way: wait", LOOKED, 0, 0, 0, UNSURE, .action = ACT(WAIT),
@@ -82,10 +103,10 @@ static const struct {
 		.issues = ISSUE(CONFLICT), .outcome = BECAME(CONFLICT)},
 	{"other owner, names this rkey too: conflict", UPDATED, 0, 0, OTHER, THIS,
 		.link = RK_LINK_CONFLICT, .issues = ISSUE(CONFLICT), .outcome = BECAME(CONFLICT)},
-	{"other owner, deleted: conflict", 0, 0, 0, OTHER | DELETED, NONE,
-		.link = RK_LINK_CONFLICT, .issues = ISSUE(CONFLICT), .outcome = BECAME(CONFLICT)},
-	{"deleted: orphan", 0, 0, 0, DELETED, NONE, .link = RK_LINK_NONE,
-		.issues = ISSUE(ORPHAN), .outcome = BECAME(ORPHAN)},
+	{"other owner, deleted: conflict", 0, 0, 0, OTHER | DELETED, NONE, .link = RK_LINK_CONFLICT,
+		.issues = ISSUE(CONFLICT), .outcome = BECAME(CONFLICT)},
+	{"deleted: orphan", 0, 0, 0, DELETED, NONE, .link = RK_LINK_NONE, .issues = ISSUE(ORPHAN),
+		.outcome = BECAME(ORPHAN)},
 	{"deleted, same rkey: orphan, no link", 0, 0, 0, DELETED, THIS, .link = RK_LINK_NONE,
 		.issues = ISSUE(ORPHAN), .outcome = BECAME(ORPHAN)},
 	{"deleted: not even restored", RESTORE, 0, 0, DELETED, NONE, ALL, .link = RK_LINK_NONE,
@@ -111,12 +132,12 @@ static const struct {
 		.due_ms = NOW + 1500, .put_back = LOOKED},
 	{"ref 60 s old: insert", LOOKED, 0, 0, ABSENT, .oid_sec = NOW / 1000 - 60,
 		.action = ACT(INSERT), .link = RK_LINK_LINKED, .outcome = BECAME(INSERTED)},
-	{"ref made now: one wait is the second look too", 0, 0, 0, ABSENT,
-		.oid_sec = NOW / 1000, .action = ACT(WAIT), .link = SILENT,
-		.outcome = BECAME(WAITING), .due_ms = NOW + 60500, .put_back = LOOKED},
-	{"ref 5 min ahead: wait", 0, 0, 0, ABSENT, .oid_sec = NOW / 1000 + 300,
+	{"ref made now: one wait is the second look too", 0, 0, 0, ABSENT, .oid_sec = NOW / 1000,
 		.action = ACT(WAIT), .link = SILENT, .outcome = BECAME(WAITING),
-		.due_ms = NOW + 360500, .put_back = LOOKED},
+		.due_ms = NOW + 60500, .put_back = LOOKED},
+	{"ref 5 min ahead: wait", 0, 0, 0, ABSENT, .oid_sec = NOW / 1000 + 300, .action = ACT(WAIT),
+		.link = SILENT, .outcome = BECAME(WAITING), .due_ms = NOW + 360500,
+		.put_back = LOOKED},
 	{"ref 5 min 1 s ahead: suspect", LOOKED, 0, 0, ABSENT, .oid_sec = NOW / 1000 + 301,
 		.link = RK_LINK_NONE, .issues = ISSUE(SUSPECT), .outcome = BECAME(SUSPECT)},
 	{"suspect also when asked to recover", RECOVER, FIRST, 0, ABSENT,
@@ -131,8 +152,8 @@ static const struct {
 		.issues = ISSUE(ABSENT), .outcome = BECAME(ABSENT)},
 	{"first backfill, but seen created: as if live", LOOKED | APPEARED, FIRST, 0, ABSENT,
 		.action = ACT(INSERT), .link = RK_LINK_LINKED, .outcome = BECAME(INSERTED)},
-	{"first backfill, recover all: insert", 0, FIRST, 0, ABSENT, 0, ALL,
-		.action = ACT(INSERT), .link = RK_LINK_LINKED, .outcome = BECAME(INSERTED)},
+	{"first backfill, recover all: insert", 0, FIRST, 0, ABSENT, 0, ALL, .action = ACT(INSERT),
+		.link = RK_LINK_LINKED, .outcome = BECAME(INSERTED)},
 	{"first backfill, asked: insert", RECOVER, FIRST, 0, ABSENT, .action = ACT(INSERT),
 		.link = RK_LINK_LINKED, .outcome = BECAME(INSERTED)},
 	{"first backfill, asked, young ref: wait", RECOVER, FIRST, 0, ABSENT,
@@ -179,12 +200,12 @@ static const struct {
 		.link = RK_LINK_CONFLICT, .issues = ISSUE(CONFLICT), .outcome = BECAME(CONFLICT)},
 	{"forgotten: never", RESTORE, 0, TOMBSTONE, ABSENT, 0, ALL, .link = RK_LINK_NONE,
 		.outcome = BECAME(FORGOTTEN)},
-	{"forgotten, document there: never", UPDATED, 0, TOMBSTONE, 0, NONE,
-		.link = RK_LINK_NONE, .outcome = BECAME(FORGOTTEN)},
+	{"forgotten, document there: never", UPDATED, 0, TOMBSTONE, 0, NONE, .link = RK_LINK_NONE,
+		.outcome = BECAME(FORGOTTEN)},
 	{"inactive account: waits", LOOKED, 0, INACTIVE, ABSENT, .action = ACT(WAIT),
 		.link = SILENT, .outcome = BECAME(WAITING), .put_back = LOOKED},
-	{"invalid, absent: not written", RESTORE, INVALID, 0, ABSENT, 0, ALL,
-		.link = RK_LINK_NONE, .issues = ISSUE(INVALID), .outcome = BECAME(INVALID)},
+	{"invalid, absent: not written", RESTORE, INVALID, 0, ABSENT, 0, ALL, .link = RK_LINK_NONE,
+		.issues = ISSUE(INVALID), .outcome = BECAME(INVALID)},
 	{"invalid, no rkey: not written", 0, INVALID, 0, 0, NONE, .link = RK_LINK_NONE,
 		.issues = ISSUE(INVALID), .outcome = BECAME(INVALID)},
 	{"invalid, linked: link stays, fields are not written", UPDATED, INVALID, 0, 0, THIS,
@@ -201,8 +222,8 @@ static const struct {
 		.outcome = BECAME(UNCHANGED)},
 	{"deleted, linked, another has the ref: still as set", GONE, 0, HEIR, 0, THIS,
 		.action = ACT(MARK_GONE), .link = SILENT, .outcome = BECAME(UPDATED)},
-	{"deleted, recover off: still as set", GONE, 0, 0, 0, THIS, OFF,
-		.action = ACT(MARK_GONE), .link = SILENT, .outcome = BECAME(UPDATED)},
+	{"deleted, recover off: still as set", GONE, 0, 0, 0, THIS, OFF, .action = ACT(MARK_GONE),
+		.link = SILENT, .outcome = BECAME(UPDATED)},
 	{"deleted, no rkey yet, soft", GONE, 0, 0, 0, NONE, .action = ACT(MARK_GONE),
 		.link = SILENT, .outcome = BECAME(UPDATED)},
 	{"deleted, no rkey yet, unlink", GONE, 0, 0, 0, NONE, 0, UNLINK, .link = SILENT,
@@ -241,10 +262,10 @@ static const struct {
 
 static void every_row_of_the_table(void **state)
 {
-	static const enum rk_recover_mode recover[] = {RK_RECOVER_NEW, RK_RECOVER_ALL,
-		RK_RECOVER_OFF};
-	static const enum rk_on_delete on_delete[] = {RK_ON_DELETE_SOFT, RK_ON_DELETE_UNLINK,
-		RK_ON_DELETE_KEEP};
+	static const enum rk_recover_mode recover[] = {
+		RK_RECOVER_NEW, RK_RECOVER_ALL, RK_RECOVER_OFF};
+	static const enum rk_on_delete on_delete[] = {
+		RK_ON_DELETE_SOFT, RK_ON_DELETE_UNLINK, RK_ON_DELETE_KEEP};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct rk_facts_record record = {
@@ -271,8 +292,8 @@ static void every_row_of_the_table(void **state)
 			.rival = rows[i].document & RIVAL,
 			.rival_judged = rows[i].document & 256,
 		};
-		const struct rk_terms terms = {NOW, recover[rows[i].recover],
-			on_delete[rows[i].on_delete]};
+		const struct rk_terms terms = {
+			NOW, recover[rows[i].recover], on_delete[rows[i].on_delete]};
 		struct rk_decision got;
 
 		rk_decide(&got, &record, &document, &terms);

@@ -26,10 +26,19 @@ static void found_by_each_name(void **state)
 	static const struct {
 		const char *name, *id;
 	} cases[] = {
-		{"auth0|1", "auth0|1"}, {"@Jeffrey", "auth0|1"}, {"@jeffrey", "auth0|1"},
-		{"did:plc:one", "auth0|1"}, {"jeffrey", ""}, {"@", ""}, {"", ""}, {"@jeff", ""},
-		{"did:plc:on", ""}, {"did:plc:two", "auth0|2"}, {"auth0|3", "auth0|3"},
-		{"@none", "auth0|3"}, {"did:", ""},
+		{"auth0|1", "auth0|1"},
+		{"@Jeffrey", "auth0|1"},
+		{"@jeffrey", "auth0|1"},
+		{"did:plc:one", "auth0|1"},
+		{"jeffrey", ""},
+		{"@", ""},
+		{"", ""},
+		{"@jeff", ""},
+		{"did:plc:on", ""},
+		{"did:plc:two", "auth0|2"},
+		{"auth0|3", "auth0|3"},
+		{"@none", "auth0|3"},
+		{"did:", ""},
 	};
 	struct rk_users users = {0};
 

@@ -213,8 +213,9 @@ bool server_upgrade(struct server_conn *conn, const void *glued, size_t glued_le
 	at = strstr(conn->request, "Sec-WebSocket-Key: ");
 	if (at)
 		snprintf(key, sizeof(key), "%s", at + strlen("Sec-WebSocket-Key: "));
-	rk_buf_add_str(&out, "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\n"
-			     "connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: ");
+	rk_buf_add_str(&out,
+		"HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\n"
+		"connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: ");
 	rk_ws_upgrade_accept(&out, key);
 	rk_buf_add_str(&out, "\r\n\r\n");
 	rk_buf_add(&out, glued, glued_len);

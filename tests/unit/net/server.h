@@ -17,7 +17,7 @@ struct server;
 struct server_conn {
 	struct server *server;
 	int fd;
-	int number;	     /* of the connection, from 0 */
+	int number;          /* of the connection, from 0 */
 	char request[16384]; /* header of the latest request, NUL-terminated */
 	uint8_t buffered[16384];
 	size_t buffered_len;

@@ -365,7 +365,7 @@ static void invalid_frames_close_with_a_reason(void **state)
 		{RK_SLICE_LIT("\x8b\x00"), "reserved opcode"},
 		{RK_SLICE_LIT("\x80\x01x"), "continuation"},
 		{RK_SLICE_LIT("\x02\x01x\x82\x01y"), "within a message"},
-		{RK_SLICE_LIT("\x09\x00"), "malformed"},	  /* ping in fragments */
+		{RK_SLICE_LIT("\x09\x00"), "malformed"},          /* ping in fragments */
 		{RK_SLICE_LIT("\x89\x7e\x00\x80"), "malformed"},  /* ping of 128 bytes */
 		{RK_SLICE_LIT("\x82\x7e\x00\x01x"), "malformed"}, /* length not shortest */
 		{RK_SLICE_LIT("\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00"), "malformed"}, /* 2^63 */

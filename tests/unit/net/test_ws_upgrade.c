@@ -5,11 +5,11 @@
 
 #include "net/ws_upgrade.h"
 
-#define KEY "dGhlIHNhbXBsZSBub25jZQ=="
-#define SWITCH "HTTP/1.1 101 Switching Protocols\r\n"
-#define UPGRADE "Upgrade: websocket\r\n"
+#define KEY        "dGhlIHNhbXBsZSBub25jZQ=="
+#define SWITCH     "HTTP/1.1 101 Switching Protocols\r\n"
+#define UPGRADE    "Upgrade: websocket\r\n"
 #define CONNECTION "Connection: Upgrade\r\n"
-#define ACCEPT "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+#define ACCEPT     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 
 static void the_rfc_example_is_accepted(void **state)
 {

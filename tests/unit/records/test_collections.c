@@ -5,7 +5,8 @@
 
 static void finds_its_rows_and_nothing_else(void **state)
 {
-	assert_int_equal(rk_collection_find(rk_slice_str("computer.aesthetic.mood")), RK_COLLECTION_MOOD);
+	assert_int_equal(
+		rk_collection_find(rk_slice_str("computer.aesthetic.mood")), RK_COLLECTION_MOOD);
 	assert_int_equal(rk_collection_find(rk_slice_str("computer.aesthetic.painting")),
 		RK_COLLECTION_PAINTING);
 	assert_int_equal(rk_collection_find(rk_slice_str("computer.aesthetic.moo")), -1);

@@ -171,8 +171,10 @@ struct rk_change_record kit_make(const struct kit_record *in)
 
 	if (in->gone)
 		return out;
-	snprintf(json, sizeof(jsons[0]), "{\"ref\":\"%s\",\"code\":\"%s\",\"when\":%lld,\"version\":%u}",
-		in->ref ? in->ref : "", in->code ? in->code : "", (long long)in->when_ms, in->version);
+	snprintf(json, sizeof(jsons[0]),
+		"{\"ref\":\"%s\",\"code\":\"%s\",\"when\":%lld,\"version\":%u}",
+		in->ref ? in->ref : "", in->code ? in->code : "", (long long)in->when_ms,
+		in->version);
 	out.read.json = rk_slice_str(json);
 	out.read.facts = (struct rk_facts){
 		.ref = rk_slice_str(in->ref),
@@ -239,7 +241,8 @@ void kit_owner(struct kit *k, uint8_t collection, const char *ref, rk_repo_id ow
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
 }
 
-void kit_link(struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slice rkey, enum rk_link link)
+void kit_link(
+	struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slice rkey, enum rk_link link)
 {
 	const struct rk_link_result result = {
 		.repo = repo,
@@ -252,8 +255,8 @@ void kit_link(struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slic
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
 }
 
-struct rk_slice kit_lookup(struct kit *k, enum rk_lookup kind, uint8_t collection, const char *value,
-	rk_repo_id repo)
+struct rk_slice kit_lookup(
+	struct kit *k, enum rk_lookup kind, uint8_t collection, const char *value, rk_repo_id repo)
 {
 	struct rk_record record;
 	int r = rk_read_lookup(k->s, &record, kind, collection, rk_slice_str(value), repo);
@@ -262,7 +265,8 @@ struct rk_slice kit_lookup(struct kit *k, enum rk_lookup kind, uint8_t collectio
 	return r == 0 ? record.rkey : (struct rk_slice){0};
 }
 
-struct rk_record kit_record(struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slice rkey)
+struct rk_record kit_record(
+	struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slice rkey)
 {
 	struct rk_record record;
 

@@ -61,19 +61,22 @@ void kit_apply(struct kit *k, rk_repo_id repo, enum rk_change_source source, boo
 rk_repo_id kit_repo(struct kit *k, const char *did);
 void kit_account(struct kit *k, rk_repo_id repo, enum rk_account account);
 void kit_owner(struct kit *k, uint8_t collection, const char *ref, rk_repo_id owner);
-void kit_link(struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slice rkey, enum rk_link link);
+void kit_link(struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slice rkey,
+	enum rk_link link);
 
 /* In a snapshot: the rkey that answers, or an empty slice. */
-struct rk_slice kit_lookup(struct kit *k, enum rk_lookup kind, uint8_t collection, const char *value,
-	rk_repo_id repo);
+struct rk_slice kit_lookup(
+	struct kit *k, enum rk_lookup kind, uint8_t collection, const char *value, rk_repo_id repo);
 /* The stored record; fails the test if there is none. */
-struct rk_record kit_record(struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slice rkey);
+struct rk_record kit_record(
+	struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slice rkey);
 
 #define assert_slice_equal(a, b)                                                                   \
 	do {                                                                                       \
 		struct rk_slice kit_a = (a), kit_b = (b);                                          \
 		if (!rk_slice_equal(kit_a, kit_b))                                                 \
-			fail_msg("\"%.*s\" is not \"%.*s\"", RK_SLICE_ARG(kit_a), RK_SLICE_ARG(kit_b)); \
+			fail_msg("\"%.*s\" is not \"%.*s\"", RK_SLICE_ARG(kit_a),                  \
+				RK_SLICE_ARG(kit_b));                                              \
 	} while (0)
 
 #endif

@@ -9,8 +9,8 @@
 
 enum { MOOD = RK_COLLECTION_MOOD, PAINTING = RK_COLLECTION_PAINTING };
 
-static bool pending_get(struct kit *k, struct rk_pending *out, bool gone, const char *ref, rk_repo_id repo,
-	uint8_t collection, struct rk_slice rkey)
+static bool pending_get(struct kit *k, struct rk_pending *out, bool gone, const char *ref,
+	rk_repo_id repo, uint8_t collection, struct rk_slice rkey)
 {
 	struct rk_key_buf key = {0};
 	struct rk_slice value;
@@ -23,8 +23,8 @@ static bool pending_get(struct kit *k, struct rk_pending *out, bool gone, const 
 }
 
 /* Flags of a record's work, or -1 for none. */
-static int pending_flags(struct kit *k, bool gone, const char *ref, rk_repo_id repo, uint8_t collection,
-	struct rk_slice rkey)
+static int pending_flags(struct kit *k, bool gone, const char *ref, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey)
 {
 	struct rk_pending pending;
 
@@ -34,8 +34,12 @@ static int pending_flags(struct kit *k, bool gone, const char *ref, rk_repo_id r
 static void puts_and_removes_in_every_table(void **state)
 {
 	struct kit *k = *state;
-	const struct kit_record put = {.collection = PAINTING, .rkey = kit_rkey(1), .ref = X, .code = "abc",
-		.slug = "s", .when_ms = 1700000000000};
+	const struct kit_record put = {.collection = PAINTING,
+		.rkey = kit_rkey(1),
+		.ref = X,
+		.code = "abc",
+		.slug = "s",
+		.when_ms = 1700000000000};
 	struct kit_record gone = {.collection = PAINTING, .rkey = put.rkey, .gone = true};
 	struct rk_counts counts;
 	struct rk_record record;
@@ -49,7 +53,8 @@ static void puts_and_removes_in_every_table(void **state)
 	kit_check(k);
 	kit_read(k);
 	record = kit_record(k, id, PAINTING, put.rkey);
-	assert_true(record.first_us == 5000 && record.indexed_us == 5000 && record.link == RK_LINK_UNKNOWN);
+	assert_true(record.first_us == 5000 && record.indexed_us == 5000 &&
+		record.link == RK_LINK_UNKNOWN);
 	assert_true(record.flags == 0 && record.has_when && record.when_ms == put.when_ms);
 	assert_slice_equal(record.code, rk_slice_str("abc"));
 	assert_slice_equal(kit_lookup(k, RK_LOOKUP_REF, PAINTING, X, 0), put.rkey);
@@ -84,7 +89,12 @@ static void same_change_twice_is_once(void **state)
 {
 	struct kit *k = *state;
 	const struct kit_record records[] = {
-		{.collection = PAINTING, .rkey = kit_rkey(1), .ref = X, .code = "abc", .slug = "s", .when_ms = 1},
+		{.collection = PAINTING,
+			.rkey = kit_rkey(1),
+			.ref = X,
+			.code = "abc",
+			.slug = "s",
+			.when_ms = 1},
 		{.collection = MOOD, .rkey = kit_rkey(2), .ref = X, .when_ms = 1},
 		{.collection = MOOD, .rkey = kit_rkey(3), .invalid = "broken"},
 		{.collection = MOOD, .rkey = kit_rkey(4), .gone = true},
@@ -183,7 +193,8 @@ static void removal_among_equal_times_takes_only_its_own(void **state)
 		struct rk_record answer;
 
 		kit_read(k);
-		assert_int_equal(rk_read_lookup(k->s, &answer, RK_LOOKUP_REF, MOOD, rk_slice_str(X), 0), 0);
+		assert_int_equal(
+			rk_read_lookup(k->s, &answer, RK_LOOKUP_REF, MOOD, rk_slice_str(X), 0), 0);
 		assert_slice_equal(answer.rkey, kit_rkey(i));
 		assert_int_equal(rk_read_duplicates(k->s, NULL, 0, &count, &answer), 0);
 		assert_int_equal(count, 7 - i);
@@ -260,7 +271,8 @@ static void update_that_drops_the_ref_keeps_the_link(void **state)
 	kit_check(k);
 	kit_read(k);
 	held = kit_record(k, id, MOOD, record.rkey);
-	assert_true(held.link == RK_LINK_LINKED && held.flags == RK_RECORD_UNREF && held.first_us == 10);
+	assert_true(held.link == RK_LINK_LINKED && held.flags == RK_RECORD_UNREF &&
+		held.first_us == 10);
 	assert_int_equal(pending_flags(k, true, X, id, MOOD, record.rkey), -1);
 
 	/* It stays so over a version without a ref, and ends with a ref. */
@@ -378,8 +390,10 @@ static void when_may_come_go_and_move(void **state)
 static void update_with_another_code_ranks_last_until_judged(void **state)
 {
 	struct kit *k = *state;
-	struct kit_record ours = {.collection = PAINTING, .rkey = kit_rkey(1), .ref = X, .code = "ours"};
-	struct kit_record theirs = {.collection = PAINTING, .rkey = kit_rkey(2), .ref = Y, .code = "mine"};
+	struct kit_record ours = {
+		.collection = PAINTING, .rkey = kit_rkey(1), .ref = X, .code = "ours"};
+	struct kit_record theirs = {
+		.collection = PAINTING, .rkey = kit_rkey(2), .ref = Y, .code = "mine"};
 	rk_repo_id a, b;
 
 	kit_write(k);
@@ -477,8 +491,10 @@ static void seen_is_cleared_by_repo(void **state)
 	a = kit_repo(k, "did:plc:a");
 	b = kit_repo(k, "did:plc:b");
 	for (unsigned i = 0; i < 300; i++) {
-		assert_int_equal(rk_write_seen(&k->w, a, i % 2, kit_rkey(i), RK_PENDING_APPEARED), 0);
-		assert_int_equal(rk_write_seen(&k->w, b, i % 2, kit_rkey(i), RK_PENDING_DELETED), 0);
+		assert_int_equal(
+			rk_write_seen(&k->w, a, i % 2, kit_rkey(i), RK_PENDING_APPEARED), 0);
+		assert_int_equal(
+			rk_write_seen(&k->w, b, i % 2, kit_rkey(i), RK_PENDING_DELETED), 0);
 	}
 	assert_int_equal(rk_write_seen_clear(&k->w, a), 0);
 	assert_int_equal(rk_write_seen_clear(&k->w, a), 0);
@@ -499,7 +515,8 @@ static void seen_is_cleared_by_repo(void **state)
 static void vanished_is_believed_only_if_seen(void **state)
 {
 	struct kit *k = *state;
-	struct kit_record records[] = {{.rkey = kit_rkey(1), .ref = X}, {.rkey = kit_rkey(2), .ref = Y}};
+	struct kit_record records[] = {
+		{.rkey = kit_rkey(1), .ref = X}, {.rkey = kit_rkey(2), .ref = Y}};
 	rk_repo_id id;
 
 	kit_write(k);
@@ -549,11 +566,16 @@ static void long_keys_and_texts_live_like_others(void **state)
 
 	for (size_t i = 0; i < 4; i++) {
 		for (char last = 'a'; last <= 'b'; last++) {
-			struct kit_record record = {.collection = PAINTING, .rkey = {(uint8_t *)rkey, lens[i]},
-				.ref = X, .code = "abc", .when_ms = 1, .invalid = "key"};
+			struct kit_record record = {.collection = PAINTING,
+				.rkey = {(uint8_t *)rkey, lens[i]},
+				.ref = X,
+				.code = "abc",
+				.when_ms = 1,
+				.invalid = "key"};
 			const struct rk_list_query query = {.collection = PAINTING};
 			struct rk_record held;
-			struct rk_issue issue = {.kind = RK_ISSUE_INVALID, .collection = PAINTING,
+			struct rk_issue issue = {.kind = RK_ISSUE_INVALID,
+				.collection = PAINTING,
 				.rkey = record.rkey};
 			struct rk_key_buf key = {0};
 			uint8_t position[RK_LIST_POSITION_MOST];
@@ -570,19 +592,25 @@ static void long_keys_and_texts_live_like_others(void **state)
 			held = kit_record(k, id, PAINTING, record.rkey);
 			assert_slice_equal(held.rkey, record.rkey);
 			assert_slice_equal(held.json, kit_make(&record).read.json);
-			assert_slice_equal(kit_lookup(k, RK_LOOKUP_REF, PAINTING, X, id), record.rkey);
-			assert_int_equal(rk_read_record_after(k->s, &held, id, PAINTING, (struct rk_slice){0}), 0);
+			assert_slice_equal(
+				kit_lookup(k, RK_LOOKUP_REF, PAINTING, X, id), record.rkey);
+			assert_int_equal(rk_read_record_after(
+						 k->s, &held, id, PAINTING, (struct rk_slice){0}),
+				0);
 			assert_slice_equal(held.rkey, record.rkey);
-			assert_int_equal(rk_read_record_after(k->s, &held, id, PAINTING, record.rkey),
+			assert_int_equal(
+				rk_read_record_after(k->s, &held, id, PAINTING, record.rkey),
 				RK_STORE_ABSENT);
 			issue.repo = id;
 			rk_key_issue(&key, &issue);
-			assert_int_equal(rk_table_get(k->s, RK_TABLE_ISSUE, rk_key_slice(&key), &value), 0);
+			assert_int_equal(
+				rk_table_get(k->s, RK_TABLE_ISSUE, rk_key_slice(&key), &value), 0);
 			assert_true(rk_value_issue_read(&issue, rk_key_slice(&key), value));
 			assert_slice_equal(issue.rkey, record.rkey);
 			held = kit_record(k, id, PAINTING, record.rkey);
 			assert_true(rk_list_position_valid(&query,
-				rk_slice_make(position, rk_list_position(position, &query, &held))));
+				rk_slice_make(
+					position, rk_list_position(position, &query, &held))));
 			kit_write(k);
 			record.gone = true;
 			kit_put(k, id, &record, 2);
@@ -621,8 +649,11 @@ static void a_whole_repo_in_one_change(void **state)
 	change.repo = kit_repo(k, "did:plc:a");
 	for (int round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < MANY; i++) {
-			const struct kit_record in = {.rkey = {(uint8_t *)rkeys[i], RK_TID_LEN}, .ref = X,
-				.when_ms = i + 1, .version = (unsigned)round, .gone = round == 2};
+			const struct kit_record in = {.rkey = {(uint8_t *)rkeys[i], RK_TID_LEN},
+				.ref = X,
+				.when_ms = i + 1,
+				.version = (unsigned)round,
+				.gone = round == 2};
 
 			memcpy(rkeys[i], kit_rkey(i).data, RK_TID_LEN);
 			records[i] = kit_make(&in);

@@ -29,7 +29,8 @@ static void drop_first(struct kit *k, enum rk_table table)
 	mdb_cursor_close(cursor);
 }
 
-static void put(struct kit *k, enum rk_table table, struct rk_slice name, const void *value, size_t len)
+static void put(
+	struct kit *k, enum rk_table table, struct rk_slice name, const void *value, size_t len)
 {
 	assert_int_equal(rk_table_put(&k->w, table, name, rk_slice_make(value, len)), 0);
 }
@@ -47,27 +48,75 @@ static void flip(struct kit *k, enum rk_table table, struct rk_slice name, size_
 	put(k, table, name, copy, value.len);
 }
 
-static void lookup_gone(struct kit *k) { drop_first(k, RK_TABLE_LOOKUP); }
-static void when_gone(struct kit *k) { drop_first(k, RK_TABLE_WHEN); }
-static void did_gone(struct kit *k) { drop_first(k, RK_TABLE_DID); }
-static void repo_gone(struct kit *k) { drop_first(k, RK_TABLE_REPO); }
-static void resync_gone(struct kit *k) { drop_first(k, RK_TABLE_RESYNC); }
-static void record_gone(struct kit *k) { drop_first(k, RK_TABLE_RECORD); }
-static void pending_gone(struct kit *k) { drop_first(k, RK_TABLE_PENDING); }
-static void due_gone(struct kit *k) { drop_first(k, RK_TABLE_DUE); }
-static void issue_gone(struct kit *k) { drop_first(k, RK_TABLE_ISSUE); }
+static void lookup_gone(struct kit *k)
+{
+	drop_first(k, RK_TABLE_LOOKUP);
+}
+static void when_gone(struct kit *k)
+{
+	drop_first(k, RK_TABLE_WHEN);
+}
+static void did_gone(struct kit *k)
+{
+	drop_first(k, RK_TABLE_DID);
+}
+static void repo_gone(struct kit *k)
+{
+	drop_first(k, RK_TABLE_REPO);
+}
+static void resync_gone(struct kit *k)
+{
+	drop_first(k, RK_TABLE_RESYNC);
+}
+static void record_gone(struct kit *k)
+{
+	drop_first(k, RK_TABLE_RECORD);
+}
+static void pending_gone(struct kit *k)
+{
+	drop_first(k, RK_TABLE_PENDING);
+}
+static void due_gone(struct kit *k)
+{
+	drop_first(k, RK_TABLE_DUE);
+}
+static void issue_gone(struct kit *k)
+{
+	drop_first(k, RK_TABLE_ISSUE);
+}
 static void counts_gone(struct kit *k)
 {
 	/* Written again at commit: wrong numbers instead. */
 	k->w.counts = (struct rk_counts){0};
 }
-static void count_of_records(struct kit *k) { k->w.counts.records[1]++; }
-static void count_of_repos(struct kit *k) { k->w.counts.repos--; }
-static void count_of_queue(struct kit *k) { k->w.counts.desynchronized++; }
-static void count_of_unready(struct kit *k) { k->w.counts.unready++; }
-static void count_of_issues(struct kit *k) { k->w.counts.issues[RK_ISSUE_REJECTED]++; }
-static void next_repo_in_use(struct kit *k) { k->w.next_repo = 1; }
-static void generation_in_use(struct kit *k) { k->w.generation = 1; }
+static void count_of_records(struct kit *k)
+{
+	k->w.counts.records[1]++;
+}
+static void count_of_repos(struct kit *k)
+{
+	k->w.counts.repos--;
+}
+static void count_of_queue(struct kit *k)
+{
+	k->w.counts.desynchronized++;
+}
+static void count_of_unready(struct kit *k)
+{
+	k->w.counts.unready++;
+}
+static void count_of_issues(struct kit *k)
+{
+	k->w.counts.issues[RK_ISSUE_REJECTED]++;
+}
+static void next_repo_in_use(struct kit *k)
+{
+	k->w.next_repo = 1;
+}
+static void generation_in_use(struct kit *k)
+{
+	k->w.generation = 1;
+}
 
 static void lookup_left_over(struct kit *k)
 {
@@ -125,7 +174,10 @@ static void did_elsewhere(struct kit *k)
 
 static void issue_left_over(struct kit *k)
 {
-	const struct rk_issue issue = {.kind = RK_ISSUE_ORPHAN, .repo = 1, .collection = 0, .rkey = kit_rkey(5),
+	const struct rk_issue issue = {.kind = RK_ISSUE_ORPHAN,
+		.repo = 1,
+		.collection = 0,
+		.rkey = kit_rkey(5),
 		.at_ms = 1};
 
 	assert_int_equal(rk_write_issue(&k->w, &issue), 0);
@@ -190,7 +242,10 @@ static void record_link_changed(struct kit *k)
 	copy[1 + RK_CID_BYTES + 1] = RK_LINK_LINKED;
 	put(k, RK_TABLE_RECORD, record_key(), copy, value.len);
 }
-static void record_issue_unlisted(struct kit *k) { flip(k, RK_TABLE_RECORD, record_key(), 1 + RK_CID_BYTES + 5); }
+static void record_issue_unlisted(struct kit *k)
+{
+	flip(k, RK_TABLE_RECORD, record_key(), 1 + RK_CID_BYTES + 5);
+}
 static void record_cid_zero(struct kit *k)
 {
 	uint8_t copy[1024];
@@ -201,7 +256,10 @@ static void record_cid_zero(struct kit *k)
 	memset(copy + 1, 0, RK_CID_BYTES);
 	put(k, RK_TABLE_RECORD, record_key(), copy, value.len);
 }
-static void record_version(struct kit *k) { flip(k, RK_TABLE_RECORD, record_key(), 0); }
+static void record_version(struct kit *k)
+{
+	flip(k, RK_TABLE_RECORD, record_key(), 0);
+}
 
 static void record_left_over(struct kit *k)
 {
@@ -220,7 +278,8 @@ static void repo_count_changed(struct kit *k)
 	uint8_t copy[256];
 	struct rk_slice value;
 
-	assert_int_equal(rk_table_get(&k->w.view, RK_TABLE_REPO, rk_slice_make("\0\0\0\1", 4), &value), 0);
+	assert_int_equal(
+		rk_table_get(&k->w.view, RK_TABLE_REPO, rk_slice_make("\0\0\0\1", 4), &value), 0);
 	memcpy(copy, value.data, value.len);
 	copy[value.len - 1] ^= 1; /* of the last collection */
 	put(k, RK_TABLE_REPO, rk_slice_make("\0\0\0\1", 4), copy, value.len);
@@ -231,7 +290,8 @@ static void repo_count_of_none(struct kit *k)
 	uint8_t copy[256];
 	struct rk_slice value;
 
-	assert_int_equal(rk_table_get(&k->w.view, RK_TABLE_REPO, rk_slice_make("\0\0\0\2", 4), &value), 0);
+	assert_int_equal(
+		rk_table_get(&k->w.view, RK_TABLE_REPO, rk_slice_make("\0\0\0\2", 4), &value), 0);
 	memcpy(copy, value.data, value.len);
 	copy[value.len - 1] ^= 1;
 	put(k, RK_TABLE_REPO, rk_slice_make("\0\0\0\2", 4), copy, value.len);
@@ -274,19 +334,55 @@ static const struct {
 	const char *name;
 	void (*damage)(struct kit *k);
 } faults[] = {
-#define FAULT(f) {#f, f}
-	FAULT(lookup_gone), FAULT(when_gone), FAULT(did_gone), FAULT(repo_gone), FAULT(resync_gone),
-	FAULT(record_gone), FAULT(pending_gone), FAULT(due_gone), FAULT(issue_gone), FAULT(counts_gone),
-	FAULT(count_of_records), FAULT(count_of_repos), FAULT(count_of_queue), FAULT(count_of_unready),
-	FAULT(count_of_issues), FAULT(next_repo_in_use), FAULT(generation_in_use), FAULT(lookup_left_over),
-	FAULT(lookup_moved), FAULT(when_left_over), FAULT(resync_left_over), FAULT(due_left_over),
-	FAULT(did_left_over), FAULT(did_elsewhere), FAULT(issue_left_over), FAULT(pending_without_record),
-	FAULT(handle_elsewhere), FAULT(handle_nowhere),
-	FAULT(owner_without_repo), FAULT(seen_without_repo), FAULT(record_value_cut),
-	FAULT(record_json_broken), FAULT(record_link_changed), FAULT(record_issue_unlisted),
-	FAULT(record_cid_zero), FAULT(record_version), FAULT(record_left_over), FAULT(repo_count_changed),
-	FAULT(repo_count_of_none), FAULT(repo_value_cut), FAULT(pending_value_cut), FAULT(issue_value_cut),
-	FAULT(identity_value_cut), FAULT(owner_value_cut), FAULT(seen_value_empty),
+#define FAULT(f)                                                                                   \
+	{                                                                                          \
+#f, f                                                                              \
+	}
+	FAULT(lookup_gone),
+	FAULT(when_gone),
+	FAULT(did_gone),
+	FAULT(repo_gone),
+	FAULT(resync_gone),
+	FAULT(record_gone),
+	FAULT(pending_gone),
+	FAULT(due_gone),
+	FAULT(issue_gone),
+	FAULT(counts_gone),
+	FAULT(count_of_records),
+	FAULT(count_of_repos),
+	FAULT(count_of_queue),
+	FAULT(count_of_unready),
+	FAULT(count_of_issues),
+	FAULT(next_repo_in_use),
+	FAULT(generation_in_use),
+	FAULT(lookup_left_over),
+	FAULT(lookup_moved),
+	FAULT(when_left_over),
+	FAULT(resync_left_over),
+	FAULT(due_left_over),
+	FAULT(did_left_over),
+	FAULT(did_elsewhere),
+	FAULT(issue_left_over),
+	FAULT(pending_without_record),
+	FAULT(handle_elsewhere),
+	FAULT(handle_nowhere),
+	FAULT(owner_without_repo),
+	FAULT(seen_without_repo),
+	FAULT(record_value_cut),
+	FAULT(record_json_broken),
+	FAULT(record_link_changed),
+	FAULT(record_issue_unlisted),
+	FAULT(record_cid_zero),
+	FAULT(record_version),
+	FAULT(record_left_over),
+	FAULT(repo_count_changed),
+	FAULT(repo_count_of_none),
+	FAULT(repo_value_cut),
+	FAULT(pending_value_cut),
+	FAULT(issue_value_cut),
+	FAULT(identity_value_cut),
+	FAULT(owner_value_cut),
+	FAULT(seen_value_empty),
 };
 
 static void fill(struct kit *k)
@@ -297,8 +393,12 @@ static void fill(struct kit *k)
 	kit_write(k);
 	kit_repo(k, "did:plc:a");
 	kit_repo(k, "did:plc:b");
-	kit_put(k, 1, &(struct kit_record){.rkey = kit_rkey(1), .ref = X, .code = "abc", .when_ms = 1}, 1);
-	kit_put(k, 1, &(struct kit_record){.rkey = kit_rkey(2), .ref = X, .when_ms = 2, .invalid = "so"}, 2);
+	kit_put(k, 1,
+		&(struct kit_record){.rkey = kit_rkey(1), .ref = X, .code = "abc", .when_ms = 1},
+		1);
+	kit_put(k, 1,
+		&(struct kit_record){.rkey = kit_rkey(2), .ref = X, .when_ms = 2, .invalid = "so"},
+		2);
 	kit_put(k, 1, &(struct kit_record){.collection = 1, .rkey = kit_rkey(3), .slug = "s"}, 3);
 	assert_int_equal(rk_write_identity(&k->w, rk_slice_str("did:plc:a"), &identity), 0);
 	assert_int_equal(rk_write_issue(&k->w, &issue), 0);
@@ -380,7 +480,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_fault_is_found),
-		cmocka_unit_test_setup_teardown(summary_tells_what_is_there, kit_setup, kit_teardown),
+		cmocka_unit_test_setup_teardown(
+			summary_tells_what_is_there, kit_setup, kit_teardown),
 		cmocka_unit_test_setup_teardown(odd_json_is_no_fault, kit_setup, kit_teardown),
 		cmocka_unit_test_setup_teardown(reports_are_bounded, kit_setup, kit_teardown),
 	};

@@ -35,9 +35,21 @@ static size_t count_of(struct kit *k, int kind, rk_repo_id repo)
 }
 
 static const struct rk_issue some[] = {
-	{.kind = RK_ISSUE_DANGLING, .repo = 1, .collection = 0, .ref = RK_SLICE_LIT("aa"), .at_ms = 5},
-	{.kind = RK_ISSUE_DANGLING, .repo = 2, .collection = 0, .ref = RK_SLICE_LIT("ab"), .at_ms = 6},
-	{.kind = RK_ISSUE_DANGLING, .repo = 1, .collection = 1, .ref = RK_SLICE_LIT("aa"), .at_ms = 7},
+	{.kind = RK_ISSUE_DANGLING,
+		.repo = 1,
+		.collection = 0,
+		.ref = RK_SLICE_LIT("aa"),
+		.at_ms = 5},
+	{.kind = RK_ISSUE_DANGLING,
+		.repo = 2,
+		.collection = 0,
+		.ref = RK_SLICE_LIT("ab"),
+		.at_ms = 6},
+	{.kind = RK_ISSUE_DANGLING,
+		.repo = 1,
+		.collection = 1,
+		.ref = RK_SLICE_LIT("aa"),
+		.at_ms = 7},
 	{.kind = RK_ISSUE_UNCLAIMED, .repo = 1, .collection = -1, .at_ms = 8},
 	{.kind = RK_ISSUE_UNCLAIMED, .repo = 2, .collection = -1, .at_ms = 9},
 	{.kind = RK_ISSUE_DESYNCHRONIZED, .repo = 2, .collection = -1, .at_ms = 10},
@@ -86,9 +98,11 @@ static void pages_of_any_size_are_the_list(void **state)
 					memcpy(position, page.position, page.position_len);
 					page.count = 0;
 					page.most = size;
-					assert_int_equal(rk_read_issues(k->s, kind, repo,
+					assert_int_equal(
+						rk_read_issues(k->s, kind, repo,
 							rk_slice_make(position, page.position_len),
-							see, &page), 0);
+							see, &page),
+						0);
 					got += page.count;
 				} while (page.count);
 				assert_int_equal(got, all);
@@ -111,7 +125,8 @@ static void positions_from_outside_are_harmless(void **state)
 	assert_true(rk_read_issues(k->s, -1, 0, rk_slice_make(bytes, 512), see, &page) < 0);
 	assert_int_equal(page.count, 0);
 	bytes[0] = 0;
-	assert_int_equal(rk_read_issues(k->s, RK_ISSUE_DANGLING, 0, rk_slice_make(bytes, 1), see, &page), 0);
+	assert_int_equal(
+		rk_read_issues(k->s, RK_ISSUE_DANGLING, 0, rk_slice_make(bytes, 1), see, &page), 0);
 	assert_int_equal(page.count, 3);
 }
 
@@ -131,7 +146,8 @@ static void written_again_keeps_its_date_and_count(void **state)
 	kit_check(k);
 	kit_read(k);
 	seen.most = 1;
-	assert_int_equal(rk_read_issues(k->s, RK_ISSUE_DANGLING, 1, (struct rk_slice){0}, see, &seen), 0);
+	assert_int_equal(
+		rk_read_issues(k->s, RK_ISSUE_DANGLING, 1, (struct rk_slice){0}, see, &seen), 0);
 	assert_int_equal(seen.list[0].at_ms, 5);
 	assert_slice_equal(seen.list[0].message, again.message);
 	assert_int_equal(rk_read_counts(k->s, &counts), 0);
@@ -147,8 +163,10 @@ static void cleared_once_and_for_all(void **state)
 	for (int round = 0; round < 2; round++) {
 		kit_write(k);
 		for (size_t i = 0; i < SOME; i++)
-			assert_int_equal(rk_write_issue_clear(&k->w, (enum rk_issue_kind)some[i].kind,
-					some[i].repo, some[i].collection, some[i].ref), 0);
+			assert_int_equal(
+				rk_write_issue_clear(&k->w, (enum rk_issue_kind)some[i].kind,
+					some[i].repo, some[i].collection, some[i].ref),
+				0);
 		kit_commit(k);
 		kit_check(k);
 	}
@@ -163,7 +181,9 @@ static void long_texts_are_cut_between_letters(void **state)
 {
 	struct kit *k = *state;
 	char ref[600], message[600];
-	struct rk_issue issue = {.kind = RK_ISSUE_DANGLING, .repo = 1, .ref = rk_slice_make(ref, sizeof(ref)),
+	struct rk_issue issue = {.kind = RK_ISSUE_DANGLING,
+		.repo = 1,
+		.ref = rk_slice_make(ref, sizeof(ref)),
 		.message = rk_slice_make(message, sizeof(message))};
 	static struct seen seen;
 

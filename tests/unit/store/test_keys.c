@@ -97,7 +97,8 @@ static void empty_keys_find_nothing_and_cannot_be_put(void **state)
 
 static void order_of_keys_is_order_of_numbers(void **state)
 {
-	static const int64_t times[] = {INT64_MIN, -62167219200000, -1, 0, 1, 1700000000000, INT64_MAX};
+	static const int64_t times[] = {
+		INT64_MIN, -62167219200000, -1, 0, 1, 1700000000000, INT64_MAX};
 
 	for (size_t i = 1; i < sizeof(times) / sizeof(times[0]); i++) {
 		struct rk_key_buf a = {0}, b = {0};
@@ -135,7 +136,8 @@ static void issue_keys_are_apart(void **state)
 
 			rk_key_issue(&a, &issues[i]);
 			rk_key_issue(&b, &issues[j]);
-			assert_int_equal(rk_slice_equal(rk_key_slice(&a), rk_key_slice(&b)), i == j);
+			assert_int_equal(
+				rk_slice_equal(rk_key_slice(&a), rk_key_slice(&b)), i == j);
 		}
 	}
 }
@@ -147,8 +149,8 @@ int main(void)
 		cmocka_unit_test(longest_keys_fit),
 		cmocka_unit_test(did_500_is_itself_501_is_hashed),
 		cmocka_unit_test(overlong_keys_fail_and_are_empty),
-		cmocka_unit_test_setup_teardown(empty_keys_find_nothing_and_cannot_be_put, kit_setup,
-			kit_teardown),
+		cmocka_unit_test_setup_teardown(
+			empty_keys_find_nothing_and_cannot_be_put, kit_setup, kit_teardown),
 		cmocka_unit_test(order_of_keys_is_order_of_numbers),
 		cmocka_unit_test(issue_keys_are_apart),
 	};

@@ -164,7 +164,8 @@ static void pages_go_on_behind_what_was_removed(void **state)
 
 	fill(k);
 	for (int oldest = 0; oldest < 2; oldest++) {
-		struct rk_list_query query = {.collection = MOOD, .repo = 1, .oldest_first = oldest};
+		struct rk_list_query query = {
+			.collection = MOOD, .repo = 1, .oldest_first = oldest};
 		struct page page = {.query = &query, .most = 4};
 		struct rk_slice next;
 
@@ -179,7 +180,8 @@ static void pages_go_on_behind_what_was_removed(void **state)
 		/* The slices are of the index's memory: copy before writing. */
 		{
 			char last[LONG], after[LONG];
-			const struct kit_record gone = {.rkey = rk_slice_make(last, page.got[3].len), .gone = true};
+			const struct kit_record gone = {
+				.rkey = rk_slice_make(last, page.got[3].len), .gone = true};
 
 			memcpy(last, page.got[3].data, page.got[3].len);
 			memcpy(after, next.data, next.len);
@@ -208,7 +210,8 @@ static void positions_from_elsewhere_stay_in_range(void **state)
 	kit_read(k);
 	for (int oldest = 0; oldest < 2; oldest++) {
 		struct rk_list_query query = {.collection = MOOD, .oldest_first = oldest};
-		struct page page = {.query = &query, .most = 1}, whole = {.query = &query, .most = RECORDS};
+		struct page page = {.query = &query, .most = 1},
+			    whole = {.query = &query, .most = RECORDS};
 		size_t len;
 
 		assert_int_equal(rk_read_list(k->s, &query, turn, &page), 0);
@@ -238,7 +241,8 @@ static void positions_from_elsewhere_stay_in_range(void **state)
 
 static void positions_that_cannot_be_are_told(void **state)
 {
-	const struct rk_list_query any = {.collection = MOOD}, one = {.collection = MOOD, .repo = 1};
+	const struct rk_list_query any = {.collection = MOOD},
+				   one = {.collection = MOOD, .repo = 1};
 	uint8_t bytes[RK_LIST_POSITION_MOST] = {0};
 
 	bytes[11] = 1; /* repo 1 */

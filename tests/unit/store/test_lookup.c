@@ -28,16 +28,19 @@ static const struct answer_test answers[] = {
 	{"first_indexed", {{B}, {A}, {B}}, UNKNOWN_OWNER, 0, 1, {0, 2, 1, 0}},
 	{"linked_before_first", {{A}, {B, RK_LINK_LINKED}}, UNKNOWN_OWNER, 0, 2, {0, 1, 2, 0}},
 	{"linked_among_duplicates", {{A}, {A, RK_LINK_LINKED}, {A}}, A, 0, 2, {0, 2, 0, 0}},
-	{"asked_and_not_linked_is_plain", {{A, RK_LINK_NONE}, {A}}, UNKNOWN_OWNER, 0, 1, {0, 1, 0, 0}},
+	{"asked_and_not_linked_is_plain", {{A, RK_LINK_NONE}, {A}}, UNKNOWN_OWNER, 0, 1,
+		{0, 1, 0, 0}},
 	{"conflict_never", {{A, RK_LINK_CONFLICT}, {B}}, UNKNOWN_OWNER, 0, 2, {0, 0, 2, 0}},
-	{"only_conflicts", {{A, RK_LINK_CONFLICT}, {B, RK_LINK_CONFLICT}}, UNKNOWN_OWNER, 0, 0, {0}},
+	{"only_conflicts", {{A, RK_LINK_CONFLICT}, {B, RK_LINK_CONFLICT}}, UNKNOWN_OWNER, 0, 0,
+		{0}},
 	{"owner_before_first", {{B}, {A}, {A}}, A, 0, 2, {0, 2, 0, 0}},
 	{"owner_before_another_link", {{B, RK_LINK_LINKED}, {A}}, A, 0, 2, {0, 2, 0, 0}},
 	{"owner_without_record", {{B}, {C}}, A, 0, 0, {0}},
 	{"owner_with_conflict_only", {{A, RK_LINK_CONFLICT}, {B}}, A, 0, 0, {0}},
 	{"owner_without_repo", {{A}, {B, RK_LINK_LINKED}}, NOBODY, 0, 0, {0}},
 	{"inactive_is_passed_over", {{A}, {B}}, UNKNOWN_OWNER, A, 2, {0, 0, 2, 0}},
-	{"inactive_link_is_passed_over", {{A}, {B, RK_LINK_LINKED}}, UNKNOWN_OWNER, B, 1, {0, 1, 0, 0}},
+	{"inactive_link_is_passed_over", {{A}, {B, RK_LINK_LINKED}}, UNKNOWN_OWNER, B, 1,
+		{0, 1, 0, 0}},
 	{"inactive_owner_lets_nobody_in", {{A}, {B}}, A, A, 0, {0}},
 	{"inactive_among_many", {{A}, {A}, {A}, {B}}, UNKNOWN_OWNER, A, 4, {0, 0, 4, 0}},
 };
@@ -73,8 +76,9 @@ static void answers_by_the_rule(void **state)
 			int want = repo ? test->of[repo] : test->any;
 			struct rk_slice have = kit_lookup(k, RK_LOOKUP_REF, MOOD, ref, repo);
 
-			if (!rk_slice_equal(have, want ? kit_rkey(100 - (unsigned)(want - 1))
-						       : (struct rk_slice){0}))
+			if (!rk_slice_equal(have,
+				    want ? kit_rkey(100 - (unsigned)(want - 1))
+					 : (struct rk_slice){0}))
 				fail_msg("%s, repo %u: another record answers", test->rule, repo);
 		}
 		kit_write(k);
@@ -88,7 +92,8 @@ static void answers_by_the_rule(void **state)
 static void every_account_state_but_active_is_passed_over(void **state)
 {
 	struct kit *k = *state;
-	const struct kit_record record = {.rkey = kit_rkey(1), .ref = X, .code = "c", .slug = "s", .when_ms = 1};
+	const struct kit_record record = {
+		.rkey = kit_rkey(1), .ref = X, .code = "c", .slug = "s", .when_ms = 1};
 	rk_repo_id id;
 
 	kit_write(k);
@@ -123,15 +128,19 @@ static void values_that_cannot_be_are_absent(void **state)
 
 		for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
 			assert_int_equal(rk_read_lookup(k->s, &record, (enum rk_lookup)kind, MOOD,
-					rk_slice_make(text, lens[i]), 0), RK_STORE_ABSENT);
+						 rk_slice_make(text, lens[i]), 0),
+				RK_STORE_ABSENT);
 	}
 }
 
 static void a_prefix_is_not_the_value(void **state)
 {
 	struct kit *k = *state;
-	const struct kit_record record = {.collection = PAINTING, .rkey = kit_rkey(1), .ref = "abcd",
-		.code = "abc", .slug = "ab"};
+	const struct kit_record record = {.collection = PAINTING,
+		.rkey = kit_rkey(1),
+		.ref = "abcd",
+		.code = "abc",
+		.slug = "ab"};
 
 	kit_write(k);
 	kit_put(k, kit_repo(k, "did:plc:a"), &record, 1);
@@ -147,8 +156,10 @@ static void a_prefix_is_not_the_value(void **state)
 static void code_and_slug_prefer_the_linked(void **state)
 {
 	struct kit *k = *state;
-	const struct kit_record first = {.collection = PAINTING, .rkey = kit_rkey(1), .code = "abc", .slug = "s"};
-	const struct kit_record second = {.collection = PAINTING, .rkey = kit_rkey(2), .code = "abc", .slug = "s"};
+	const struct kit_record first = {
+		.collection = PAINTING, .rkey = kit_rkey(1), .code = "abc", .slug = "s"};
+	const struct kit_record second = {
+		.collection = PAINTING, .rkey = kit_rkey(2), .code = "abc", .slug = "s"};
 	rk_repo_id a, b;
 
 	kit_write(k);
@@ -171,7 +182,8 @@ static void code_and_slug_prefer_the_linked(void **state)
 static void owner_is_for_ever(void **state)
 {
 	struct kit *k = *state;
-	const struct kit_record ours = {.rkey = kit_rkey(1), .ref = X}, theirs = {.rkey = kit_rkey(2), .ref = X};
+	const struct kit_record ours = {.rkey = kit_rkey(1), .ref = X},
+				theirs = {.rkey = kit_rkey(2), .ref = X};
 	const struct kit_record gone = {.rkey = ours.rkey, .gone = true};
 	struct rk_owner_view owner;
 	rk_repo_id a, b;
@@ -216,7 +228,8 @@ static void refs_without_bounds_have_no_owner(void **state)
 	kit_commit(k);
 	kit_read(k);
 	assert_int_equal(rk_read_owner(k->s, &owner, MOOD, rk_slice_make(text, 64)), 0);
-	assert_int_equal(rk_read_owner(k->s, &owner, MOOD, rk_slice_make(text, 600)), RK_STORE_ABSENT);
+	assert_int_equal(
+		rk_read_owner(k->s, &owner, MOOD, rk_slice_make(text, 600)), RK_STORE_ABSENT);
 	kit_check(k);
 }
 
@@ -237,7 +250,8 @@ static void duplicates_are_counted_all_and_given_some(void **state)
 		kit_put(k, a, &record, i);
 	}
 	kit_put(k, b, &(struct kit_record){.rkey = kit_rkey(1), .ref = X}, 5);
-	kit_put(k, a, &(struct kit_record){.rkey = kit_rkey(1), .collection = PAINTING, .ref = X}, 5);
+	kit_put(k, a, &(struct kit_record){.rkey = kit_rkey(1), .collection = PAINTING, .ref = X},
+		5);
 	kit_link(k, a, MOOD, kit_rkey(4), RK_LINK_LINKED);
 	kit_commit(k);
 	kit_read(k);
@@ -289,7 +303,8 @@ static void ref_all_gives_every_record_best_first(void **state)
 {
 	struct kit *k = *state;
 	struct seen seen = {.k = k, .most = 8};
-	static const struct claim claims[] = {{A, RK_LINK_CONFLICT}, {B, RK_LINK_NONE}, {C, RK_LINK_LINKED}, {A}};
+	static const struct claim claims[] = {
+		{A, RK_LINK_CONFLICT}, {B, RK_LINK_NONE}, {C, RK_LINK_LINKED}, {A}};
 	static const rk_repo_id order[] = {C, B, A, A};
 
 	kit_write(k);
@@ -334,18 +349,22 @@ static void lookups_inside_a_write(void **state)
 
 		kit_put(k, a, &record, i);
 		assert_int_equal(rk_read_lookup(rk_write_view(&k->w), &answer, RK_LOOKUP_REF, MOOD,
-				rk_slice_str(X), 0), 0);
+					 rk_slice_str(X), 0),
+			0);
 		assert_slice_equal(answer.rkey, kit_rkey(0));
-		assert_int_equal(rk_read_duplicates(rk_write_view(&k->w), NULL, 0, &count, &answer), 0);
+		assert_int_equal(
+			rk_read_duplicates(rk_write_view(&k->w), NULL, 0, &count, &answer), 0);
 		assert_int_equal(count, i);
 	}
 	for (unsigned i = 0; i < 50; i++) {
 		assert_int_equal(rk_read_lookup(rk_write_view(&k->w), &answer, RK_LOOKUP_REF, MOOD,
-				rk_slice_str(X), a), 0);
+					 rk_slice_str(X), a),
+			0);
 		assert_slice_equal(answer.rkey, kit_rkey(i));
 		kit_put(k, a, &(struct kit_record){.rkey = kit_rkey(i), .gone = true}, i);
 	}
-	assert_int_equal(rk_read_lookup(rk_write_view(&k->w), &answer, RK_LOOKUP_REF, MOOD, rk_slice_str(X), 0),
+	assert_int_equal(rk_read_lookup(rk_write_view(&k->w), &answer, RK_LOOKUP_REF, MOOD,
+				 rk_slice_str(X), 0),
 		RK_STORE_ABSENT);
 	kit_commit(k);
 	kit_check(k);
@@ -367,13 +386,16 @@ static void snapshots_do_not_change_and_begin_anew(void **state)
 		kit_write(k);
 		kit_put(k, kit_repo(k, "did:plc:a"), i % 2 ? &gone : &put, i);
 		kit_commit(k);
-		assert_int_equal(rk_read_lookup(old, &record, RK_LOOKUP_REF, MOOD, rk_slice_str(X), 0),
+		assert_int_equal(
+			rk_read_lookup(old, &record, RK_LOOKUP_REF, MOOD, rk_slice_str(X), 0),
 			i % 2 ? 0 : RK_STORE_ABSENT);
-		assert_int_equal(rk_read_lookup(old, &record, RK_LOOKUP_REF, MOOD, rk_slice_str(X), 0),
+		assert_int_equal(
+			rk_read_lookup(old, &record, RK_LOOKUP_REF, MOOD, rk_slice_str(X), 0),
 			i % 2 ? 0 : RK_STORE_ABSENT);
 		rk_snapshot_end(old);
 		assert_int_equal(rk_snapshot_begin(old), 0);
-		assert_int_equal(rk_read_lookup(old, &record, RK_LOOKUP_REF, MOOD, rk_slice_str(X), 0),
+		assert_int_equal(
+			rk_read_lookup(old, &record, RK_LOOKUP_REF, MOOD, rk_slice_str(X), 0),
 			i % 2 ? RK_STORE_ABSENT : 0);
 		rk_snapshot_end(old);
 	}

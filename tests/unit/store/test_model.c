@@ -55,7 +55,8 @@ static uint64_t state_of_chance;
 
 static unsigned chance(unsigned below)
 {
-	state_of_chance = state_of_chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	state_of_chance =
+		state_of_chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return (unsigned)(state_of_chance >> 33) % below;
 }
 
@@ -88,7 +89,8 @@ static int key_order(int a, int b)
 
 /* The model's side of each operation. */
 
-static void entry_set(struct model *m, struct entry *entry, uint8_t flags, int64_t due_ms, uint32_t attempts)
+static void entry_set(
+	struct model *m, struct entry *entry, uint8_t flags, int64_t due_ms, uint32_t attempts)
 {
 	*entry = (struct entry){true, flags, due_ms, attempts, ++m->order};
 }
@@ -130,7 +132,8 @@ static void model_remove(struct model *m, int at, bool vanished)
 	one->issues = 0;
 }
 
-static void model_put(struct model *m, int at, const struct record *in, enum rk_change_source source)
+static void model_put(
+	struct model *m, int at, const struct record *in, enum rk_change_source source)
 {
 	struct record *one = &m->records[at], old = *one;
 	uint8_t flags = 0;
@@ -174,9 +177,11 @@ static void model_put(struct model *m, int at, const struct record *in, enum rk_
 				memcpy(one->gone, before.gone, sizeof(one->gone));
 			}
 		} else {
-			one->flags |= old.flags & (RK_RECORD_FIRST | RK_RECORD_UNREF | RK_RECORD_RENAMED);
+			one->flags |=
+				old.flags & (RK_RECORD_FIRST | RK_RECORD_UNREF | RK_RECORD_RENAMED);
 			one->link = old.link;
-			if (old.link == RK_LINK_LINKED && (old.code != in->code || old.slug != in->slug))
+			if (old.link == RK_LINK_LINKED &&
+				(old.code != in->code || old.slug != in->slug))
 				one->flags |= RK_RECORD_RENAMED;
 			if (in->ref == old.ref)
 				flags = RK_PENDING_UPDATED;
@@ -213,8 +218,8 @@ static int value_of(const struct record *one, enum rk_lookup kind)
 	return kind == RK_LOOKUP_REF ? one->ref : kind == RK_LOOKUP_CODE ? one->code : one->slug;
 }
 
-static int model_lookup(const struct model *m, enum rk_lookup kind, uint8_t collection, int value,
-	rk_repo_id repo)
+static int model_lookup(
+	const struct model *m, enum rk_lookup kind, uint8_t collection, int value, rk_repo_id repo)
 {
 	int best = NONE;
 
@@ -228,9 +233,9 @@ static int model_lookup(const struct model *m, enum rk_lookup kind, uint8_t coll
 	for (int at = 0; at < RECORDS; at++) {
 		const struct record *one = &m->records[at];
 
-		if (!one->there || collection_of(at) != collection || value_of(one, kind) != value ||
-			(repo && repo_of(at) != repo) || rank_of(one, kind) == 2 ||
-			m->account[repo_of(at)] != RK_ACCOUNT_ACTIVE)
+		if (!one->there || collection_of(at) != collection ||
+			value_of(one, kind) != value || (repo && repo_of(at) != repo) ||
+			rank_of(one, kind) == 2 || m->account[repo_of(at)] != RK_ACCOUNT_ACTIVE)
 			continue;
 		if (best == NONE || answer_order(m, kind, at, best) < 0)
 			best = at;
@@ -315,12 +320,14 @@ static void duplicates_compare(struct kit *k, const struct model *m, int at)
 			collection_of(other) != collection_of(at) ||
 			m->records[other].ref != m->records[at].ref)
 			continue;
-		for (; place > 0 && answer_order(m, RK_LOOKUP_REF, other, order[place - 1]) < 0; place--)
+		for (; place > 0 && answer_order(m, RK_LOOKUP_REF, other, order[place - 1]) < 0;
+			place--)
 			order[place] = order[place - 1];
 		order[place] = other;
 		want++;
 	}
-	assert_int_equal(rk_read_record(k->s, &answer, repo_of(at), collection_of(at), rkey_of(at)), 0);
+	assert_int_equal(
+		rk_read_record(k->s, &answer, repo_of(at), collection_of(at), rkey_of(at)), 0);
 	assert_int_equal(rk_read_duplicates(k->s, out, 3, &count, &answer), 0);
 	assert_int_equal(count, want);
 	for (uint64_t i = 0; i < 3 && i < want; i++)
@@ -335,10 +342,12 @@ static void lookups_compare(struct kit *k, const struct model *m)
 		for (int value = 0; value < values; value++) {
 			for (uint8_t c = 0; c < COLLECTIONS; c++) {
 				for (rk_repo_id repo = 0; repo <= REPOS; repo++) {
-					int want = model_lookup(m, (enum rk_lookup)kind, c, value, repo);
+					int want = model_lookup(
+						m, (enum rk_lookup)kind, c, value, repo);
 					struct rk_record held;
 					int r = rk_read_lookup(k->s, &held, (enum rk_lookup)kind, c,
-						rk_slice_str(text_of((enum rk_lookup)kind, value)), repo);
+						rk_slice_str(text_of((enum rk_lookup)kind, value)),
+						repo);
 
 					assert_int_equal(r, want == NONE ? RK_STORE_ABSENT : 0);
 					if (want == NONE)
@@ -369,7 +378,9 @@ static bool list_compare(void *context, const struct rk_record *held)
 static bool list_before(const struct model *m, int a, int b, bool oldest_first)
 {
 	int64_t x = m->records[a].when_ms, y = m->records[b].when_ms;
-	bool before = x != y ? x < y : repo_of(a) != repo_of(b) ? repo_of(a) < repo_of(b) : key_order(a, b) < 0;
+	bool before = x != y               ? x < y
+		: repo_of(a) != repo_of(b) ? repo_of(a) < repo_of(b)
+					   : key_order(a, b) < 0;
 
 	return before == oldest_first;
 }
@@ -398,7 +409,8 @@ static void lists_compare(struct kit *k, const struct model *m)
 				(query.has_until && one->when_ms >= query.until_ms) ||
 				m->account[repo_of(at)] != RK_ACCOUNT_ACTIVE)
 				continue;
-			for (; place > 0 && list_before(m, at, list.order[place - 1], query.oldest_first);
+			for (; place > 0 &&
+				list_before(m, at, list.order[place - 1], query.oldest_first);
 				place--)
 				list.order[place] = list.order[place - 1];
 			list.order[place] = at;
@@ -426,7 +438,8 @@ struct working {
 static int place_find(rk_repo_id repo, uint8_t collection, struct rk_slice rkey)
 {
 	for (int at = 0; at < RECORDS; at++) {
-		if (repo_of(at) == repo && collection_of(at) == collection && rk_slice_equal(rkey_of(at), rkey))
+		if (repo_of(at) == repo && collection_of(at) == collection &&
+			rk_slice_equal(rkey_of(at), rkey))
 			return at;
 	}
 	fail_msg("there is no such record");
@@ -524,7 +537,8 @@ static void change_do(struct kit *k, struct model *m)
 	};
 
 	for (size_t i = 0; i < change.count; i++) {
-		int at = (int)(change.repo - 1) * COLLECTIONS * KEYS + (int)chance(COLLECTIONS * KEYS);
+		int at = (int)(change.repo - 1) * COLLECTIONS * KEYS +
+			(int)chance(COLLECTIONS * KEYS);
 		struct record in = {
 			.there = chance(4) != 0,
 			.ref = (int)chance(REFS + 1) - 1,
@@ -639,7 +653,8 @@ static void mark_do(struct kit *k, struct model *m)
 	uint8_t flags = chance(2) ? RK_PENDING_RECOVER : RK_PENDING_RESTORE;
 	int64_t due_ms = chance(2000);
 
-	assert_int_equal(rk_write_pending(&k->w, repo_of(at), collection_of(at), rkey_of(at), flags, due_ms),
+	assert_int_equal(
+		rk_write_pending(&k->w, repo_of(at), collection_of(at), rkey_of(at), flags, due_ms),
 		one->there ? 0 : RK_STORE_ABSENT);
 	if (!one->there || one->invalid || m->tombstone[repo_of(at)])
 		return;
@@ -662,20 +677,25 @@ static void seen_do(struct kit *k, struct model *m)
 	}
 	m->records[at].seen = chance(2) ? RK_PENDING_APPEARED : RK_PENDING_DELETED;
 	assert_int_equal(rk_write_seen(&k->w, repo_of(at), collection_of(at), rkey_of(at),
-			(enum rk_pending_flag)m->records[at].seen), 0);
+				 (enum rk_pending_flag)m->records[at].seen),
+		0);
 }
 
 static void issue_do(struct kit *k, struct model *m)
 {
 	const int c = (int)chance(COLLECTIONS), ref = (int)chance(REFS);
-	const struct rk_issue issue = {.kind = RK_ISSUE_DANGLING, .repo = 1 + chance(REPOS), .collection = c,
-		.ref = rk_slice_str(refs[ref]), .at_ms = m->now_us / 1000};
+	const struct rk_issue issue = {.kind = RK_ISSUE_DANGLING,
+		.repo = 1 + chance(REPOS),
+		.collection = c,
+		.ref = rk_slice_str(refs[ref]),
+		.at_ms = m->now_us / 1000};
 
 	m->document_issue[c][ref] = chance(2);
 	if (m->document_issue[c][ref])
 		assert_int_equal(rk_write_issue(&k->w, &issue), 0);
 	else
-		assert_int_equal(rk_write_issue_clear(&k->w, RK_ISSUE_DANGLING, 1, c, issue.ref), 0);
+		assert_int_equal(
+			rk_write_issue_clear(&k->w, RK_ISSUE_DANGLING, 1, c, issue.ref), 0);
 }
 
 static void operation_do(struct kit *k, struct model *m, const struct remembered *before)

@@ -111,8 +111,8 @@ static void newer_schema_is_refused_and_left_alone(void **state)
 
 static void broken_schema_is_refused(void **state)
 {
-	static const struct rk_slice values[] = {RK_SLICE_LIT("\0\0\0\0"), RK_SLICE_LIT("x"),
-		RK_SLICE_LIT("\0\0\0\0\1")};
+	static const struct rk_slice values[] = {
+		RK_SLICE_LIT("\0\0\0\0"), RK_SLICE_LIT("x"), RK_SLICE_LIT("\0\0\0\0\1")};
 	const char *dir = *state;
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -189,7 +189,8 @@ static void backup_is_whole_and_never_overwrites(void **state)
 
 	kit_write(k);
 	for (unsigned i = 0; i < 100; i++) {
-		const struct kit_record record = {.rkey = kit_rkey(i), .ref = "ab", .when_ms = i + 1};
+		const struct kit_record record = {
+			.rkey = kit_rkey(i), .ref = "ab", .when_ms = i + 1};
 		kit_put(k, kit_repo(k, "did:plc:a"), &record, i);
 	}
 	kit_commit(k);
@@ -201,7 +202,8 @@ static void backup_is_whole_and_never_overwrites(void **state)
 	assert_int_equal(rk_store_backup(k->store, "/no/such/folder"), -ENOENT);
 
 	memcpy(copy.dir, dir, strlen(dir) + 1);
-	assert_int_equal(rk_store_open(&copy.store, &(struct rk_store_options){.dir = dir}, path), 0);
+	assert_int_equal(
+		rk_store_open(&copy.store, &(struct rk_store_options){.dir = dir}, path), 0);
 	assert_int_equal(rk_snapshot_create(&copy.s, copy.store), 0);
 	kit_check(&copy);
 	kit_dump(k, &ours, true);
@@ -222,7 +224,8 @@ static void space_is_told(void **state)
 	rk_store_space(k->store, &before);
 	kit_write(k);
 	for (unsigned i = 0; i < 2000; i++) {
-		const struct kit_record record = {.rkey = kit_rkey(i), .ref = "ab", .when_ms = i + 1};
+		const struct kit_record record = {
+			.rkey = kit_rkey(i), .ref = "ab", .when_ms = i + 1};
 		kit_put(k, kit_repo(k, "did:plc:a"), &record, i);
 	}
 	kit_commit(k);
@@ -242,11 +245,13 @@ struct kill_job {
 static int kill_run(struct rk_writer_job *job, struct rk_write *w)
 {
 	const struct kill_job *one = (const struct kill_job *)job;
-	const struct kit_record record = {.rkey = kit_rkey(one->number), .ref = one->number % 3 ? "ab" : "cd",
+	const struct kit_record record = {.rkey = kit_rkey(one->number),
+		.ref = one->number % 3 ? "ab" : "cd",
 		.when_ms = one->number + 1};
 	const struct kit_record gone = {.rkey = kit_rkey(one->number / 2), .gone = true};
 	const struct rk_change_record records[] = {kit_make(&record), kit_make(&gone)};
-	struct rk_change change = {.records = records, .count = one->number % 5 ? 1 : 2, .now_us = one->number};
+	struct rk_change change = {
+		.records = records, .count = one->number % 5 ? 1 : 2, .now_us = one->number};
 	struct rk_repo repo;
 	int r = rk_write_repo_make(w, &repo, rk_slice_str("did:plc:a"));
 
@@ -254,7 +259,8 @@ static int kill_run(struct rk_writer_job *job, struct rk_write *w)
 	if (r == 0)
 		r = rk_write_change(w, &change);
 	if (r == 0)
-		r = rk_write_cursor(w, rk_slice_str("source"), &(struct rk_cursor){.seq = one->number});
+		r = rk_write_cursor(
+			w, rk_slice_str("source"), &(struct rk_cursor){.seq = one->number});
 	return r;
 }
 
@@ -308,7 +314,8 @@ static void survives_kill_at_any_point(void **state)
 		}
 		close(report[1]);
 		/* Let it report a few, another number each round, then kill it wherever it is. */
-		for (unsigned i = 0; i < 1 + round * 7 && read(report[0], &number, sizeof(number)) > 0; i++)
+		for (unsigned i = 0;
+			i < 1 + round * 7 && read(report[0], &number, sizeof(number)) > 0; i++)
 			done = number;
 		usleep(round * 131 % 1000);
 		kill(child, SIGKILL);
@@ -337,18 +344,23 @@ static void survives_kill_at_any_point(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(makes_a_private_folder, folder_setup, folder_teardown),
-		cmocka_unit_test_setup_teardown(folder_that_cannot_be_made_is_named, folder_setup,
-			folder_teardown),
-		cmocka_unit_test_setup_teardown(second_open_is_locked, folder_setup, folder_teardown),
-		cmocka_unit_test_setup_teardown(newer_schema_is_refused_and_left_alone, folder_setup,
-			folder_teardown),
-		cmocka_unit_test_setup_teardown(broken_schema_is_refused, folder_setup, folder_teardown),
-		cmocka_unit_test_setup_teardown(what_is_no_index_is_refused_untouched, folder_setup,
-			folder_teardown),
-		cmocka_unit_test_setup_teardown(backup_is_whole_and_never_overwrites, kit_setup, kit_teardown),
+		cmocka_unit_test_setup_teardown(
+			makes_a_private_folder, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			folder_that_cannot_be_made_is_named, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			second_open_is_locked, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			newer_schema_is_refused_and_left_alone, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			broken_schema_is_refused, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_no_index_is_refused_untouched, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			backup_is_whole_and_never_overwrites, kit_setup, kit_teardown),
 		cmocka_unit_test_setup_teardown(space_is_told, kit_setup, kit_teardown),
-		cmocka_unit_test_setup_teardown(survives_kill_at_any_point, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			survives_kill_at_any_point, folder_setup, folder_teardown),
 	};
 	return cmocka_run_group_tests_name("store/open", tests, NULL, NULL);
 }

@@ -21,9 +21,11 @@ static bool take(void *context, const struct rk_pending *pending)
 	if (work->count == work->most)
 		return false;
 	*one = *pending;
-	one->key = rk_slice_make(memcpy(work->keys[work->count], pending->key.data, pending->key.len),
-		pending->key.len);
-	one->rkey = rk_slice_make(memcpy(work->rkeys[work->count], pending->rkey.data, pending->rkey.len),
+	one->key =
+		rk_slice_make(memcpy(work->keys[work->count], pending->key.data, pending->key.len),
+			pending->key.len);
+	one->rkey = rk_slice_make(
+		memcpy(work->rkeys[work->count], pending->rkey.data, pending->rkey.len),
 		pending->rkey.len);
 	if (pending->ref.len)
 		memcpy(work->refs[work->count], pending->ref.data, pending->ref.len);
@@ -117,7 +119,8 @@ static void acknowledged_work_is_taken_off_once(void **state)
 	put(k, (struct kit_record){.rkey = kit_rkey(1), .ref = X}, 1000);
 	work_read(k, &work, 1);
 	assert_int_equal(work.count, 1);
-	assert_true(work.list[0].due_ms == 1 && work.list[0].attempts == 0 && work.list[0].flags == 0);
+	assert_true(
+		work.list[0].due_ms == 1 && work.list[0].attempts == 0 && work.list[0].flags == 0);
 	result = answer(&work.list[0]);
 	acknowledge(k, &result);
 	acknowledge(k, &result);
@@ -234,12 +237,14 @@ static void marks_add_flags_and_forget_the_look(void **state)
 	kit_check(k);
 	work_read(k, &work, INT64_MAX);
 	assert_int_equal(work.count, 1);
-	assert_int_equal(work.list[0].flags, RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE);
+	assert_int_equal(
+		work.list[0].flags, RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE);
 	assert_true(work.list[0].due_ms == 8 && work.list[0].attempts == 0);
 	/* What an operator asked for lasts over a new version. */
 	put(k, (struct kit_record){.rkey = kit_rkey(1), .ref = X, .version = 1}, 9000);
 	work_read(k, &work, INT64_MAX);
-	assert_int_equal(work.list[0].flags, RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE);
+	assert_int_equal(
+		work.list[0].flags, RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE);
 }
 
 static void links_and_issues_are_of_the_version_judged(void **state)

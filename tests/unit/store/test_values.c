@@ -42,17 +42,19 @@ static bool repo_read(struct rk_slice key, struct rk_slice value)
 
 static void repos(void **state)
 {
-	struct rk_repo in = {
-		.id = REPO,
-		.did = rk_slice_str("did:plc:abc"),
-		.rev = UINT64_MAX,
-		.sync = RK_SYNC_SYNCHRONIZED,
-		.account = RK_ACCOUNT_INACTIVE,
-		.flags = 0xff,
-		.failures = 255,
-		.retry_ms = INT64_MAX,
-		.counts = {UINT32_MAX, 7},
-	}, out;
+	struct rk_repo in =
+			       {
+				       .id = REPO,
+				       .did = rk_slice_str("did:plc:abc"),
+				       .rev = UINT64_MAX,
+				       .sync = RK_SYNC_SYNCHRONIZED,
+				       .account = RK_ACCOUNT_INACTIVE,
+				       .flags = 0xff,
+				       .failures = 255,
+				       .retry_ms = INT64_MAX,
+				       .counts = {UINT32_MAX, 7},
+			       },
+		       out;
 	struct rk_buf value = {0};
 
 	memset(in.data.bytes, 0xab, RK_CID_BYTES);
@@ -81,13 +83,15 @@ static bool identity_read(struct rk_slice key, struct rk_slice value)
 
 static void identities(void **state)
 {
-	struct rk_identity in = {
-		.handle = rk_slice_str("jeffrey.at.aesthetic.computer"),
-		.pds = rk_slice_str("https://pds.example"),
-		.key = {.type = RK_KEY_P256, .point = {2, 3, 4}},
-		.fetched_ms = -5,
-		.failed = true,
-	}, out;
+	struct rk_identity in =
+				   {
+					   .handle = rk_slice_str("jeffrey.at.aesthetic.computer"),
+					   .pds = rk_slice_str("https://pds.example"),
+					   .key = {.type = RK_KEY_P256, .point = {2, 3, 4}},
+					   .fetched_ms = -5,
+					   .failed = true,
+				   },
+			   out;
 	struct rk_buf value = {0};
 
 	rk_value_identity(&value, &in);
@@ -108,22 +112,24 @@ static bool record_read(struct rk_slice key, struct rk_slice value)
 
 static void records_of(struct rk_slice rkey)
 {
-	struct rk_record in = {
-		.repo = REPO,
-		.collection = RK_COLLECTION_PAINTING,
-		.rkey = rkey,
-		.ref = rk_slice_str("65f0a1b2c3d4e5f601234567"),
-		.code = rk_slice_str("abc"),
-		.slug = rk_slice_str("a:b"),
-		.has_when = true,
-		.when_ms = -1,
-		.first_us = 2,
-		.indexed_us = INT64_MAX,
-		.flags = 7,
-		.link = RK_LINK_CONFLICT,
-		.issues = 0x80000001,
-		.json = rk_slice_str("{}"),
-	}, out;
+	struct rk_record in =
+				 {
+					 .repo = REPO,
+					 .collection = RK_COLLECTION_PAINTING,
+					 .rkey = rkey,
+					 .ref = rk_slice_str("65f0a1b2c3d4e5f601234567"),
+					 .code = rk_slice_str("abc"),
+					 .slug = rk_slice_str("a:b"),
+					 .has_when = true,
+					 .when_ms = -1,
+					 .first_us = 2,
+					 .indexed_us = INT64_MAX,
+					 .flags = 7,
+					 .link = RK_LINK_CONFLICT,
+					 .issues = 0x80000001,
+					 .json = rk_slice_str("{}"),
+				 },
+			 out;
 	struct rk_key_buf key = {0}, other = {0};
 	struct rk_buf value = {0};
 
@@ -142,7 +148,8 @@ static void records_of(struct rk_slice rkey)
 	/* The key has to suit the value. */
 	rk_key_record(&other, in.repo, in.collection,
 		rkey.len > RK_RKEY_PLAIN ? rk_slice_str("short") : long_rkey);
-	assert_int_equal(record_read(rk_key_slice(&other), rk_buf_slice(&value)), rkey.len > RK_RKEY_PLAIN);
+	assert_int_equal(
+		record_read(rk_key_slice(&other), rk_buf_slice(&value)), rkey.len > RK_RKEY_PLAIN);
 	assert_false(record_read(rk_slice_sub(rk_key_slice(&key), 0, 4), rk_buf_slice(&value)));
 	assert_false(rkey.len <= RK_RKEY_PLAIN &&
 		record_read(rk_slice_sub(rk_key_slice(&key), 0, 5), rk_buf_slice(&value)));
@@ -173,13 +180,16 @@ static bool pending_read(struct rk_slice key, struct rk_slice value)
 
 static void pending_of(bool gone, struct rk_slice ref, struct rk_slice rkey)
 {
-	struct rk_pending in = {
-		.generation = UINT64_MAX,
-		.due_ms = INT64_MIN,
-		.attempts = UINT32_MAX,
-		.flags = (uint8_t)(RK_PENDING_UPDATED | (gone ? RK_PENDING_GONE : 0)),
-		.rkey = rkey,
-	}, out;
+	struct rk_pending in =
+				  {
+					  .generation = UINT64_MAX,
+					  .due_ms = INT64_MIN,
+					  .attempts = UINT32_MAX,
+					  .flags = (uint8_t)(RK_PENDING_UPDATED |
+						  (gone ? RK_PENDING_GONE : 0)),
+					  .rkey = rkey,
+				  },
+			  out;
 	struct rk_key_buf key = {0};
 	struct rk_buf value = {0};
 
@@ -220,8 +230,12 @@ static bool issue_read(struct rk_slice key, struct rk_slice value)
 static void issues(void **state)
 {
 	const struct rk_issue cases[] = {
-		{.kind = RK_ISSUE_DANGLING, .repo = REPO, .collection = 1, .ref = RK_SLICE_LIT("ab"),
-			.at_ms = 5, .message = RK_SLICE_LIT("why")},
+		{.kind = RK_ISSUE_DANGLING,
+			.repo = REPO,
+			.collection = 1,
+			.ref = RK_SLICE_LIT("ab"),
+			.at_ms = 5,
+			.message = RK_SLICE_LIT("why")},
 		{.kind = RK_ISSUE_INVALID, .repo = REPO, .collection = 0, .rkey = long_rkey},
 		{.kind = RK_ISSUE_UNCLAIMED, .repo = REPO, .collection = -1},
 	};
@@ -259,8 +273,8 @@ static void counts(void **state)
 	struct rk_write in = {.next_repo = 7, .generation = 9}, out = {0};
 	struct rk_buf value = {0};
 
-	in.counts = (struct rk_counts){.repos = 1, .desynchronized = 2, .unready = 3, .records = {4, 5},
-		.issues = {6, 7}};
+	in.counts = (struct rk_counts){
+		.repos = 1, .desynchronized = 2, .unready = 3, .records = {4, 5}, .issues = {6, 7}};
 	rk_value_counts(&value, &in);
 	assert_true(rk_value_counts_read(&out, rk_buf_slice(&value)));
 	assert_int_equal(out.next_repo, 7);

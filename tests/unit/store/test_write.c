@@ -25,8 +25,10 @@ static void a_new_repo_is_to_be_fetched(void **state)
 	kit_read(k);
 	assert_int_equal(rk_read_repo_by_did(k->s, &repo, rk_slice_str("did:plc:b")), 0);
 	assert_int_equal(repo.id, 2);
-	assert_true(repo.sync == RK_SYNC_DESYNCHRONIZED && repo.account == RK_ACCOUNT_ACTIVE && repo.rev == 0);
-	assert_int_equal(rk_read_repo_by_did(k->s, &repo, rk_slice_str("did:plc:c")), RK_STORE_ABSENT);
+	assert_true(repo.sync == RK_SYNC_DESYNCHRONIZED && repo.account == RK_ACCOUNT_ACTIVE &&
+		repo.rev == 0);
+	assert_int_equal(
+		rk_read_repo_by_did(k->s, &repo, rk_slice_str("did:plc:c")), RK_STORE_ABSENT);
 	assert_int_equal(rk_read_repo_by_did(k->s, &repo, (struct rk_slice){0}), RK_STORE_ABSENT);
 	assert_int_equal(rk_read_repo(k->s, &repo, 0), RK_STORE_ABSENT);
 	assert_int_equal(rk_read_resync_next(k->s, &repo, &wait, 0, NULL, 0), 0);
@@ -49,11 +51,13 @@ static void long_dids_are_repos_like_others(void **state)
 
 			did[lens[i] - 1] = (char)('a' + last);
 			kit_write(k);
-			assert_int_equal(rk_write_repo_make(&k->w, &repo, rk_slice_make(did, lens[i])), 0);
+			assert_int_equal(
+				rk_write_repo_make(&k->w, &repo, rk_slice_make(did, lens[i])), 0);
 			assert_int_equal(repo.id, i * 2 + last + 1);
 			kit_commit(k);
 			kit_read(k);
-			assert_int_equal(rk_read_repo_by_did(k->s, &repo, rk_slice_make(did, lens[i])), 0);
+			assert_int_equal(
+				rk_read_repo_by_did(k->s, &repo, rk_slice_make(did, lens[i])), 0);
 			assert_int_equal(repo.id, i * 2 + last + 1);
 			assert_slice_equal(repo.did, rk_slice_make(did, lens[i]));
 		}
@@ -93,7 +97,8 @@ static void queue_holds_active_desynchronized_repos(void **state)
 	kit_repo(k, "did:plc:a");
 	kit_commit(k);
 	for (unsigned bits = 0; bits < 16; bits++) {
-		const bool desynchronized = bits & 1, active = bits & 2, tombstone = bits & 4, failed = bits & 8;
+		const bool desynchronized = bits & 1, active = bits & 2, tombstone = bits & 4,
+			   failed = bits & 8;
 		const bool queued = desynchronized && active && !tombstone;
 		struct rk_counts counts;
 		struct rk_repo repo;
@@ -187,7 +192,8 @@ static void records_one_after_another(void **state)
 	kit_repo(k, "did:plc:a");
 	kit_repo(k, "did:plc:b");
 	for (unsigned i = 0; i < 60; i++)
-		kit_put(k, 1 + i % 2, &(struct kit_record){.collection = i / 2 % 2, .rkey = kit_rkey(i)}, i);
+		kit_put(k, 1 + i % 2,
+			&(struct kit_record){.collection = i / 2 % 2, .rkey = kit_rkey(i)}, i);
 	kit_commit(k);
 	kit_read(k);
 	while (rk_read_record_after(k->s, &record, 1, 1, at) == 0) {
@@ -202,13 +208,16 @@ static void records_one_after_another(void **state)
 	assert_slice_equal(record.rkey, kit_rkey(4));
 	assert_int_equal(rk_read_record_after(k->s, &record, 1, 0, kit_rkey(60)), RK_STORE_ABSENT);
 	assert_int_equal(rk_read_record_after(k->s, &record, 2, 1, kit_rkey(60)), RK_STORE_ABSENT);
-	assert_int_equal(rk_read_record_after(k->s, &record, 3, 0, (struct rk_slice){0}), RK_STORE_ABSENT);
+	assert_int_equal(
+		rk_read_record_after(k->s, &record, 3, 0, (struct rk_slice){0}), RK_STORE_ABSENT);
 }
 
 static void identity_put(struct kit *k, const char *did, const char *handle)
 {
 	const struct rk_identity identity = {.handle = rk_slice_str(handle),
-		.pds = rk_slice_str("https://pds.example"), .key = {.type = RK_KEY_K256}, .fetched_ms = 7};
+		.pds = rk_slice_str("https://pds.example"),
+		.key = {.type = RK_KEY_K256},
+		.fetched_ms = 7};
 
 	kit_write(k);
 	assert_int_equal(rk_write_identity(&k->w, rk_slice_str(did), &identity), 0);
@@ -242,7 +251,8 @@ static void handles_lead_to_who_has_them_now(void **state)
 	assert_int_equal(by_handle(k, "A.Example"), 1);
 	assert_int_equal(rk_read_identity(k->s, &identity, rk_slice_str("did:plc:a")), 0);
 	assert_true(identity.fetched_ms == 7 && identity.key.type == RK_KEY_K256);
-	assert_int_equal(rk_read_identity(k->s, &identity, rk_slice_str("did:plc:b")), RK_STORE_ABSENT);
+	assert_int_equal(
+		rk_read_identity(k->s, &identity, rk_slice_str("did:plc:b")), RK_STORE_ABSENT);
 	identity_put(k, "did:plc:a", "aa.example");
 	assert_int_equal(by_handle(k, "a.example"), 0);
 	assert_int_equal(by_handle(k, "aa.example"), 1);
@@ -271,7 +281,9 @@ static void identity_written_back_from_its_own_view(void **state)
 	identity_put(k, "did:plc:a", "a.example");
 	kit_write(k);
 	for (int i = 0; i < 10; i++) {
-		assert_int_equal(rk_read_identity(rk_write_view(&k->w), &identity, rk_slice_str("did:plc:a")), 0);
+		assert_int_equal(rk_read_identity(rk_write_view(&k->w), &identity,
+					 rk_slice_str("did:plc:a")),
+			0);
 		identity.fetched_ms = i;
 		identity.failed = true;
 		if (i == 8)
@@ -294,8 +306,10 @@ static void cursors_are_by_source(void **state)
 	kit_read(k);
 	assert_int_equal(rk_read_cursor(k->s, &cursor, rk_slice_str("a")), RK_STORE_ABSENT);
 	kit_write(k);
-	assert_int_equal(rk_write_cursor(&k->w, rk_slice_str("a"), &(struct rk_cursor){INT64_MAX, 3}), 0);
-	assert_int_equal(rk_write_cursor(&k->w, rk_slice_str("b"), &(struct rk_cursor){1, UINT32_MAX}), 0);
+	assert_int_equal(
+		rk_write_cursor(&k->w, rk_slice_str("a"), &(struct rk_cursor){INT64_MAX, 3}), 0);
+	assert_int_equal(
+		rk_write_cursor(&k->w, rk_slice_str("b"), &(struct rk_cursor){1, UINT32_MAX}), 0);
 	kit_commit(k);
 	kit_check(k);
 	kit_read(k);
@@ -311,11 +325,13 @@ static void aborted_is_as_if_never(void **state)
 	struct rk_buf before = {0}, after = {0};
 
 	kit_write(k);
-	kit_put(k, kit_repo(k, "did:plc:a"), &(struct kit_record){.rkey = kit_rkey(1), .ref = "ab"}, 1);
+	kit_put(k, kit_repo(k, "did:plc:a"), &(struct kit_record){.rkey = kit_rkey(1), .ref = "ab"},
+		1);
 	kit_commit(k);
 	kit_dump(k, &before, true);
 	kit_write(k);
-	kit_put(k, kit_repo(k, "did:plc:b"), &(struct kit_record){.rkey = kit_rkey(1), .ref = "ab"}, 1);
+	kit_put(k, kit_repo(k, "did:plc:b"), &(struct kit_record){.rkey = kit_rkey(1), .ref = "ab"},
+		1);
 	kit_put(k, 1, &(struct kit_record){.rkey = kit_rkey(1), .gone = true}, 1);
 	kit_account(k, 1, RK_ACCOUNT_DELETED);
 	rk_write_abort(&k->w);
@@ -333,7 +349,8 @@ static void aborted_is_as_if_never(void **state)
 static void accounts_have_names(void **state)
 {
 	for (int i = 0; i < RK_ACCOUNT_COUNT; i++)
-		assert_int_equal(rk_account_parse(rk_slice_str(rk_account_name((enum rk_account)i))), i);
+		assert_int_equal(
+			rk_account_parse(rk_slice_str(rk_account_name((enum rk_account)i))), i);
 	assert_int_equal(rk_account_parse(rk_slice_str("throttled")), RK_ACCOUNT_INACTIVE);
 	assert_int_equal(rk_account_parse((struct rk_slice){0}), RK_ACCOUNT_INACTIVE);
 }
@@ -345,8 +362,9 @@ static void reopened_it_is_the_same(void **state)
 
 	kit_write(k);
 	for (unsigned i = 0; i < 500; i++)
-		kit_put(k, kit_repo(k, "did:plc:a"), &(struct kit_record){.rkey = kit_rkey(i), .ref = "ab",
-			.when_ms = i + 1}, i);
+		kit_put(k, kit_repo(k, "did:plc:a"),
+			&(struct kit_record){.rkey = kit_rkey(i), .ref = "ab", .when_ms = i + 1},
+			i);
 	kit_commit(k);
 	kit_dump(k, &before, true);
 	kit_reopen(k, 0);

@@ -28,7 +28,7 @@ enum { DEADLINE_MS = 20000 };
 struct job {
 	struct rk_writer_job job; /* first */
 	struct rk_slice rkey;
-	const char *json; /* NULL: a short one */
+	const char *json;     /* NULL: a short one */
 	atomic_int *failures; /* runs that are to fail yet; NULL: none */
 	int error;
 	atomic_int runs, done, refused;
@@ -38,7 +38,8 @@ struct job {
 static int job_run(struct rk_writer_job *job, struct rk_write *w)
 {
 	struct job *one = (struct job *)job;
-	const struct kit_record in = {.rkey = one->rkey, .ref = "ab", .when_ms = 1, .gone = one->gone};
+	const struct kit_record in = {
+		.rkey = one->rkey, .ref = "ab", .when_ms = 1, .gone = one->gone};
 	struct rk_change_record record = {.rkey = one->rkey};
 	struct rk_change change = {.records = &record, .count = 1, .now_us = 1};
 	struct rk_repo repo;
@@ -138,8 +139,10 @@ static void many_jobs_of_many_threads_are_each_done_once(void **state)
 		jobs[i].rkey.data = (uint8_t *)rkeys[i];
 	}
 	for (int i = 0; i < THREADS; i++) {
-		submitters[i] = (struct submitter){.writer = writer, .jobs = &jobs[i * EACH], .count = EACH};
-		assert_int_equal(pthread_create(&submitters[i].thread, NULL, submit_all, &submitters[i]), 0);
+		submitters[i] = (struct submitter){
+			.writer = writer, .jobs = &jobs[i * EACH], .count = EACH};
+		assert_int_equal(
+			pthread_create(&submitters[i].thread, NULL, submit_all, &submitters[i]), 0);
 	}
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(submitters[i].thread, NULL);
@@ -357,7 +360,8 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 	stream->given = 0;
 	while (stream->applied + stream->given < atomic_load(&stream->ready) && stream->given < 7) {
 		int number = stream->applied + stream->given + 1;
-		int r = rk_write_cursor(w, rk_slice_str("stream"), &(struct rk_cursor){.seq = number});
+		int r = rk_write_cursor(
+			w, rk_slice_str("stream"), &(struct rk_cursor){.seq = number});
 
 		if (r)
 			return r;
@@ -404,7 +408,8 @@ static void stream_is_drained_in_order_and_again_after_failures(void **state)
 {
 	struct kit *k = *state;
 	struct stream stream = {.failures = 3};
-	const struct rk_writer_stream callbacks = {&stream, stream_drain, stream_committed, stream_aborted};
+	const struct rk_writer_stream callbacks = {
+		&stream, stream_drain, stream_committed, stream_aborted};
 	struct rk_writer *writer;
 	struct job job;
 
@@ -436,7 +441,8 @@ static void stream_can_be_taken_away_in_a_fault(void **state)
 {
 	struct kit *k = *state;
 	struct stream stream = {.failures = INT32_MAX};
-	const struct rk_writer_stream callbacks = {&stream, stream_drain, stream_committed, stream_aborted};
+	const struct rk_writer_stream callbacks = {
+		&stream, stream_drain, stream_committed, stream_aborted};
 	struct rk_writer *writer;
 	struct job job;
 

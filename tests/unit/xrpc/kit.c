@@ -25,8 +25,8 @@ int kit_setup(void **state)
 	if (rk_store_open(&k->store, &options, error) != 0)
 		fail_msg("%s", error);
 	assert_int_equal(rk_writer_create(&k->writer, k->store), 0);
-	k->status = (struct rk_service_status) {.ready = true, .was_ready = true, .lag_ms = 2500};
-	k->service = (struct rk_service) {
+	k->status = (struct rk_service_status){.ready = true, .was_ready = true, .lag_ms = 2500};
+	k->service = (struct rk_service){
 		.store = k->store,
 		.source = RK_SLICE_LIT("https://pds.test"),
 		.status = status_get,

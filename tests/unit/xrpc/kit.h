@@ -32,9 +32,9 @@ struct kit_record {
 	rk_repo_id repo;
 	uint8_t collection;
 	const char *rkey, *ref, *code, *slug; /* NULL: none */
-	int64_t when_ms;		      /* 0: none */
+	int64_t when_ms;                      /* 0: none */
 	enum rk_link link;
-	int64_t now_us;	  /* when it was indexed; 0: 2026-01-02T03:04:05.678Z */
+	int64_t now_us;   /* when it was indexed; 0: 2026-01-02T03:04:05.678Z */
 	const char *json; /* NULL: {"rkey":"…"} */
 };
 void kit_record(struct kit *k, struct kit_record record);
@@ -50,7 +50,7 @@ void kit_expect(struct kit *k, const char *method_and_query, const char *body);
 void kit_expect_error(struct kit *k, const char *method_and_query, int status, const char *name,
 	const char *message_part);
 
-#define KIT_CID	     "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a"
+#define KIT_CID      "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a"
 #define KIT_CID_PART "\"cid\":\"" KIT_CID "\""
 
 #endif

@@ -11,7 +11,7 @@
 
 static void answers_with_the_headers_of_xrpc(void **state)
 {
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
 	char out[4096];
 
 	exchange(xrpc, "GET " STATUS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", out,
@@ -57,7 +57,7 @@ static void answers_with_the_headers_of_xrpc(void **state)
 
 static void keeps_alive_and_answers_in_order(void **state)
 {
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
 	static char out[65536];
 	int fd = client(xrpc), answers = 0;
 
@@ -83,7 +83,7 @@ static void http_2_is_refused_both_ways(void **state)
 {
 	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
 	static const char *const upgrades[] = {"h2c", "h2c-14", "h2c-16", "H2C", "h2", "websocket"};
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
 	char out[4096], request[512];
 	int fd = client(xrpc);
 
@@ -121,7 +121,7 @@ static void malformed_requests_are_refused(void **state)
 		"GET / HTTP/1.1\r\nbad header\r\n\r\n",
 		"GET / HTTP/1.1\r\na: \x01\r\n\r\n",
 	};
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {.request_ms = 300});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){.request_ms = 300});
 	char out[4096];
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
@@ -144,7 +144,7 @@ static void body_1m_ok_more_refused(void **state)
 	static const char path[] =
 		"POST /xrpc/computer.aesthetic.refkey.forgetRepo HTTP/1.1\r\nHost: a\r\n"
 		"Connection: close\r\n";
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
 	char *body = calloc(1, (1 << 20) + 1), out[4096], head[256];
 	int fd;
 
@@ -178,7 +178,7 @@ static void body_1m_ok_more_refused(void **state)
 
 static void a_refused_body_may_be_sent_to_its_end(void **state)
 {
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
 	size_t size = 20 << 20;
 	char *body = calloc(1, size), out[4096];
 
@@ -201,7 +201,7 @@ static void a_refused_body_may_be_sent_to_its_end(void **state)
 
 static void target_32k_ok_more_refused(void **state)
 {
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
 	static char out[4096], request[40000];
 
 	for (int over = 0; over < 2; over++) {

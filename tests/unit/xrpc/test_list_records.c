@@ -7,7 +7,7 @@
 
 #include "xrpc/methods.h"
 
-#define MOOD	 "computer.aesthetic.mood"
+#define MOOD     "computer.aesthetic.mood"
 #define PAINTING "computer.aesthetic.painting"
 
 enum { RECORDS = 25 };
@@ -21,12 +21,12 @@ static void fill(struct kit *k)
 	struct kit_record records[RECORDS];
 
 	repos[0] =
-		kit_repo(k, (struct kit_repo) {.did = "did:plc:ann", .sync = RK_SYNC_SYNCHRONIZED});
+		kit_repo(k, (struct kit_repo){.did = "did:plc:ann", .sync = RK_SYNC_SYNCHRONIZED});
 	repos[1] =
-		kit_repo(k, (struct kit_repo) {.did = "did:plc:bob", .sync = RK_SYNC_SYNCHRONIZED});
+		kit_repo(k, (struct kit_repo){.did = "did:plc:bob", .sync = RK_SYNC_SYNCHRONIZED});
 	for (int i = 0; i < RECORDS; i++) {
 		snprintf(rkeys[i], sizeof(rkeys[i]), "3kaaaaaaaa%c2%c", 'a' + i / 5, 'a' + i % 5);
-		records[i] = (struct kit_record) {
+		records[i] = (struct kit_record){
 			.repo = repos[i % 2],
 			.collection = RK_COLLECTION_MOOD,
 			.rkey = rkeys[i],
@@ -161,7 +161,7 @@ static void a_record_that_goes_takes_no_other_along(void **state)
 	fill(k);
 	assert_int_equal(page_read(k, "collection=" MOOD "&limit=10", found, cursor), 10);
 	/* The account of the last one on the page becomes inactive: its other records go, too. */
-	kit_repo(k, (struct kit_repo) {.did = "did:plc:ann", .account = RK_ACCOUNT_DEACTIVATED});
+	kit_repo(k, (struct kit_repo){.did = "did:plc:ann", .account = RK_ACCOUNT_DEACTIVATED});
 	snprintf(query, sizeof(query), "collection=" MOOD "&limit=100&cursor=%s", cursor);
 	count = page_read(k, query, found + 10, cursor);
 	for (int i = 10; i < 10 + count; i++) {

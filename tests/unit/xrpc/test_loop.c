@@ -13,7 +13,7 @@
 
 static void heads_are_bounded(void **state)
 {
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
 	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms();
 	int fd = client(xrpc);
 	char out[4096];
@@ -49,7 +49,7 @@ static void heads_are_bounded(void **state)
 static void heads_are_bounded_together(void **state)
 {
 	enum { CLIENTS = 1200, BYTES = 60000 };
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
 	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms();
 	char *head = malloc(BYTES), out[4096];
 	int *fds = calloc(CLIENTS, sizeof(*fds));
@@ -78,7 +78,7 @@ static void heads_are_bounded_together(void **state)
 static void slow_heads_and_idle_connections_end(void **state)
 {
 	struct rk_xrpc *xrpc =
-		server_start(*state, (struct rk_xrpc_options) {.request_ms = 400, .idle_ms = 1500});
+		server_start(*state, (struct rk_xrpc_options){.request_ms = 400, .idle_ms = 1500});
 	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms(),
 		took;
 	int slow = client(xrpc), idle = client(xrpc), used = client(xrpc);
@@ -108,7 +108,7 @@ static void slow_heads_and_idle_connections_end(void **state)
 static void large_answer_make(struct kit *k)
 {
 	rk_repo_id repo =
-		kit_repo(k, (struct kit_repo) {.did = "did:plc:ann", .sync = RK_SYNC_SYNCHRONIZED});
+		kit_repo(k, (struct kit_repo){.did = "did:plc:ann", .sync = RK_SYNC_SYNCHRONIZED});
 	char *json = malloc(1 << 20), rkey[16];
 
 	memset(json, 'a', 1 << 20);
@@ -117,7 +117,7 @@ static void large_answer_make(struct kit *k)
 	for (int i = 0; i < 12; i++) {
 		snprintf(rkey, sizeof(rkey), "3kaaaaaaaa%c22", 'a' + i);
 		kit_record(k,
-			(struct kit_record) {.repo = repo,
+			(struct kit_record){.repo = repo,
 				.collection = RK_COLLECTION_MOOD,
 				.rkey = rkey,
 				.when_ms = 1700000000000,
@@ -133,7 +133,7 @@ static void large_answers_end_early_and_are_not_waited_for(void **state)
 {
 	struct kit *k = *state;
 	struct rk_xrpc *xrpc =
-		server_start(k, (struct rk_xrpc_options) {.request_ms = 400, .idle_ms = 400});
+		server_start(k, (struct rk_xrpc_options){.request_ms = 400, .idle_ms = 400});
 	char *out = malloc(8 << 20), small[4096];
 	int fd;
 
@@ -157,14 +157,15 @@ static void large_answers_end_early_and_are_not_waited_for(void **state)
 static void no_more_connections_than_allowed(void **state)
 {
 	struct rk_xrpc *xrpc =
-		server_start(*state, (struct rk_xrpc_options) {.connections_most = 4});
+		server_start(*state, (struct rk_xrpc_options){.connections_most = 4});
 	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED);
 	int fds[5];
 	char out[4096];
 
 	for (int i = 0; i < 4; i++) {
 		fds[i] = client(xrpc);
-		send_text(fds[i], "POST " STATUS " HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+		send_text(
+			fds[i], "POST " STATUS " HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
 	}
 	while (rk_metric_get(RK_METRIC_CONNECTIONS) < 4)
 		usleep(1000);
@@ -186,7 +187,7 @@ static void no_more_connections_than_allowed(void **state)
 static void idle_connections_make_room(void **state)
 {
 	struct rk_xrpc *xrpc = server_start(
-		*state, (struct rk_xrpc_options) {.connections_most = 40, .threads = 1});
+		*state, (struct rk_xrpc_options){.connections_most = 40, .threads = 1});
 	int fds[40];
 	char out[4096];
 
@@ -221,7 +222,7 @@ static void idle_connections_make_room(void **state)
 
 static void stops_at_once_with_idle_connections(void **state)
 {
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
 	int fresh = client(xrpc), used = client(xrpc);
 	int64_t start;
 	char out[4096];
@@ -254,7 +255,7 @@ static void a_stop_lets_answers_finish(void **state)
 	int taking, begun;
 
 	large_answer_make(k);
-	xrpc = server_start(k, (struct rk_xrpc_options) {0});
+	xrpc = server_start(k, (struct rk_xrpc_options){0});
 	taking = client(xrpc);
 	begun = client(xrpc);
 	send_text(taking, LIST "Host: a\r\n\r\n");
@@ -279,7 +280,7 @@ static void a_stop_lets_answers_finish(void **state)
 
 static void a_stop_waits_5s_at_most(void **state)
 {
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {.request_ms = 60000});
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){.request_ms = 60000});
 	int fd = client(xrpc);
 	int64_t start;
 

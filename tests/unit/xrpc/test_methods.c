@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOOD	 "computer.aesthetic.mood"
+#define MOOD     "computer.aesthetic.mood"
 #define PAINTING "computer.aesthetic.painting"
-#define ANN	 "did:plc:ann"
-#define BOB	 "did:plc:bob"
-#define REF	 "65f0c1a2b3c4d5e6f7a8b9c0"
+#define ANN      "did:plc:ann"
+#define BOB      "did:plc:bob"
+#define REF      "65f0c1a2b3c4d5e6f7a8b9c0"
 
 /* The view of a record of the kit. */
 #define VIEW(did, collection, rkey, rest)                                                          \
@@ -19,17 +19,17 @@
 static rk_repo_id ann(struct kit *k)
 {
 	return kit_repo(k,
-		(struct kit_repo) {.did = ANN, .handle = "ann.test", .sync = RK_SYNC_SYNCHRONIZED});
+		(struct kit_repo){.did = ANN, .handle = "ann.test", .sync = RK_SYNC_SYNCHRONIZED});
 }
 
 static rk_repo_id bob(struct kit *k)
 {
-	return kit_repo(k, (struct kit_repo) {.did = BOB, .sync = RK_SYNC_SYNCHRONIZED});
+	return kit_repo(k, (struct kit_repo){.did = BOB, .sync = RK_SYNC_SYNCHRONIZED});
 }
 
 static struct kit_record mood(rk_repo_id repo, const char *rkey, const char *ref)
 {
-	return (struct kit_record) {
+	return (struct kit_record){
 		.repo = repo, .collection = RK_COLLECTION_MOOD, .rkey = rkey, .ref = ref};
 }
 
@@ -165,7 +165,7 @@ static void inactive_accounts_are_absent(void **state)
 
 	kit_record(k, mood(ann(k), "3kaaaaaaaaa22", REF));
 	kit_repo(k,
-		(struct kit_repo) {
+		(struct kit_repo){
 			.did = ANN, .handle = "ann.test", .account = RK_ACCOUNT_TAKENDOWN});
 	kit_expect_error(k, "getByRef?ref=" REF, 400, "RecordNotFound", "");
 	/* Not NotReady, though its repo is to be fetched: it will not be while the account is inactive. */
@@ -240,7 +240,7 @@ static void hits_are_answered_before_it_is_ready(void **state)
 static void a_repo_that_is_behind_is_no_proof_of_absence(void **state)
 {
 	struct kit *k = *state;
-	rk_repo_id repo = kit_repo(k, (struct kit_repo) {.did = ANN});
+	rk_repo_id repo = kit_repo(k, (struct kit_repo){.did = ANN});
 
 	kit_record(k, mood(repo, "3kaaaaaaaaa22", REF));
 	kit_expect(k, "getByRkey?repo=" ANN "&collection=" MOOD "&rkey=3kaaaaaaaaa22",
@@ -321,7 +321,7 @@ static void status_of_the_service(void **state)
 		"\",\"count\":0},{\"collection\":\"" PAINTING "\",\"count\":0}],"
 		"\"mongo\":{\"connected\":false,\"pending\":0}}");
 	kit_record(k, mood(ann(k), "3kaaaaaaaaa22", REF));
-	kit_repo(k, (struct kit_repo) {.did = BOB});
+	kit_repo(k, (struct kit_repo){.did = BOB});
 	assert_int_equal(rk_writer_call(k->writer, cursor_write, NULL), 0);
 	k->status.mongo_connected = true;
 	k->status.lag_ms = -1;
@@ -338,7 +338,7 @@ static void status_of_a_repo(void **state)
 	struct kit *k = *state;
 
 	kit_repo(k,
-		(struct kit_repo) {
+		(struct kit_repo){
 			.did = BOB, .sync = RK_SYNC_SYNCHRONIZED, .rev = "3kaaaaaaaaa22"});
 	kit_expect(k, "getRepoStatus?repo=" BOB,
 		"{\"did\":\"" BOB

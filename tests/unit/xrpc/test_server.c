@@ -8,7 +8,7 @@ static void addresses(void **state)
 {
 	static const char *const bad[] = {"", "127.0.0.1", ":3900", "127.0.0.1:", "127.0.0.1:65536",
 		"::1:3900", "127.0.0.1:http", "999.0.0.1:0", "no such host:1"};
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options) {0}), *other = NULL;
+	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0}), *other = NULL;
 	struct rk_xrpc_options options = {.threads = 1, .source = ""};
 	char error[256] = "";
 
