@@ -1,7 +1,7 @@
 /*
- * The least that h2o can do for an answer of getByRef: one event loop, one handler for every path, the
- * same headers, and bodies that were read beforehand, one a line of standard input, given in turn.
- * Prints the port it listens on and runs until it is killed.
+ * The least that h2o can do for the answers of getByRef: one event loop, one handler for every path,
+ * the same headers, and the same bodies, read beforehand, one a line of standard input, and given in
+ * the order in which random.lua asks. Prints the port it listens on and runs until it is killed.
  */
 #define H2O_USE_LIBUV 0
 #include <h2o.h>
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BODIES_MOST = 4096 };
+enum { BODIES_MOST = 1 << 17, STEP = 7919 /* of random.lua */ };
 
 static h2o_globalconf_t config;
 static h2o_context_t context;
@@ -40,7 +40,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
 	static h2o_generator_t whole;
 	h2o_iovec_t *body = &bodies[body_at];
 
-	body_at = (body_at + 1) % body_count;
+	body_at = (body_at + STEP) % body_count;
 	req->res.status = 200;
 	req->res.reason = "OK";
 	req->res.content_length = body->len;

@@ -34,6 +34,11 @@ struct fill {
 	struct rk_arena arena; /* of one repo */
 };
 
+struct entry {
+	struct rk_slice key, rkey;
+	uint64_t generation;
+};
+
 /* One repo on its way into the index. */
 struct filling {
 	struct fill *fill;
@@ -44,10 +49,7 @@ struct filling {
 	int64_t now_us;
 	/* Pending work as found, in the order of the records. */
 	struct rk_arena found;
-	struct entry {
-		struct rk_slice key, rkey;
-		uint64_t generation;
-	} * entries;
+	struct entry *entries;
 	size_t entry_count;
 };
 

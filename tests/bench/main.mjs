@@ -7,8 +7,9 @@ import { latency } from './latency.mjs';
 import { queries } from './queries.mjs';
 import { recovery } from './recovery.mjs';
 import { Table } from './table.mjs';
+import { verify } from './verify.mjs';
 
-const all = { latency, queries, recovery };
+const all = { latency, queries, recovery, verify };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !all[name]);
 if (unknown.length) {

@@ -45,10 +45,12 @@ async function pathsFile(index) {
   return file;
 }
 
+const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+
 // Status line and headers as they are, and the body.
 function ask(url) {
   return new Promise((resolve, reject) => {
-    http.get(url, (res) => {
+    http.get(url, { agent }, (res) => {
       let body = '';
       res.setEncoding('utf8').on('data', (text) => (body += text));
       res.on('end', () => resolve({ head: `${res.statusCode} ${res.rawHeaders.join(' ')}`, body }));
@@ -56,12 +58,17 @@ function ask(url) {
   });
 }
 
+async function askAll(urls) {
+  const answers = [];
+  for (let i = 0; i < urls.length; i += 256) answers.push(...(await Promise.all(urls.slice(i, i + 256).map(ask))));
+  return answers;
+}
+
 async function throughput({ table, note }, index, name) {
   const paths = await pathsFile(index);
   const { refkey, close } = await serve(index, { REFKEY_THREADS: '1' });
-  const samples = index.refs.filter((_, i) => i % Math.ceil(index.refs.length / 500) === 0);
-  const answers = [];
-  for (const { ref } of samples) answers.push(await ask(`${refkey.url}${prefix}getByRef?ref=${ref}`));
+  note(`getByRef, ${name}, the answers`);
+  const answers = await askAll(index.refs.map(({ ref }) => `${refkey.url}${prefix}getByRef?ref=${ref}`));
   const bare = await startBareServer(answers.map(({ body }) => body));
   const first = await ask(bare.url);
   if (first.body !== answers[0].body || first.head.length !== answers[0].head.length)
@@ -70,7 +77,7 @@ async function throughput({ table, note }, index, name) {
   pin(bare.pid, 0);
   const ours = { pid: refkey.child.pid, url: refkey.url, rate: [], us: [] };
   const theirs = { pid: bare.pid, url: bare.url, rate: [], us: [] };
-  for (const side of [theirs, ours]) await wrk(side.url, paths, 1);
+  for (const side of [theirs, ours]) await wrk(side.url, paths, seconds); // maps the pages of the index, too
   for (let round = 0; round < rounds; round++) {
     note(`getByRef, ${name}, round ${round + 1} of ${rounds}`);
     for (const side of round % 2 ? [ours, theirs] : [theirs, ours]) {
