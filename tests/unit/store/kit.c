@@ -273,3 +273,24 @@ struct rk_record kit_record(
 	assert_int_equal(rk_read_record(k->s, &record, repo, collection, rkey), 0);
 	return record;
 }
+
+bool kit_pending(struct kit *k, struct rk_pending *out, bool gone, const char *ref, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey)
+{
+	struct rk_key_buf key = {0};
+	struct rk_slice value;
+
+	rk_key_pending(&key, gone, rk_slice_str(ref), repo, collection, rkey);
+	if (rk_table_get(k->s, RK_TABLE_PENDING, rk_key_slice(&key), &value) != 0)
+		return false;
+	assert_true(rk_value_pending_read(out, rk_key_slice(&key), value));
+	return true;
+}
+
+int kit_pending_flags(struct kit *k, bool gone, const char *ref, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey)
+{
+	struct rk_pending pending;
+
+	return kit_pending(k, &pending, gone, ref, repo, collection, rkey) ? pending.flags : -1;
+}

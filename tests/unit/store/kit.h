@@ -70,6 +70,12 @@ struct rk_slice kit_lookup(
 /* The stored record; fails the test if there is none. */
 struct rk_record kit_record(
 	struct kit *k, rk_repo_id repo, uint8_t collection, struct rk_slice rkey);
+/* In a snapshot: the work for a record, or for one that is gone; false: none. */
+bool kit_pending(struct kit *k, struct rk_pending *out, bool gone, const char *ref, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey);
+/* Its flags, or -1 for none. */
+int kit_pending_flags(struct kit *k, bool gone, const char *ref, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey);
 
 #define assert_slice_equal(a, b)                                                                   \
 	do {                                                                                       \

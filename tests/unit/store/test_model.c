@@ -3,262 +3,32 @@
  * some are aborted; after each the two must answer alike, and in the end the check must find nothing.
  * A seed that ever failed stays in the list.
  */
-#include "tests/unit/store/kit.h"
+#include "tests/unit/store/model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { REPOS = 4, COLLECTIONS = RK_COLLECTION_COUNT, KEYS = 6, REFS = 5, CODES = 3 };
-enum { RECORDS = REPOS * COLLECTIONS * KEYS, NONE = -1 };
-enum { TRANSACTIONS = 400, LONG = 300 };
+enum { TRANSACTIONS = 400 };
 
 static const uint64_t seeds[] = {1, 2, 3, 20240312, 0xdeadbeef};
-
-/* Values by number. The last ref is as long as refs get; some keys are over LMDB's length. */
-static const char *const refs[REFS] = {"65f0a1b2c3d4e5f601234567", "65f0a1b2c3d4e5f601234568", "a",
-	"not an id", "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"};
-static const char *const codes[CODES] = {"abc", "abd", "0123456789"};
-static char rkeys[KEYS][LONG];
-
-struct entry { /* of pending work */
-	bool there;
-	uint8_t flags;
-	int64_t due_ms;
-	uint32_t attempts;
-	uint64_t order; /* when it was last changed; the model's generation */
-};
-
-struct record {
-	bool there;
-	unsigned version;
-	int ref, code, slug; /* NONE */
-	int64_t when_ms;     /* 0: none */
-	bool invalid;
-	int64_t first_us, indexed_us;
-	uint8_t flags, link;
-	uint32_t issues;
-	struct entry work, gone[REFS + 1]; /* gone: by the ref it had, the last for none */
-	uint8_t seen;
-};
-
-struct model {
-	struct record records[RECORDS];
-	int owner[COLLECTIONS][REFS]; /* NONE; 0; a repo */
-	uint8_t account[REPOS + 1];
-	bool tombstone[REPOS + 1];
-	bool document_issue[COLLECTIONS][REFS];
-	uint64_t order;
-	int64_t now_us;
-};
-
-static uint64_t state_of_chance;
-
-static unsigned chance(unsigned below)
-{
-	state_of_chance =
-		state_of_chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (unsigned)(state_of_chance >> 33) % below;
-}
-
-static rk_repo_id repo_of(int at)
-{
-	return 1 + (rk_repo_id)at / (COLLECTIONS * KEYS);
-}
-
-static uint8_t collection_of(int at)
-{
-	return (uint8_t)(at / KEYS % COLLECTIONS);
-}
-
-static struct rk_slice rkey_of(int at)
-{
-	int number = at % KEYS;
-
-	return rk_slice_make(rkeys[number], number < 2 ? LONG : RK_TID_LEN);
-}
-
-/* Keys stand in the index by their bytes; numbers were given in that order but for the hashed ones. */
-static int key_order(int a, int b)
-{
-	struct rk_key_buf x = {0}, y = {0};
-
-	rk_key_record(&x, repo_of(a), collection_of(a), rkey_of(a));
-	rk_key_record(&y, repo_of(b), collection_of(b), rkey_of(b));
-	return rk_slice_compare(rk_key_slice(&x), rk_key_slice(&y));
-}
-
-/* The model's side of each operation. */
-
-static void entry_set(
-	struct model *m, struct entry *entry, uint8_t flags, int64_t due_ms, uint32_t attempts)
-{
-	*entry = (struct entry){true, flags, due_ms, attempts, ++m->order};
-}
-
-static void model_gone(struct model *m, struct record *one, rk_repo_id repo, bool vanished)
-{
-	struct entry *entry = &one->gone[one->ref == NONE ? REFS : one->ref];
-
-	if (m->tombstone[repo])
-		return;
-	if (one->invalid && (one->link == RK_LINK_NONE || one->link == RK_LINK_CONFLICT))
-		return;
-	entry_set(m, entry, (uint8_t)(RK_PENDING_GONE | (vanished ? RK_PENDING_VANISHED : 0)),
-		m->now_us / 1000, 0);
-}
-
-static void model_work(struct model *m, struct record *one, rk_repo_id repo, uint8_t flags)
-{
-	const uint8_t lasting = RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE;
-
-	if (m->tombstone[repo] || one->invalid)
-		one->work = (struct entry){0};
-	else
-		entry_set(m, &one->work, flags | (one->work.there ? one->work.flags & lasting : 0),
-			m->now_us / 1000, 0);
-}
-
-static void model_remove(struct model *m, int at, bool vanished)
-{
-	struct record *one = &m->records[at];
-	uint8_t seen = one->seen;
-
-	one->seen = 0;
-	if (!one->there)
-		return;
-	one->work = (struct entry){0};
-	model_gone(m, one, repo_of(at), vanished && !(seen & RK_PENDING_DELETED));
-	one->there = false;
-	one->issues = 0;
-}
-
-static void model_put(
-	struct model *m, int at, const struct record *in, enum rk_change_source source)
-{
-	struct record *one = &m->records[at], old = *one;
-	uint8_t flags = 0;
-
-	one->seen = 0;
-	if (old.there && old.version == in->version && old.ref == in->ref && old.code == in->code &&
-		old.when_ms == in->when_ms) {
-		if (source == RK_CHANGE_LIVE && old.flags & RK_RECORD_FIRST) {
-			one->flags &= (uint8_t)~RK_RECORD_FIRST;
-			model_work(m, one, repo_of(at), 0);
-		}
-		return;
-	}
-	one->there = true;
-	one->version = in->version;
-	one->ref = in->ref;
-	one->code = in->code;
-	one->slug = in->slug;
-	one->when_ms = in->when_ms;
-	one->invalid = in->invalid;
-	one->flags = in->invalid ? RK_RECORD_INVALID : 0;
-	one->link = RK_LINK_UNKNOWN;
-	one->first_us = one->indexed_us = m->now_us;
-	one->issues = in->invalid ? 1u << RK_ISSUE_INVALID : 0;
-	if (!old.there) {
-		if (source == RK_CHANGE_FIRST && !(old.seen & RK_PENDING_APPEARED))
-			one->flags |= RK_RECORD_FIRST;
-	} else {
-		const bool new_ref = in->ref != NONE && in->ref != old.ref;
-		const bool new_code = in->code != NONE && in->code != old.code;
-
-		if (!new_ref && !new_code)
-			one->first_us = old.first_us;
-		if (new_ref) {
-			if (source == RK_CHANGE_FIRST)
-				one->flags |= old.flags & RK_RECORD_FIRST;
-			if (old.ref != NONE || old.link == RK_LINK_LINKED) {
-				struct record before = old;
-
-				model_gone(m, &before, repo_of(at), false);
-				memcpy(one->gone, before.gone, sizeof(one->gone));
-			}
-		} else {
-			one->flags |=
-				old.flags & (RK_RECORD_FIRST | RK_RECORD_UNREF | RK_RECORD_RENAMED);
-			one->link = old.link;
-			if (old.link == RK_LINK_LINKED &&
-				(old.code != in->code || old.slug != in->slug))
-				one->flags |= RK_RECORD_RENAMED;
-			if (in->ref == old.ref)
-				flags = RK_PENDING_UPDATED;
-			else
-				one->flags |= RK_RECORD_UNREF;
-		}
-	}
-	model_work(m, one, repo_of(at), flags);
-}
-
-/* Which of two records of a value comes first: rank, age, key. */
-static int rank_of(const struct record *one, enum rk_lookup kind)
-{
-	if (one->link == RK_LINK_CONFLICT)
-		return 2;
-	if (one->link != RK_LINK_LINKED)
-		return 1;
-	return kind != RK_LOOKUP_REF && one->flags & RK_RECORD_RENAMED;
-}
-
-static int answer_order(const struct model *m, enum rk_lookup kind, int a, int b)
-{
-	const struct record *x = &m->records[a], *y = &m->records[b];
-
-	if (rank_of(x, kind) != rank_of(y, kind))
-		return rank_of(x, kind) - rank_of(y, kind);
-	if (x->first_us != y->first_us)
-		return x->first_us < y->first_us ? -1 : 1;
-	return key_order(a, b);
-}
-
-static int value_of(const struct record *one, enum rk_lookup kind)
-{
-	return kind == RK_LOOKUP_REF ? one->ref : kind == RK_LOOKUP_CODE ? one->code : one->slug;
-}
-
-static int model_lookup(
-	const struct model *m, enum rk_lookup kind, uint8_t collection, int value, rk_repo_id repo)
-{
-	int best = NONE;
-
-	if (kind == RK_LOOKUP_REF && m->owner[collection][value] != NONE) {
-		rk_repo_id owner = (rk_repo_id)m->owner[collection][value];
-
-		if (owner == 0 || (repo && repo != owner))
-			return NONE;
-		repo = owner;
-	}
-	for (int at = 0; at < RECORDS; at++) {
-		const struct record *one = &m->records[at];
-
-		if (!one->there || collection_of(at) != collection ||
-			value_of(one, kind) != value || (repo && repo_of(at) != repo) ||
-			rank_of(one, kind) == 2 || m->account[repo_of(at)] != RK_ACCOUNT_ACTIVE)
-			continue;
-		if (best == NONE || answer_order(m, kind, at, best) < 0)
-			best = at;
-	}
-	return best;
-}
 
 /* Comparing. */
 
 static const char *text_of(enum rk_lookup kind, int value)
 {
-	return kind == RK_LOOKUP_REF ? refs[value] : codes[value];
+	return kind == RK_LOOKUP_REF ? model_refs[value] : model_codes[value];
 }
 
 static void record_compare(const struct model *m, int at, const struct rk_record *held)
 {
 	const struct record *one = &m->records[at];
 
-	assert_int_equal(held->repo, repo_of(at));
-	assert_int_equal(held->collection, collection_of(at));
-	assert_slice_equal(held->rkey, rkey_of(at));
-	assert_slice_equal(held->ref, rk_slice_str(one->ref == NONE ? NULL : refs[one->ref]));
-	assert_slice_equal(held->code, rk_slice_str(one->code == NONE ? NULL : codes[one->code]));
+	assert_int_equal(held->repo, model_repo(at));
+	assert_int_equal(held->collection, model_collection(at));
+	assert_slice_equal(held->rkey, model_rkey(at));
+	assert_slice_equal(held->ref, rk_slice_str(one->ref == NONE ? NULL : model_refs[one->ref]));
+	assert_slice_equal(
+		held->code, rk_slice_str(one->code == NONE ? NULL : model_codes[one->code]));
 	assert_true(held->has_when == (one->when_ms != 0) && held->when_ms == one->when_ms);
 	assert_true(held->first_us == one->first_us && held->indexed_us == one->indexed_us);
 	assert_int_equal(held->link, one->link);
@@ -277,19 +47,21 @@ static void records_compare(struct kit *k, const struct model *m)
 		struct rk_repo held;
 
 		for (int at = 0; at < RECORDS; at++)
-			live[collection_of(at)] += repo_of(at) == repo && m->records[at].there;
+			live[model_collection(at)] +=
+				model_repo(at) == repo && m->records[at].there;
 		assert_int_equal(rk_read_repo(k->s, &held, repo), 0);
 		assert_memory_equal(held.counts, live, sizeof(live));
 	}
 	for (int at = 0; at < RECORDS; at++) {
 		const struct record *one = &m->records[at];
 		struct rk_record held;
-		int r = rk_read_record(k->s, &held, repo_of(at), collection_of(at), rkey_of(at));
+		int r = rk_read_record(
+			k->s, &held, model_repo(at), model_collection(at), model_rkey(at));
 
 		assert_int_equal(r, one->there ? 0 : RK_STORE_ABSENT);
 		if (r == 0)
 			record_compare(m, at, &held);
-		totals[collection_of(at)] += one->there;
+		totals[model_collection(at)] += one->there;
 		for (int kind = 0; kind < RK_ISSUE_COUNT; kind++)
 			issues[kind] += one->there && one->issues & 1u << kind;
 		pending += one->work.there;
@@ -316,18 +88,21 @@ static void duplicates_compare(struct kit *k, const struct model *m, int at)
 	for (int other = 0; other < RECORDS; other++) {
 		uint64_t place = want;
 
-		if (other == at || !m->records[other].there || repo_of(other) != repo_of(at) ||
-			collection_of(other) != collection_of(at) ||
+		if (other == at || !m->records[other].there ||
+			model_repo(other) != model_repo(at) ||
+			model_collection(other) != model_collection(at) ||
 			m->records[other].ref != m->records[at].ref)
 			continue;
-		for (; place > 0 && answer_order(m, RK_LOOKUP_REF, other, order[place - 1]) < 0;
+		for (; place > 0 &&
+			model_answer_order(m, RK_LOOKUP_REF, other, order[place - 1]) < 0;
 			place--)
 			order[place] = order[place - 1];
 		order[place] = other;
 		want++;
 	}
 	assert_int_equal(
-		rk_read_record(k->s, &answer, repo_of(at), collection_of(at), rkey_of(at)), 0);
+		rk_read_record(k->s, &answer, model_repo(at), model_collection(at), model_rkey(at)),
+		0);
 	assert_int_equal(rk_read_duplicates(k->s, out, 3, &count, &answer), 0);
 	assert_int_equal(count, want);
 	for (uint64_t i = 0; i < 3 && i < want; i++)
@@ -378,9 +153,9 @@ static bool list_compare(void *context, const struct rk_record *held)
 static bool list_before(const struct model *m, int a, int b, bool oldest_first)
 {
 	int64_t x = m->records[a].when_ms, y = m->records[b].when_ms;
-	bool before = x != y               ? x < y
-		: repo_of(a) != repo_of(b) ? repo_of(a) < repo_of(b)
-					   : key_order(a, b) < 0;
+	bool before = x != y                     ? x < y
+		: model_repo(a) != model_repo(b) ? model_repo(a) < model_repo(b)
+						 : model_key_order(a, b) < 0;
 
 	return before == oldest_first;
 }
@@ -389,13 +164,13 @@ static void lists_compare(struct kit *k, const struct model *m)
 {
 	for (int i = 0; i < 8; i++) {
 		const struct rk_list_query query = {
-			.collection = (uint8_t)chance(COLLECTIONS),
-			.repo = chance(REPOS + 1),
-			.has_since = chance(2),
-			.has_until = chance(2),
-			.since_ms = (int64_t)chance(8) - 4,
-			.until_ms = (int64_t)chance(8) - 3,
-			.oldest_first = chance(2),
+			.collection = (uint8_t)model_chance(COLLECTIONS),
+			.repo = model_chance(REPOS + 1),
+			.has_since = model_chance(2),
+			.has_until = model_chance(2),
+			.since_ms = (int64_t)model_chance(8) - 4,
+			.until_ms = (int64_t)model_chance(8) - 3,
+			.oldest_first = model_chance(2),
 		};
 		struct listing list = {.m = m};
 
@@ -403,11 +178,12 @@ static void lists_compare(struct kit *k, const struct model *m)
 			const struct record *one = &m->records[at];
 			int place = list.count;
 
-			if (!one->there || !one->when_ms || collection_of(at) != query.collection ||
-				(query.repo && repo_of(at) != query.repo) ||
+			if (!one->there || !one->when_ms ||
+				model_collection(at) != query.collection ||
+				(query.repo && model_repo(at) != query.repo) ||
 				(query.has_since && one->when_ms < query.since_ms) ||
 				(query.has_until && one->when_ms >= query.until_ms) ||
-				m->account[repo_of(at)] != RK_ACCOUNT_ACTIVE)
+				m->account[model_repo(at)] != RK_ACCOUNT_ACTIVE)
 				continue;
 			for (; place > 0 &&
 				list_before(m, at, list.order[place - 1], query.oldest_first);
@@ -438,8 +214,8 @@ struct working {
 static int place_find(rk_repo_id repo, uint8_t collection, struct rk_slice rkey)
 {
 	for (int at = 0; at < RECORDS; at++) {
-		if (repo_of(at) == repo && collection_of(at) == collection &&
-			rk_slice_equal(rkey_of(at), rkey))
+		if (model_repo(at) == repo && model_collection(at) == collection &&
+			rk_slice_equal(model_rkey(at), rkey))
 			return at;
 	}
 	fail_msg("there is no such record");
@@ -462,7 +238,7 @@ static bool work_compare(void *context, const struct rk_pending *pending)
 	if (pending->flags & RK_PENDING_GONE) {
 		work->ref = REFS;
 		for (int ref = 0; ref < REFS; ref++) {
-			if (rk_slice_equal_str(pending->ref, refs[ref]))
+			if (rk_slice_equal_str(pending->ref, model_refs[ref]))
 				work->ref = ref;
 		}
 		assert_true(work->ref < REFS || pending->ref.len == 0);
@@ -528,41 +304,41 @@ static void change_do(struct kit *k, struct model *m)
 {
 	struct rk_change_record records[4];
 	struct rk_change change = {
-		.repo = 1 + chance(REPOS),
-		.source = chance(4) ? RK_CHANGE_LIVE : RK_CHANGE_FIRST,
-		.vanished = chance(4) == 0,
+		.repo = 1 + model_chance(REPOS),
+		.source = model_chance(4) ? RK_CHANGE_LIVE : RK_CHANGE_FIRST,
+		.vanished = model_chance(4) == 0,
 		.records = records,
-		.count = chance(5),
+		.count = model_chance(5),
 		.now_us = m->now_us,
 	};
 
 	for (size_t i = 0; i < change.count; i++) {
 		int at = (int)(change.repo - 1) * COLLECTIONS * KEYS +
-			(int)chance(COLLECTIONS * KEYS);
+			(int)model_chance(COLLECTIONS * KEYS);
 		struct record in = {
-			.there = chance(4) != 0,
-			.ref = (int)chance(REFS + 1) - 1,
-			.code = (int)chance(CODES + 1) - 1,
-			.when_ms = (int64_t)chance(6) - 3,
+			.there = model_chance(4) != 0,
+			.ref = (int)model_chance(REFS + 1) - 1,
+			.code = (int)model_chance(CODES + 1) - 1,
+			.when_ms = (int64_t)model_chance(6) - 3,
 		};
 		struct kit_record make;
 
 		/* Often an update that leaves the ref alone. */
-		if (m->records[at].there && chance(2)) {
+		if (m->records[at].there && model_chance(2)) {
 			in.ref = m->records[at].ref;
-			in.code = chance(4) ? m->records[at].code : in.code;
+			in.code = model_chance(4) ? m->records[at].code : in.code;
 			in.when_ms = m->records[at].when_ms;
 		}
 		/* The same bytes have the same slug and the same faults. */
-		in.version = chance(3);
+		in.version = model_chance(3);
 		in.invalid = in.version == 2;
 		in.slug = in.version == 1 ? in.code : NONE;
 		make = (struct kit_record){
-			.collection = collection_of(at),
-			.rkey = rkey_of(at),
-			.ref = in.ref == NONE ? NULL : refs[in.ref],
-			.code = in.code == NONE ? NULL : codes[in.code],
-			.slug = in.slug == NONE ? NULL : codes[in.slug],
+			.collection = model_collection(at),
+			.rkey = model_rkey(at),
+			.ref = in.ref == NONE ? NULL : model_refs[in.ref],
+			.code = in.code == NONE ? NULL : model_codes[in.code],
+			.slug = in.slug == NONE ? NULL : model_codes[in.slug],
 			.when_ms = in.when_ms,
 			.invalid = in.invalid ? "broken" : NULL,
 			.version = in.version,
@@ -580,24 +356,26 @@ static void change_do(struct kit *k, struct model *m)
 static void settle_do(struct kit *k, struct model *m, const struct remembered *before)
 {
 	const int known = before->working.count;
-	const int i = known ? (int)chance((unsigned)known) : NONE;
-	const int at = i != NONE && chance(4) ? before->working.list[i].at : (int)chance(RECORDS);
+	const int i = known ? (int)model_chance((unsigned)known) : NONE;
+	const int at = i != NONE && model_chance(4) ? before->working.list[i].at
+						    : (int)model_chance(RECORDS);
 	struct record *one = &m->records[at];
 	struct rk_link_result result = {
-		.repo = repo_of(at),
-		.collection = collection_of(at),
-		.rkey = rkey_of(at),
-		.set_link = chance(3) != 0,
-		.link = (enum rk_link)chance(4),
-		.judged = 1u << RK_ISSUE_DUPLICATE | (chance(2) ? 1u << RK_ISSUE_CONFLICT : 0),
-		.issues = chance(4) ? 0 : 1u << RK_ISSUE_DUPLICATE,
+		.repo = model_repo(at),
+		.collection = model_collection(at),
+		.rkey = model_rkey(at),
+		.set_link = model_chance(3) != 0,
+		.link = (enum rk_link)model_chance(4),
+		.judged =
+			1u << RK_ISSUE_DUPLICATE | (model_chance(2) ? 1u << RK_ISSUE_CONFLICT : 0),
+		.issues = model_chance(4) ? 0 : 1u << RK_ISSUE_DUPLICATE,
 		.message = rk_slice_str("because"),
-		.again = chance(3) == 0,
-		.due_ms = (int64_t)chance(2000),
-		.flags = (uint8_t)chance(256),
-		.set_owner = chance(8) == 0,
+		.again = model_chance(3) == 0,
+		.due_ms = (int64_t)model_chance(2000),
+		.flags = (uint8_t)model_chance(256),
+		.set_owner = model_chance(8) == 0,
 	};
-	int ref = (int)chance(REFS);
+	int ref = (int)model_chance(REFS);
 
 	if (i != NONE && before->working.list[i].at == at) {
 		const struct work *work = &before->working.list[i];
@@ -610,17 +388,18 @@ static void settle_do(struct kit *k, struct model *m, const struct remembered *b
 				(work->ref == NONE ? 0 : RK_PENDING_GONE));
 
 			if (result.again)
-				entry_set(m, entry, flags, result.due_ms, entry->attempts + 1);
+				model_entry_set(
+					m, entry, flags, result.due_ms, entry->attempts + 1);
 			else
 				*entry = (struct entry){0};
 		}
 	}
 	if (result.set_owner) {
-		result.owner_ref = rk_slice_str(refs[ref]);
-		result.owner.repo = chance(REPOS + 1);
+		result.owner_ref = rk_slice_str(model_refs[ref]);
+		result.owner.repo = model_chance(REPOS + 1);
 		m->owner[result.collection][ref] = (int)result.owner.repo;
 	}
-	if (chance(4) == 0)
+	if (model_chance(4) == 0)
 		memset(result.cid.bytes, 1, RK_CID_BYTES); /* of a version that is not there */
 	else if (result.set_link && one->there) {
 		one->link = (uint8_t)result.link;
@@ -632,65 +411,66 @@ static void settle_do(struct kit *k, struct model *m, const struct remembered *b
 
 static void account_do(struct kit *k, struct model *m)
 {
-	rk_repo_id id = 1 + chance(REPOS);
+	rk_repo_id id = 1 + model_chance(REPOS);
 	struct rk_repo repo;
 
-	m->account[id] = (uint8_t)(chance(2) ? RK_ACCOUNT_ACTIVE : chance(RK_ACCOUNT_COUNT));
-	m->tombstone[id] = chance(10) == 0;
+	m->account[id] =
+		(uint8_t)(model_chance(2) ? RK_ACCOUNT_ACTIVE : model_chance(RK_ACCOUNT_COUNT));
+	m->tombstone[id] = model_chance(10) == 0;
 	assert_int_equal(rk_read_repo(rk_write_view(&k->w), &repo, id), 0);
 	repo.account = m->account[id];
 	repo.flags = m->tombstone[id] ? RK_REPO_TOMBSTONE : 0;
-	repo.sync = (uint8_t)chance(2);
-	repo.failures = (uint8_t)chance(5);
-	repo.retry_ms = chance(100);
+	repo.sync = (uint8_t)model_chance(2);
+	repo.failures = (uint8_t)model_chance(5);
+	repo.retry_ms = model_chance(100);
 	assert_int_equal(rk_write_repo(&k->w, &repo), 0);
 }
 
 static void mark_do(struct kit *k, struct model *m)
 {
-	const int at = (int)chance(RECORDS);
+	const int at = (int)model_chance(RECORDS);
 	struct record *one = &m->records[at];
-	uint8_t flags = chance(2) ? RK_PENDING_RECOVER : RK_PENDING_RESTORE;
-	int64_t due_ms = chance(2000);
+	uint8_t flags = model_chance(2) ? RK_PENDING_RECOVER : RK_PENDING_RESTORE;
+	int64_t due_ms = model_chance(2000);
 
-	assert_int_equal(
-		rk_write_pending(&k->w, repo_of(at), collection_of(at), rkey_of(at), flags, due_ms),
+	assert_int_equal(rk_write_pending(&k->w, model_repo(at), model_collection(at),
+				 model_rkey(at), flags, due_ms),
 		one->there ? 0 : RK_STORE_ABSENT);
-	if (!one->there || one->invalid || m->tombstone[repo_of(at)])
+	if (!one->there || one->invalid || m->tombstone[model_repo(at)])
 		return;
 	if (one->work.there)
 		flags |= one->work.flags & (uint8_t)~RK_PENDING_LOOKED;
-	entry_set(m, &one->work, flags, due_ms, 0);
+	model_entry_set(m, &one->work, flags, due_ms, 0);
 }
 
 static void seen_do(struct kit *k, struct model *m)
 {
-	const int at = (int)chance(RECORDS);
+	const int at = (int)model_chance(RECORDS);
 
-	if (chance(8) == 0) {
+	if (model_chance(8) == 0) {
 		for (int other = 0; other < RECORDS; other++) {
-			if (repo_of(other) == repo_of(at))
+			if (model_repo(other) == model_repo(at))
 				m->records[other].seen = 0;
 		}
-		assert_int_equal(rk_write_seen_clear(&k->w, repo_of(at)), 0);
+		assert_int_equal(rk_write_seen_clear(&k->w, model_repo(at)), 0);
 		return;
 	}
-	m->records[at].seen = chance(2) ? RK_PENDING_APPEARED : RK_PENDING_DELETED;
-	assert_int_equal(rk_write_seen(&k->w, repo_of(at), collection_of(at), rkey_of(at),
+	m->records[at].seen = model_chance(2) ? RK_PENDING_APPEARED : RK_PENDING_DELETED;
+	assert_int_equal(rk_write_seen(&k->w, model_repo(at), model_collection(at), model_rkey(at),
 				 (enum rk_pending_flag)m->records[at].seen),
 		0);
 }
 
 static void issue_do(struct kit *k, struct model *m)
 {
-	const int c = (int)chance(COLLECTIONS), ref = (int)chance(REFS);
+	const int c = (int)model_chance(COLLECTIONS), ref = (int)model_chance(REFS);
 	const struct rk_issue issue = {.kind = RK_ISSUE_DANGLING,
-		.repo = 1 + chance(REPOS),
+		.repo = 1 + model_chance(REPOS),
 		.collection = c,
-		.ref = rk_slice_str(refs[ref]),
+		.ref = rk_slice_str(model_refs[ref]),
 		.at_ms = m->now_us / 1000};
 
-	m->document_issue[c][ref] = chance(2);
+	m->document_issue[c][ref] = model_chance(2);
 	if (m->document_issue[c][ref])
 		assert_int_equal(rk_write_issue(&k->w, &issue), 0);
 	else
@@ -700,9 +480,9 @@ static void issue_do(struct kit *k, struct model *m)
 
 static void operation_do(struct kit *k, struct model *m, const struct remembered *before)
 {
-	unsigned which = chance(20);
+	unsigned which = model_chance(20);
 
-	m->now_us += chance(3); /* often the same instant */
+	m->now_us += model_chance(3); /* often the same instant */
 	if (which < 9)
 		change_do(k, m);
 	else if (which < 14)
@@ -723,8 +503,8 @@ static void index_is_its_model(void **state)
 	static struct model m, kept;
 
 	for (unsigned i = 0; i < KEYS; i++) {
-		memset(rkeys[i], 'r', LONG);
-		memcpy(rkeys[i], kit_rkey(i).data, RK_TID_LEN);
+		memset(model_rkeys[i], 'r', LONG);
+		memcpy(model_rkeys[i], kit_rkey(i).data, RK_TID_LEN);
 	}
 	for (size_t seed = 0; seed < sizeof(seeds) / sizeof(seeds[0]); seed++) {
 		void *kit;
@@ -733,7 +513,7 @@ static void index_is_its_model(void **state)
 		print_message("seed %llu\n", (unsigned long long)seeds[seed]);
 		kit_setup(&kit);
 		k = kit;
-		state_of_chance = seeds[seed];
+		model_chance_state = seeds[seed];
 		m = (struct model){.now_us = 1700000000000000};
 		for (int c = 0; c < COLLECTIONS; c++) {
 			for (int ref = 0; ref < REFS; ref++)
@@ -748,7 +528,7 @@ static void index_is_its_model(void **state)
 		}
 		kit_commit(k);
 		for (int t = 0; t < TRANSACTIONS; t++) {
-			unsigned operations = 1 + chance(8);
+			unsigned operations = 1 + model_chance(8);
 
 			if (t % 3 == 0)
 				remember(k, &m, &before);
@@ -756,7 +536,7 @@ static void index_is_its_model(void **state)
 			kit_write(k);
 			while (operations--)
 				operation_do(k, &m, &before);
-			if (chance(6) == 0) {
+			if (model_chance(6) == 0) {
 				rk_write_abort(&k->w);
 				/* The index gives out the same generations again; so does the model. */
 				m = kept;

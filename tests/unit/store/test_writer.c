@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -108,6 +109,7 @@ static void call_returns_once_it_is_there(void **state)
 
 struct submitter {
 	pthread_t thread;
+	atomic_int tid; /* 0: not running yet */
 	struct rk_writer *writer;
 	struct job *jobs;
 	size_t count;
@@ -117,9 +119,28 @@ static void *submit_all(void *context)
 {
 	struct submitter *submitter = context;
 
+	atomic_store(&submitter->tid, gettid());
 	for (size_t i = 0; i < submitter->count; i++)
 		rk_writer_submit(submitter->writer, &submitter->jobs[i].job);
 	return NULL;
+}
+
+/* Whether its thread waits for something, as the kernel sees it. */
+static bool submitter_waits(struct submitter *submitter)
+{
+	char path[64], line[256] = "";
+	const char *state;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&submitter->tid));
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	state = strrchr(line, ')');
+	return state && state[1] == ' ' && state[2] == 'S';
 }
 
 /* More than the queue holds, from several threads; destroy runs what is queued. */
@@ -226,15 +247,14 @@ static void stopping_tells_those_who_wait_for_room(void **state)
 		jobs[i].error = -EIO;
 	}
 	/* Exactly as many as are taken and queued, and one who waits. */
-	for (unsigned i = 0; i < 1; i++)
-		rk_writer_submit(writer, &jobs[i].job);
+	rk_writer_submit(writer, &jobs[0].job);
 	wait_for(rk_writer_fault(writer) == -EIO);
 	for (unsigned i = 1; i < 4097; i++)
 		rk_writer_submit(writer, &jobs[i].job);
 	submitter.jobs = &jobs[4097];
 	submitter.count = 1;
 	assert_int_equal(pthread_create(&submitter.thread, NULL, submit_all, &submitter), 0);
-	usleep(2000); /* so that it most likely waits; right either way */
+	wait_for(submitter_waits(&submitter));
 	rk_writer_destroy(writer);
 	pthread_join(submitter.thread, NULL);
 	for (unsigned i = 0; i < 4098; i++) {
