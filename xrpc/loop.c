@@ -40,7 +40,7 @@ static void sweep_plan(struct rk_loop *loop)
 		h2o_timeout_link(loop->evloop, &loop->sweep, &loop->sweep_entry);
 }
 
-/* h2o goes through connections in the order in which they came. */
+/* h2o goes through connections about in the order in which they came. */
 static int connection_shed(h2o_req_t *req, void *context)
 {
 	bool replying = req->timestamps.response_start_at.tv_sec != 0;
