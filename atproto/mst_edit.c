@@ -254,9 +254,7 @@ static int root_pass(struct run *run, const struct rk_cid *cid, struct range ran
 		layer = rk_mst_layer(first.rest);
 		if (layer >= RK_MST_DEPTH_MOST)
 			return RK_MST_EDIT_MALFORMED;
-	} else if (node.left) {
-		return RK_MST_EDIT_MALFORMED; /* a root that only points on */
-	}
+	} /* else the lowest layer, where a root that only points on is refused */
 	return entries_pass(run, &node, layer, range);
 }
 

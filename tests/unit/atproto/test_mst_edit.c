@@ -172,12 +172,12 @@ static void what_is_before_must_be_so(void **state)
 }
 
 /* Keys in front of, between and behind all of the small trees': every node is on a path. */
-static size_t edits_everywhere(struct rk_mst_edit out[256], char texts[256][4])
+static size_t edits_everywhere(struct rk_mst_edit out[256], char texts[256][5])
 {
 	size_t count = 0;
 
 	for (int c = '-'; c <= 'z'; c++) {
-		snprintf(texts[count], sizeof(texts[count]), "c/%c", c);
+		snprintf(texts[count], sizeof(texts[count]), "c/%c~", c);
 		if (rk_mst_key_valid(rk_slice_str(texts[count]))) {
 			out[count] = (struct rk_mst_edit){.key = rk_slice_str(texts[count])};
 			count++;
@@ -188,7 +188,7 @@ static size_t edits_everywhere(struct rk_mst_edit out[256], char texts[256][4])
 
 static void structure_is_checked_on_the_way(void **state)
 {
-	static char texts[256][4];
+	static char texts[256][5];
 	struct rk_mst_edit edits[256];
 	size_t count = edits_everywhere(edits, texts);
 	struct rk_cid any = make_cid(rk_slice_str("root"));
@@ -245,6 +245,87 @@ static void joined_subtrees_are_checked_against_the_key_between(void **state)
 	assert_int_equal(joined(A0, C0, B1, D0, -1, &root), RK_MST_EDIT_MALFORMED);
 	assert_int_equal(joined(A0, -1, E1, D0, F0, &root), RK_MST_EDIT_MALFORMED);
 	assert_int_equal(joined(C0, -1, B1, D0, -1, &root), RK_MST_EDIT_MALFORMED);
+	rk_buf_finish(&car);
+}
+
+/* The key is removed, and so is one that is looked for in the subtree before it. */
+static void removed_key_is_behind_what_was_passed(void **state)
+{
+	struct rk_cid any = make_cid(rk_slice_str("root")), value = tree_value(), root, after;
+	struct rk_mst_edit edits[] = {
+		{keys_of_layers[A0], NULL, NULL},
+		{keys_of_layers[B1], &value, NULL},
+	};
+	struct tree_entry entries[] = {entry(B1, 0, NULL)};
+	struct rk_cid left;
+	struct rk_buf car = {0};
+
+	make_car(&car, &any);
+	left = leaf(&car, C0, -1);
+	root = tree_node(&car, &left, entries, 1);
+	assert_int_equal(edit(&after, &car, &root, edits, 2), RK_MST_EDIT_MALFORMED);
+	rk_buf_finish(&car);
+}
+
+static struct tree_entry whole_entry(struct rk_slice key, const struct rk_cid *right)
+{
+	struct tree_entry out = {.rest = key};
+
+	if (right)
+		out.right = *right;
+	return out;
+}
+
+/* A root of layer 2 whose key goes: the nodes on both sides are joined, and in them a leaf on each
+ * side of the gap. The left leaf's key, and the right one's, may be on the wrong side. */
+static int joined_deeply(const char *left_leaf, const char *right_leaf)
+{
+	struct rk_cid any = make_cid(rk_slice_str("root")), value = tree_value();
+	char names_of[5][32];
+	struct rk_slice top = key_on(names_of[0], 32, "k", 2),
+			left = key_on(names_of[1], 32, "b", 1);
+	struct rk_slice right = key_on(names_of[2], 32, "y", 1);
+	struct tree_entry entries[1] = {whole_entry(key_on(names_of[3], 32, left_leaf, 0), NULL)};
+	struct rk_mst_edit remove = {top, &value, NULL};
+	struct rk_cid left_node, right_node, below, root, after;
+	struct rk_buf car = {0};
+	int result;
+
+	make_car(&car, &any);
+	below = tree_node(&car, NULL, entries, 1);
+	entries[0] = whole_entry(left, &below);
+	left_node = tree_node(&car, NULL, entries, 1);
+	entries[0] = whole_entry(key_on(names_of[4], 32, right_leaf, 0), NULL);
+	below = tree_node(&car, NULL, entries, 1);
+	entries[0] = whole_entry(right, NULL);
+	right_node = tree_node(&car, &below, entries, 1);
+	entries[0] = whole_entry(top, &right_node);
+	root = tree_node(&car, &left_node, entries, 1);
+	result = edit(&after, &car, &root, &remove, 1);
+	rk_buf_finish(&car);
+	return result;
+}
+
+static void joined_leaves_are_checked_against_the_key_between(void **state)
+{
+	assert_int_equal(joined_deeply("d", "m"), RK_MST_EDIT_OK);
+	assert_int_equal(joined_deeply("l", "m"), RK_MST_EDIT_MALFORMED);
+	assert_int_equal(joined_deeply("d", "e"), RK_MST_EDIT_MALFORMED);
+	assert_int_equal(joined_deeply("m", "l"), RK_MST_EDIT_MALFORMED);
+}
+
+/* Not entered, nor missed, for it cannot be there. */
+static void nothing_is_below_the_lowest_layer(void **state)
+{
+	struct rk_cid any = make_cid(rk_slice_str("root")), value = tree_value(), root, after;
+	struct rk_mst_edit proof = {keys_of_layers[C0], &value, &value};
+	struct rk_cid nowhere = make_cid(rk_slice_str("nowhere"));
+	struct tree_entry entries[] = {entry(C0, 0, &nowhere)};
+	struct rk_buf car = {0};
+
+	make_car(&car, &any);
+	root = tree_node(&car, NULL, entries, 1);
+	assert_int_equal(edit(&after, &car, &root, &proof, 1), RK_MST_EDIT_MALFORMED);
 	rk_buf_finish(&car);
 }
 
@@ -305,6 +386,9 @@ int main(void)
 		cmocka_unit_test(what_is_before_must_be_so),
 		cmocka_unit_test(structure_is_checked_on_the_way),
 		cmocka_unit_test(joined_subtrees_are_checked_against_the_key_between),
+		cmocka_unit_test(removed_key_is_behind_what_was_passed),
+		cmocka_unit_test(joined_leaves_are_checked_against_the_key_between),
+		cmocka_unit_test(nothing_is_below_the_lowest_layer),
 		cmocka_unit_test(last_key_above_leaves_its_subtree),
 		cmocka_unit_test(no_memory_is_said),
 	};

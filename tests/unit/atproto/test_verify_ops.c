@@ -280,6 +280,35 @@ static void proof_without_a_node_is_missed(void **state)
 	message_finish(&m);
 }
 
+/* Of what says that it follows nothing, but is no repo's first commit, only its records are proven. */
+static void nodes_to_undo_are_no_must_without_a_tree_before(void **state)
+{
+	struct rk_car_block block;
+	struct message m;
+	struct rk_car car;
+	size_t more = 0;
+
+	message_init(&m, commit_ops);
+	assert_true(rk_car_open(&car, m.event.blocks));
+	while (rk_car_next(&car, &block)) {
+		struct message part = m;
+		bool legacy;
+		int said, unsaid;
+
+		message_car_copy(&m.car, m.event.blocks, NULL, &block.cid);
+		part.event.blocks = rk_buf_slice(&m.car);
+		said = verify(&part, &legacy);
+		part.event.prev_data = (struct rk_cid){0};
+		part.event.since = 0;
+		unsaid = verify(&part, &legacy);
+		m.arena = part.arena;
+		assert_true(unsaid != RK_VERDICT_OK || legacy);
+		more += said == RK_VERDICT_TREE_MISSING && unsaid == RK_VERDICT_OK;
+	}
+	assert_true(more > 0);
+	message_finish(&m);
+}
+
 static void signature_is_asked_before_the_tree(void **state)
 {
 	struct rk_key_ready key = sign_key_ready(RK_KEY_P256, SIGN_SECRET);
@@ -380,6 +409,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_fault_has_its_verdict),
 		cmocka_unit_test(proof_without_a_node_is_missed),
+		cmocka_unit_test(nodes_to_undo_are_no_must_without_a_tree_before),
 		cmocka_unit_test(signature_is_asked_before_the_tree),
 		cmocka_unit_test(first_commit_follows_the_empty_tree),
 	};

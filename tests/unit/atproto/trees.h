@@ -303,6 +303,17 @@ static struct rk_cid leaf_raw(struct rk_buf *car)
 	return tree_node(car, NULL, entries, 1);
 }
 
+static struct rk_cid value_of_another_hash(struct rk_buf *car)
+{
+	struct rk_cid out;
+
+	tree_value_set = make_cid(rk_slice_str("a record"));
+	tree_value_set.bytes[2]++;
+	out = leaf(car, C0, -1);
+	tree_value_set = (struct rk_cid){0};
+	return out;
+}
+
 static struct rk_cid block_of(struct rk_buf *car, const char *hex)
 {
 	struct rk_buf block = {0};
@@ -341,6 +352,101 @@ static struct rk_cid node_without_bytes(struct rk_buf *car)
 static struct rk_cid value_null(struct rk_buf *car)
 {
 	return block_of(car, "a2 6165 81 a4 616b 43612f62 6170 00 6174 f6 6176 f6 616c f6");
+}
+
+/* A node of the entries "c/b" and "c/d", both of the lowest layer, with spellings to choose. */
+static struct rk_cid leaf_spelled(struct rk_buf *car, const char *count, const char *len,
+	const char *prefix)
+{
+	struct rk_cid value = tree_value(), cid;
+	struct rk_buf node = {0}, part = {0};
+
+	rk_buf_add_slice(&node, rk_slice_str("\xa2\x61\x65"));
+	rk_buf_add_slice(&node, make_hex(&part, count));
+	for (int i = 0; i < 2; i++) {
+		rk_buf_add_slice(&node, rk_slice_str("\xa4\x61k"));
+		if (i == 0) {
+			rk_buf_add_slice(&node, make_hex(&part, len));
+			rk_buf_add_slice(&node, rk_slice_str("c/b\x61p"));
+			rk_buf_add_byte(&node, 0);
+		} else {
+			rk_buf_add_slice(&node, rk_slice_str("\x41" "d\x61p"));
+			rk_buf_add_slice(&node, make_hex(&part, prefix));
+		}
+		rk_buf_add_slice(&node, rk_slice_str("\x61t\xf6\x61v"));
+		rk_cbor_put_cid(&node, &value);
+	}
+	rk_buf_add_slice(&node, rk_slice_str("\x61l\xf6"));
+	cid = make_cid(rk_buf_slice(&node));
+	make_block(car, &cid, rk_buf_slice(&node));
+	rk_buf_finish(&node);
+	rk_buf_finish(&part);
+	return cid;
+}
+
+static struct rk_cid spelled_shortly(struct rk_buf *car)
+{
+	return leaf_spelled(car, "82", "43", "02");
+}
+
+static struct rk_cid fewer_entries_than_there_are(struct rk_buf *car)
+{
+	return leaf_spelled(car, "81", "43", "02");
+}
+
+static struct rk_cid no_entries_but_there_are(struct rk_buf *car)
+{
+	return leaf_spelled(car, "80", "43", "02");
+}
+
+static struct rk_cid more_entries_than_there_are(struct rk_buf *car)
+{
+	return leaf_spelled(car, "83", "43", "02");
+}
+
+static struct rk_cid count_longer(struct rk_buf *car)
+{
+	return leaf_spelled(car, "9802", "43", "02");
+}
+
+static struct rk_cid count_of_eight_bytes(struct rk_buf *car)
+{
+	return leaf_spelled(car, "9b ffffffffffffffff", "43", "02");
+}
+
+static struct rk_cid length_longer(struct rk_buf *car)
+{
+	return leaf_spelled(car, "82", "5803", "02");
+}
+
+static struct rk_cid length_much_longer(struct rk_buf *car)
+{
+	return leaf_spelled(car, "82", "590003", "02");
+}
+
+static struct rk_cid length_of_more_than_there_is(struct rk_buf *car)
+{
+	return leaf_spelled(car, "82", "5affffffff", "02");
+}
+
+static struct rk_cid length_indefinite(struct rk_buf *car)
+{
+	return leaf_spelled(car, "82", "5f", "02");
+}
+
+static struct rk_cid prefix_longer(struct rk_buf *car)
+{
+	return leaf_spelled(car, "82", "43", "1802");
+}
+
+static struct rk_cid prefix_negative(struct rk_buf *car)
+{
+	return leaf_spelled(car, "82", "43", "21");
+}
+
+static struct rk_cid prefix_of_four_bytes(struct rk_buf *car)
+{
+	return leaf_spelled(car, "82", "43", "1affffffff");
 }
 
 static const struct {
@@ -386,7 +492,21 @@ static const struct {
 	{"no left", node_without_left, RK_MST_MALFORMED},
 	{"empty map", node_that_is_none, RK_MST_MALFORMED},
 	{"no bytes", node_without_bytes, RK_MST_MALFORMED},
+	{"value of another hash", value_of_another_hash, RK_MST_MALFORMED},
 	{"null value", value_null, RK_MST_MALFORMED},
+	{"spelled shortly", spelled_shortly, RK_MST_OK},
+	{"fewer entries than there are", fewer_entries_than_there_are, RK_MST_MALFORMED},
+	{"no entries, but there are", no_entries_but_there_are, RK_MST_MALFORMED},
+	{"more entries than there are", more_entries_than_there_are, RK_MST_MALFORMED},
+	{"longer count", count_longer, RK_MST_MALFORMED},
+	{"count of eight bytes", count_of_eight_bytes, RK_MST_MALFORMED},
+	{"longer length", length_longer, RK_MST_MALFORMED},
+	{"much longer length", length_much_longer, RK_MST_MALFORMED},
+	{"length of more than there is", length_of_more_than_there_is, RK_MST_MALFORMED},
+	{"indefinite length", length_indefinite, RK_MST_MALFORMED},
+	{"longer prefix", prefix_longer, RK_MST_MALFORMED},
+	{"negative prefix", prefix_negative, RK_MST_MALFORMED},
+	{"prefix of four bytes", prefix_of_four_bytes, RK_MST_MALFORMED},
 };
 enum { TREES = sizeof(trees) / sizeof(trees[0]) };
 
