@@ -15,7 +15,7 @@ struct check {
 	rk_check_report *report;
 	void *context;
 	int64_t wrong;
-	uint64_t lookups, times, queued, due, record_issues;
+	uint64_t lookups, owners, times, queued, due, record_issues;
 	struct rk_counts counts;
 	rk_repo_id next_repo;
 	uint64_t generation;
@@ -262,7 +262,10 @@ static void owner_entry(struct check *c, struct rk_slice key, struct rk_slice va
 	rk_repo_id id = (rk_repo_id)rk_reader_uint(&reader, 4);
 	struct rk_repo repo;
 
-	if (value.len != 4 || key.len < 2 || (id && rk_read_repo(c->s, &repo, id) != 0))
+	if (!rk_key_is_owner(key))
+		return; /* follows from a record */
+	c->owners++;
+	if (value.len != 4 || (id && rk_read_repo(c->s, &repo, id) != 0))
 		say(c, "the owner of a ref is repo %u, which is not known", id);
 }
 
@@ -303,7 +306,7 @@ static void totals_check(struct check *c)
 
 	if (rk_read_counts(c->s, &stored) != 0)
 		say(c, "the counts cannot be read");
-	total_check(c, "lookups", c->lookups, rk_table_entries(c->s, RK_TABLE_LOOKUP));
+	total_check(c, "lookups", c->lookups + c->owners, rk_table_entries(c->s, RK_TABLE_LOOKUP));
 	total_check(c, "times", c->times, rk_table_entries(c->s, RK_TABLE_WHEN));
 	total_check(c, "DIDs", c->counts.repos, rk_table_entries(c->s, RK_TABLE_DID));
 	total_check(c, "repos to be fetched", c->queued, rk_table_entries(c->s, RK_TABLE_RESYNC));
@@ -347,7 +350,7 @@ int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out,
 		{RK_TABLE_ISSUE, issue_entry},
 		{RK_TABLE_HANDLE, handle_entry},
 		{RK_TABLE_IDENTITY, identity_entry},
-		{RK_TABLE_OWNER, owner_entry},
+		{RK_TABLE_LOOKUP, owner_entry},
 		{RK_TABLE_SEEN, seen_entry},
 	};
 	struct check c = {.report = report, .context = context};

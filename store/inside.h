@@ -14,10 +14,12 @@
  *   identity DID, as in did                              -> struct rk_identity
  *   resync   retry_ms(8) repo(4)                         -> ""        to be fetched, first due first
  *   record   recordkey                                   -> struct rk_record
- *   lookup   kind(1) collection(1) repo(4) value         => rank(1) first_us(8) recordkey
+ *   lookup   kind(1) repo(4) value collection(1)         => rank(1) first_us(8) recordkey
  *            twice for each value: under its repo and under repo 0 (whoever's)
+ *            the key of a ref under repo 0, and ff        -> repo(4) of the document's owner
+ *            So all that getByRef asks of one ref stands together: in a large index, the way to a
+ *            page that no cache holds costs more than what is read there.
  *   when     repo(4) collection(1) when(8) repo(4) rkey* -> ""        repo 0: whoever's
- *   owner    collection(1) ref                           -> repo(4)
  *   pending  'R' recordkey | 'G' len(1) ref recordkey    -> struct rk_pending
  *   due      due_ms(8) generation(8)                     -> key in pending
  *   seen     recordkey                                   -> flags(1)
@@ -45,7 +47,6 @@
 	X(RECORD, "record", 0)                                                                     \
 	X(LOOKUP, "lookup", MDB_DUPSORT)                                                           \
 	X(WHEN, "when", 0)                                                                         \
-	X(OWNER, "owner", 0)                                                                       \
 	X(PENDING, "pending", 0)                                                                   \
 	X(DUE, "due", 0)                                                                           \
 	X(SEEN, "seen", 0)                                                                         \
@@ -113,6 +114,9 @@ void rk_key_record(
 void rk_key_did(struct rk_key_buf *key, struct rk_slice did);
 void rk_key_lookup(struct rk_key_buf *key, enum rk_lookup kind, uint8_t collection, rk_repo_id repo,
 	struct rk_slice value);
+enum { RK_KEY_OWNER = 0xff }; /* no collection's id */
+void rk_key_owner(struct rk_key_buf *key, uint8_t collection, struct rk_slice ref);
+bool rk_key_is_owner(struct rk_slice key);
 void rk_key_when(struct rk_key_buf *key, rk_repo_id under, const struct rk_record *record);
 void rk_key_pending(struct rk_key_buf *key, bool gone, struct rk_slice ref, rk_repo_id repo,
 	uint8_t collection, struct rk_slice rkey);

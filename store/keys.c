@@ -59,9 +59,20 @@ void rk_key_lookup(struct rk_key_buf *key, enum rk_lookup kind, uint8_t collecti
 	struct rk_slice value)
 {
 	rk_key_uint(key, kind, 1);
-	rk_key_uint(key, collection, 1);
 	rk_key_uint(key, repo, 4);
 	rk_key_add(key, value);
+	rk_key_uint(key, collection, 1);
+}
+
+void rk_key_owner(struct rk_key_buf *key, uint8_t collection, struct rk_slice ref)
+{
+	rk_key_lookup(key, RK_LOOKUP_REF, collection, 0, ref);
+	rk_key_uint(key, RK_KEY_OWNER, 1);
+}
+
+bool rk_key_is_owner(struct rk_slice key)
+{
+	return key.len && key.data[key.len - 1] == RK_KEY_OWNER;
 }
 
 void rk_key_when(struct rk_key_buf *key, rk_repo_id under, const struct rk_record *record)

@@ -185,21 +185,38 @@ static int record_settle(struct rk_write *w, const struct rk_link_result *result
 	return r ? r : rk_record_put(w, &record);
 }
 
+/* Whose the document of a ref is. */
+static int owner_settle(struct rk_write *w, const struct rk_link_result *result)
+{
+	struct rk_key_buf key = {0}, now = {0}, before = {0};
+	struct rk_owner_view view;
+	int r;
+
+	if (result->owner_ref.len == 0 || result->owner_ref.len > RK_REF_MOST)
+		return 0;
+	r = rk_read_owner(&w->view, &view, result->collection, result->owner_ref);
+	if (r && r != RK_STORE_ABSENT)
+		return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+	if (view.known && view.owner.repo == result->owner.repo)
+		return 0;
+	rk_key_owner(&key, result->collection, result->owner_ref);
+	rk_key_uint(&before, view.owner.repo, 4);
+	rk_key_uint(&now, result->owner.repo, 4);
+	/* In a table of duplicates the new one would stand beside the old one. */
+	r = view.known ? rk_table_del(w, RK_TABLE_LOOKUP, rk_key_slice(&key), rk_key_slice(&before))
+		       : 0;
+	return r ? r : rk_table_put(w, RK_TABLE_LOOKUP, rk_key_slice(&key), rk_key_slice(&now));
+}
+
 int rk_write_link(struct rk_write *w, const struct rk_link_result *result)
 {
-	struct rk_key_buf key = {0}, owner = {0};
 	int r = 0;
 
 	rk_arena_reset(&w->arena);
 	if (result->pending_key.len)
 		r = entry_settle(w, result);
-	if (r == 0 && result->set_owner && result->owner_ref.len &&
-		result->owner_ref.len <= RK_REF_MOST) {
-		rk_key_uint(&key, result->collection, 1);
-		rk_key_add(&key, result->owner_ref);
-		rk_key_uint(&owner, result->owner.repo, 4);
-		r = rk_table_put(w, RK_TABLE_OWNER, rk_key_slice(&key), rk_key_slice(&owner));
-	}
+	if (r == 0 && result->set_owner)
+		r = owner_settle(w, result);
 	if (r == 0 && result->set_link)
 		r = record_settle(w, result);
 	return r;

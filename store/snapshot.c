@@ -276,9 +276,8 @@ int rk_read_owner(
 	int r;
 
 	*out = (struct rk_owner_view){0};
-	rk_key_uint(&key, collection, 1);
-	rk_key_add(&key, ref);
-	r = repo_id_get(s, &out->owner.repo, RK_TABLE_OWNER, rk_key_slice(&key));
+	rk_key_owner(&key, collection, ref);
+	r = repo_id_get(s, &out->owner.repo, RK_TABLE_LOOKUP, rk_key_slice(&key));
 	out->known = r == 0;
 	return r;
 }

@@ -321,7 +321,9 @@ static void identity_value_cut(struct kit *k)
 }
 static void owner_value_cut(struct kit *k)
 {
-	put(k, RK_TABLE_OWNER, rk_slice_make("\0" X, 25), "\1", 1);
+	fresh();
+	rk_key_owner(&key, 0, rk_slice_str(X));
+	put(k, RK_TABLE_LOOKUP, rk_key_slice(&key), "\1", 1);
 }
 static void seen_value_empty(struct kit *k)
 {

@@ -206,6 +206,34 @@ static void owner_is_for_ever(void **state)
 	assert_false(owner.known);
 }
 
+static void a_new_owner_takes_the_place_of_the_old_one(void **state)
+{
+	struct kit *k = *state;
+	const struct kit_record first = {.rkey = kit_rkey(1), .ref = X},
+				second = {.rkey = kit_rkey(2), .ref = X};
+	struct rk_owner_view owner;
+	uint64_t entries;
+	rk_repo_id a, b;
+
+	kit_write(k);
+	a = kit_repo(k, "did:plc:a");
+	b = kit_repo(k, "did:plc:b");
+	kit_put(k, a, &first, 1);
+	kit_put(k, b, &second, 2);
+	kit_owner(k, MOOD, X, a);
+	entries = rk_table_entries(&k->w.view, RK_TABLE_LOOKUP);
+	kit_owner(k, MOOD, X, b);
+	kit_owner(k, MOOD, X, b);
+	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_LOOKUP), entries);
+	kit_commit(k);
+	kit_read(k);
+	assert_int_equal(rk_read_owner(k->s, &owner, MOOD, rk_slice_str(X)), 0);
+	assert_int_equal(owner.owner.repo, b);
+	assert_slice_equal(kit_lookup(k, RK_LOOKUP_REF, MOOD, X, 0), second.rkey);
+	assert_int_equal(kit_lookup(k, RK_LOOKUP_REF, MOOD, X, a).len, 0);
+	kit_check(k);
+}
+
 static void refs_without_bounds_have_no_owner(void **state)
 {
 	struct kit *k = *state;
@@ -222,7 +250,7 @@ static void refs_without_bounds_have_no_owner(void **state)
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
 	result.owner_ref = rk_slice_make(text, 600);
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
-	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_OWNER), 0);
+	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_LOOKUP), 0);
 	result.owner_ref = rk_slice_make(text, 64);
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
 	kit_commit(k);
@@ -413,6 +441,7 @@ int main(void)
 		TEST(a_prefix_is_not_the_value),
 		TEST(code_and_slug_prefer_the_linked),
 		TEST(owner_is_for_ever),
+		TEST(a_new_owner_takes_the_place_of_the_old_one),
 		TEST(refs_without_bounds_have_no_owner),
 		TEST(duplicates_are_counted_all_and_given_some),
 		TEST(ref_all_gives_every_record_best_first),
