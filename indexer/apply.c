@@ -131,6 +131,14 @@ static int identity_stale(struct applying *a)
 	return rk_write_identity(a->w, did, &identity);
 }
 
+/* Of accounts that are not known nothing is asked. */
+static int identity_apply(struct applying *a)
+{
+	int r = repo_read(a);
+
+	return r == RK_STORE_ABSENT ? 0 : r ? r : identity_stale(a);
+}
+
 static bool tree_is_empty(const struct rk_cid *data)
 {
 	struct rk_cid empty;
@@ -260,7 +268,7 @@ static int event_apply(struct applying *a)
 	case RK_EVENT_SYNC:
 		return sync_apply(a);
 	case RK_EVENT_IDENTITY:
-		return identity_stale(a);
+		return identity_apply(a);
 	case RK_EVENT_ACCOUNT:
 		return account_apply(a);
 	case RK_EVENT_INFO:

@@ -73,7 +73,8 @@ int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice fr
 		return 0;
 	}
 	options.key = signer.key;
-	if (out->event.type == RK_EVENT_COMMIT)
+	/* A commit too big for the stream has only its commit object: believed like a #sync. */
+	if (out->event.type == RK_EVENT_COMMIT && !out->event.too_big)
 		r = rk_verify_commit(&out->verified, arena, &out->event, &options);
 	else
 		r = rk_verify_sync(&out->verified, arena, &out->event, &options);

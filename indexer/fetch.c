@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-enum { IDLE_MS = 1000 };
+enum { IDLE_MS = 1000, IDENTITIES_AT_ONCE = 2 };
 
 /* Under the lock: the place of a claim on the repo that is due first, or -1. */
 static int claim_take(struct rk_fetcher *fetcher, int64_t *wait_ms)
@@ -73,7 +73,9 @@ static void work(struct rk_fetcher *fetcher)
 	char *did;
 
 	pthread_mutex_lock(&indexer->lock);
-	did = wish_take(indexer, &wish_ms);
+	/* However many directories do not answer, most threads are there for repos. */
+	did = indexer->identities_read < IDENTITIES_AT_ONCE ? wish_take(indexer, &wish_ms) : NULL;
+	indexer->identities_read += did != NULL;
 	if (!did) {
 		place = claim_take(fetcher, &wait_ms);
 		if (place >= 0)
@@ -82,9 +84,13 @@ static void work(struct rk_fetcher *fetcher)
 			rk_indexer_wait(indexer, wait_ms < wish_ms ? wait_ms : wish_ms);
 	}
 	pthread_mutex_unlock(&indexer->lock);
-	if (did)
+	if (did) {
 		rk_identity_refresh(fetcher, did, 0);
-	free(did);
+		free(did);
+		pthread_mutex_lock(&indexer->lock);
+		indexer->identities_read--;
+		pthread_mutex_unlock(&indexer->lock);
+	}
 	if (place < 0)
 		return;
 	rk_resync(fetcher, repo);

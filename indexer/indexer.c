@@ -78,8 +78,8 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 		(slot = rk_ring_ready(indexer->ring, drained->slots))) {
 		r = rk_apply(&indexer->apply, w, &slot->decoded, now_us, false);
 		drained->wait[drained->slots++] = r == RK_APPLY_WAIT;
-		if ((slot->decoded.verdict == RK_VERDICT_OK || r == RK_APPLY_WAIT) &&
-			slot->decoded.event.seq > seq)
+		/* What is not believed says nothing of how far the stream has come. */
+		if (slot->decoded.verdict == RK_VERDICT_OK && slot->decoded.event.seq > seq)
 			seq = slot->decoded.event.seq;
 	}
 	if (r >= 0 && seq)

@@ -62,6 +62,7 @@ struct rk_indexer {
 	rk_repo_id claims[RK_FETCHERS]; /* repos being fetched now; 0: free */
 	struct rk_identity_wish identities[RK_IDENTITY_QUEUE];
 	size_t identity_count;
+	unsigned identities_read; /* by fetchers, now */
 	bool sweep_wanted;
 	struct rk_ws *ws; /* the open connection, for interrupting it */
 

@@ -192,8 +192,11 @@ static bool tree_put(void *context, struct rk_slice key, const struct rk_cid *va
 	r = rk_record_read(
 		&record->read, &s->arena, (enum rk_collection_id)at, record->rkey, block);
 	if (r == -EINVAL) {
-		/* Nothing that can be shown: left out, the rest of the repo is not held up by it. */
+		/* Nothing that can be shown: left out, and what it was before is no longer there. The
+		 * rest of the repo is not held up by it. */
 		rk_metric_refused_add(RK_VERDICT_RECORD_MALFORMED);
+		record->cid = (struct rk_cid){0};
+		s->piece_count += rk_cid_is_set(&held);
 		return true;
 	}
 	s->error = r;
@@ -253,6 +256,17 @@ static int index_walk(struct resync *s, bool remove, uint64_t *missing, uint64_t
 	return 0;
 }
 
+static int64_t retry_at(const struct resync *s)
+{
+	struct rk_backoff backoff = {
+		.first_ms = RETRY_FIRST_MS,
+		.most_ms = RETRY_MOST_MS,
+		.tries = s->copy.repo.failures < 16 ? s->copy.repo.failures : 16,
+	};
+
+	return rk_clock_wall_ms() + rk_backoff_next(&backoff, rk_backoff_random());
+}
+
 static int head_run(void *context, struct rk_write *w)
 {
 	struct resync *s = context;
@@ -276,8 +290,11 @@ static int head_run(void *context, struct rk_write *w)
 		r = rk_replay(s->fetcher->indexer, w, s->copy.repo.did, &lost);
 	if (r == 0)
 		r = rk_read_repo(rk_write_view(w), &repo, s->copy.repo.id);
-	if (r == 0 && lost) {
+	/* Behind the stream still: once more, but not at once for ever. */
+	if (r == 0 && (lost || repo.sync == RK_SYNC_DESYNCHRONIZED)) {
 		repo.sync = RK_SYNC_DESYNCHRONIZED;
+		repo.failures = s->copy.repo.failures + (s->copy.repo.failures < UINT8_MAX);
+		repo.retry_ms = retry_at(s);
 		r = rk_write_repo(w, &repo);
 	}
 	if (r == 0 && repo.sync == RK_SYNC_SYNCHRONIZED)
@@ -299,6 +316,7 @@ static int difference_write(struct resync *s)
 		if (s->counts[i])
 			qsort(s->keys[i], s->counts[i], sizeof(*s->keys[i]), digest_compare);
 	}
+	s->vanished = true; /* of a record that cannot be shown any more the document stays */
 	walked = rk_mst_walk(&s->verified.blocks, &s->verified.commit.data, tree_put, s);
 	if (s->error || walked != RK_MST_OK)
 		return s->error ? s->error : -ENODATA;
@@ -391,17 +409,6 @@ static int signer_read(struct resync *s, struct rk_signer *out)
 		fetcher->keys, out, fetcher->snapshot, s->copy.repo.did, rk_clock_wall_ms());
 	rk_snapshot_end(fetcher->snapshot);
 	return r;
-}
-
-static int64_t retry_at(const struct resync *s)
-{
-	struct rk_backoff backoff = {
-		.first_ms = RETRY_FIRST_MS,
-		.most_ms = RETRY_MOST_MS,
-		.tries = s->copy.repo.failures < 16 ? s->copy.repo.failures : 16,
-	};
-
-	return rk_clock_wall_ms() + rk_backoff_next(&backoff, rk_backoff_random());
 }
 
 static void failed(struct resync *s, const char *reason, bool went_back)
