@@ -82,6 +82,10 @@ const forgeries = {
   ],
   'with another record under its path': [otherRecord, ['op_differs']],
   'with an operation that is not in the tree': [oneMore, ['op_absent']],
+  'that says it is too big, without what is signed': [
+    ({ header, body }) => encodeFrame(header, { ...body, tooBig: true, ops: [], blocks: new Uint8Array() }),
+    ['car_malformed'],
+  ],
   'without one of its operations': [({ header, body }) => encodeFrame(header, { ...body, ops: [] }), ['inversion']],
   'said to change another tree': [
     async ({ header, body }) => encodeFrame(header, { ...body, prevData: (await block({ e: [], l: null })).cid }),
