@@ -50,11 +50,11 @@ static int commit_wait(struct applying *a)
 	for (size_t i = 0; r == 0 && i < a->decoded->count; i++) {
 		const struct rk_change_record *record = &a->decoded->records[i];
 
-		/* An update says nothing of when the record came to be. */
-		if (rk_cid_is_set(&record->cid) && !record->created)
-			continue;
-		r = rk_write_seen(a->w, a->repo.id, record->collection, record->rkey,
-			record->created ? RK_PENDING_APPEARED : RK_PENDING_DELETED);
+		enum rk_pending_flag seen = RK_PENDING_DELETED;
+
+		if (rk_cid_is_set(&record->cid))
+			seen = record->created ? RK_PENDING_APPEARED : RK_PENDING_UPDATED;
+		r = rk_write_seen(a->w, a->repo.id, record->collection, record->rkey, seen);
 	}
 	return r ? r : RK_APPLY_WAIT;
 }

@@ -203,6 +203,8 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 		r = rk_lookup_add(c->w, &record);
 	if (r == 0)
 		r = rk_record_put(c->w, &record);
+	/* An update that was seen while the copy was on its way counts, whatever was held before. */
+	pending |= seen & RK_PENDING_UPDATED;
 	if (r == 0)
 		r = pending_record(c, &record, pending);
 	return r;
@@ -263,9 +265,18 @@ int rk_write_seen(struct rk_write *w, rk_repo_id repo, uint8_t collection, struc
 {
 	struct rk_key_buf key = {0};
 	uint8_t flags = (uint8_t)seen;
+	struct rk_slice held;
+	int r;
 
-	/* The last thing seen counts: created and deleted again is deleted. */
+	/* The last thing seen counts: created and deleted again is deleted; an update adds to it. */
 	rk_key_record(&key, repo, collection, rkey);
+	if (seen == RK_PENDING_UPDATED) {
+		r = rk_table_get(&w->view, RK_TABLE_SEEN, rk_key_slice(&key), &held);
+		if (r < 0)
+			return r;
+		if (r == 0 && held.len == 1)
+			flags |= held.data[0];
+	}
 	return rk_table_put(w, RK_TABLE_SEEN, rk_key_slice(&key), rk_slice_make(&flags, 1));
 }
 

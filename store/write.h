@@ -53,8 +53,8 @@ struct rk_change {
 };
 int rk_write_change(struct rk_write *w, const struct rk_change *change);
 
-/* A live create or delete seen while the repo is to be fetched: remembered with the record's key so
- * that the fetched copy is judged by it (RK_PENDING_APPEARED, RK_PENDING_DELETED). */
+/* A live create, update or delete seen while the repo is to be fetched: remembered with the record's key so
+ * that the fetched copy is judged by it (RK_PENDING_APPEARED, _UPDATED, _DELETED). */
 int rk_write_seen(struct rk_write *w, rk_repo_id repo, uint8_t collection, struct rk_slice rkey,
 	enum rk_pending_flag seen);
 /* Drops what rk_write_seen left for a repo whose fetch is complete. */
