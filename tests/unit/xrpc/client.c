@@ -23,7 +23,8 @@ struct rk_xrpc *server_start(struct kit *k, struct rk_xrpc_options options)
 	char error[256];
 
 	options.listen = "127.0.0.1:0";
-	options.threads = THREADS;
+	if (!options.threads)
+		options.threads = THREADS;
 	options.source = "https://pds.test";
 	options.status = k->service.status;
 	options.status_context = k;
