@@ -3,9 +3,31 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { GUEST, MOOD, PAINTING, moodDocument, moodRecord, objectId, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
+import {
+  GUEST,
+  MOOD,
+  PAINTING,
+  moodDocument,
+  moodRecord,
+  objectId,
+  paintingDocument,
+  paintingRecord,
+} from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, assertIndexEqualsPds, explain, issues, judged, linked, seen, settled, soon, startScene, status, tid } from './scene.mjs';
+import {
+  assertChecks,
+  assertIndexEqualsPds,
+  explain,
+  issues,
+  judged,
+  linked,
+  seen,
+  settled,
+  soon,
+  startScene,
+  status,
+  tid,
+} from './scene.mjs';
 
 describe('a first start', () => {
   let scene;
@@ -27,12 +49,22 @@ describe('a first start', () => {
     const nobody = await scene.stranger();
     let serial = 0;
     const mood = (p) => ({ _id: objectId(), user: p.user, mood: `mood ${++serial}`, when: new Date() });
-    const painting = (p) => ({ _id: objectId(), user: p === guest ? undefined : p.user, code: `b${++serial}`, slug: `b.${serial}`, when: new Date() });
+    const painting = (p) => ({
+      _id: objectId(),
+      user: p === guest ? undefined : p.user,
+      code: `b${++serial}`,
+      slug: `b.${serial}`,
+      when: new Date(),
+    });
     const publish = async (p, collection, thing) => ({
       collection,
       thing,
       person: p,
-      record: await scene.pds.createRecord(p, collection, (collection === MOOD ? moodRecord : paintingRecord)({ ...thing, ref: thing._id })),
+      record: await scene.pds.createRecord(
+        p,
+        collection,
+        (collection === MOOD ? moodRecord : paintingRecord)({ ...thing, ref: thing._id }),
+      ),
     });
     const absent = mood(ada);
     const absentPainting = painting(guest);
@@ -41,7 +73,11 @@ describe('a first start', () => {
     const gone = mood(bea);
     const stolen = mood(bea);
     const twice = painting(bea);
-    await scene.mongo.moods.insertMany([moodDocument(unlinked), moodDocument({ ...gone, deleted: true }), moodDocument(stolen)]);
+    await scene.mongo.moods.insertMany([
+      moodDocument(unlinked),
+      moodDocument({ ...gone, deleted: true }),
+      moodDocument(stolen),
+    ]);
     cases = {
       absent: await publish(ada, MOOD, absent),
       absentPainting: await publish(guest, PAINTING, absentPainting),
@@ -92,7 +128,8 @@ describe('a first start', () => {
     await startAnew({ REFKEY_RECOVER: 'new' });
     assert.deepEqual(await everything(), with_(rkeySet()));
     assert.deepEqual(await issues(refkey), { absent: 3, orphan: 1, conflict: 1, duplicate: 1, unclaimed: 1 });
-    for (const name of ['absent', 'absentPainting', 'bare']) assert.equal((await seen(refkey, cases[name].record)).linked, false, name);
+    for (const name of ['absent', 'absentPainting', 'bare'])
+      assert.equal((await seen(refkey, cases[name].record)).linked, false, name);
     // They are answered all the same.
     const { body } = await refkey.xrpc('getByRef', { ref: String(cases.absent.thing._id) });
     assert.equal(body.uri, cases.absent.record.uri);
@@ -119,7 +156,10 @@ describe('a first start', () => {
     await linked(refkey, two);
     assert.equal(await scene.mongo.moods.countDocuments({ _id: { $in: [live, away] } }), 2);
     for (const { rkey } of [one, two]) await scene.pds.deleteRecord(ada, MOOD, rkey);
-    await until(async () => (await scene.mongo.moods.countDocuments({ _id: { $in: [live, away] }, deleted: true })) === 2, { what: 'marked', ...soon });
+    await until(
+      async () => (await scene.mongo.moods.countDocuments({ _id: { $in: [live, away] }, deleted: true })) === 2,
+      { what: 'marked', ...soon },
+    );
     await scene.mongo.moods.deleteMany({ _id: { $in: [live, away] } });
   });
 
@@ -131,12 +171,18 @@ describe('a first start', () => {
     const derived = await scene.mongo.moods.findOne({ 'atproto.rkey': bare.record.rkey });
     const now = await everything();
     const byId = (a, b) => (String(a._id) < String(b._id) ? -1 : 1);
-    assert.deepEqual(now.moods, [
-      ...moods,
-      moodDocument({ ...absent.thing, rkey: absent.record.rkey }),
-      moodDocument({ ...bare.thing, _id: derived._id, rkey: bare.record.rkey }),
-    ].sort(byId));
-    assert.deepEqual(now.paintings, [...paintings, paintingDocument({ ...absentPainting.thing, rkey: absentPainting.record.rkey })].sort(byId));
+    assert.deepEqual(
+      now.moods,
+      [
+        ...moods,
+        moodDocument({ ...absent.thing, rkey: absent.record.rkey }),
+        moodDocument({ ...bare.thing, _id: derived._id, rkey: bare.record.rkey }),
+      ].sort(byId),
+    );
+    assert.deepEqual(
+      now.paintings,
+      [...paintings, paintingDocument({ ...absentPainting.thing, rkey: absentPainting.record.rkey })].sort(byId),
+    );
     assert.deepEqual(await issues(refkey), { orphan: 1, conflict: 1, duplicate: 1, unclaimed: 1 });
     await assertChecks(refkey);
   });
@@ -170,13 +216,15 @@ describe('a first start', () => {
   it('of records with keys of every kind and length', async () => {
     const keys = ['self', '~a.b-c_d:e', 'a'.repeat(480), 'b'.repeat(512), tid()];
     const records = [];
-    for (const rkey of keys) records.push(await scene.pds.createRecord(bea, MOOD, moodRecord({ ref: objectId() }), rkey));
+    for (const rkey of keys)
+      records.push(await scene.pds.createRecord(bea, MOOD, moodRecord({ ref: objectId() }), rkey));
     for (const record of records) await seen(refkey, record);
     await refkey.close();
     refkey = await scene.refkey({ REFKEY_MONGO_URI: undefined });
     await assertIndexEqualsPds(refkey, scene.pds, [bea.did]);
     for (const { rkey } of records) await scene.pds.deleteRecord(bea, MOOD, rkey);
-    for (const { uri } of records) await refkey.until('resolve', { uris: uri }, ({ body }) => body.missing?.length === 1, soon);
+    for (const { uri } of records)
+      await refkey.until('resolve', { uris: uri }, ({ body }) => body.missing?.length === 1, soon);
     await assertIndexEqualsPds(refkey, scene.pds, [bea.did]);
     await assertChecks(refkey);
   });

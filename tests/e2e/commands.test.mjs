@@ -11,7 +11,17 @@ import { Child } from '../kit/child.mjs';
 import { binary } from '../kit/refkey.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, assertIndexEqualsPds, explain, linked, seen, settled, soon, startScene, untilIndexEqualsPds } from './scene.mjs';
+import {
+  assertChecks,
+  assertIndexEqualsPds,
+  explain,
+  linked,
+  seen,
+  settled,
+  soon,
+  startScene,
+  untilIndexEqualsPds,
+} from './scene.mjs';
 
 const mode = (file) => (statSync(file).mode & 0o777).toString(8);
 
@@ -31,7 +41,8 @@ describe('the program', () => {
       REFKEY_PDS_BYPASS_KEY: 'bypass-secret-of-the-test',
       REFKEY_PDS_ADMIN_PASSWORD: 'pds-secret-of-the-test',
     });
-    for (let i = 0; i < 5; i++) await linked(refkey, await scene.pds.createRecord(ada, MOOD, moodRecord({ ref: objectId() })));
+    for (let i = 0; i < 5; i++)
+      await linked(refkey, await scene.pds.createRecord(ada, MOOD, moodRecord({ ref: objectId() })));
     await settled(refkey);
   });
   after(async () => {
@@ -77,11 +88,28 @@ describe('the program', () => {
     it('names every setting with its default', async () => {
       const { stdout } = await run(['--help']);
       const defaults = {
-        REFKEY_PDS_URL: '', REFKEY_PDS_PUBLIC_URL: '', REFKEY_SOURCE: 'pds', REFKEY_PLC_URL: 'https://plc.directory', REFKEY_DATA_DIR: './data',
-        REFKEY_LISTEN: '127.0.0.1:3900', REFKEY_MONGO_URI: '', REFKEY_MONGO_DB: 'aesthetic', REFKEY_MONGO_BATCH: '1000', REFKEY_RECOVER: 'new',
-        REFKEY_ON_DELETE: 'soft', REFKEY_GUEST_USER: 'art-guest', REFKEY_HOSTNAME: '', REFKEY_PUBLISH: 'off', REFKEY_PDS_ADMIN_PASSWORD: '',
-        REFKEY_PDS_BYPASS_KEY: '', REFKEY_ADMIN_PASSWORD: '', REFKEY_SWEEP_SECONDS: '600', REFKEY_THREADS: 'cores', REFKEY_LOG_LEVEL: 'info',
-        REFKEY_LOG_FORMAT: 'text', REFKEY_ALLOW_PRIVATE: 'off',
+        REFKEY_PDS_URL: '',
+        REFKEY_PDS_PUBLIC_URL: '',
+        REFKEY_SOURCE: 'pds',
+        REFKEY_PLC_URL: 'https://plc.directory',
+        REFKEY_DATA_DIR: './data',
+        REFKEY_LISTEN: '127.0.0.1:3900',
+        REFKEY_MONGO_URI: '',
+        REFKEY_MONGO_DB: 'aesthetic',
+        REFKEY_MONGO_BATCH: '1000',
+        REFKEY_RECOVER: 'new',
+        REFKEY_ON_DELETE: 'soft',
+        REFKEY_GUEST_USER: 'art-guest',
+        REFKEY_HOSTNAME: '',
+        REFKEY_PUBLISH: 'off',
+        REFKEY_PDS_ADMIN_PASSWORD: '',
+        REFKEY_PDS_BYPASS_KEY: '',
+        REFKEY_ADMIN_PASSWORD: '',
+        REFKEY_SWEEP_SECONDS: '600',
+        REFKEY_THREADS: 'cores',
+        REFKEY_LOG_LEVEL: 'info',
+        REFKEY_LOG_FORMAT: 'text',
+        REFKEY_ALLOW_PRIVATE: 'off',
       };
       for (const [name, value] of Object.entries(defaults)) {
         const part = stdout.split(/\n(?= *REFKEY_\w+, )/).find((one) => one.trimStart().startsWith(`${name},`));
@@ -91,7 +119,12 @@ describe('the program', () => {
     });
 
     it('shows no secret, whatever is set', async () => {
-      const secrets = { REFKEY_ADMIN_PASSWORD: 'sesame-1', REFKEY_PDS_ADMIN_PASSWORD: 'sesame-2', REFKEY_PDS_BYPASS_KEY: 'sesame-3', REFKEY_MONGO_URI: 'mongodb://u:sesame-4@localhost/' };
+      const secrets = {
+        REFKEY_ADMIN_PASSWORD: 'sesame-1',
+        REFKEY_PDS_ADMIN_PASSWORD: 'sesame-2',
+        REFKEY_PDS_BYPASS_KEY: 'sesame-3',
+        REFKEY_MONGO_URI: 'mongodb://u:sesame-4@localhost/',
+      };
       for (const args of [['--help'], ['serve', '--help'], ['status', '--help'], ['serve'], ['status']]) {
         const { stdout, stderr } = await run(args, secrets);
         assert.doesNotMatch(stdout + stderr, /sesame/, args.join(' '));
@@ -108,14 +141,28 @@ describe('the program', () => {
 
     it('wrong usage', async () => {
       for (const [args, message] of [
-        [[], /command/], [['nonsense'], /nonsense.*serve/s], [['serve', '--nonsense'], /--nonsense/], [['serve', 'extra'], /extra/],
-        [['backup'], /DIR/], [['backup', 'a', 'b'], /b/], [['status', '--dry-run'], /--dry-run/], [['--nonsense'], /--nonsense/],
-        [['recover', '--user'], /--user/], [['recover', '--batch-size', '0'], /--batch-size/], [['help', 'nonsense'], /nonsense/],
-      ]) await refused(args, good(), message);
+        [[], /command/],
+        [['nonsense'], /nonsense.*serve/s],
+        [['serve', '--nonsense'], /--nonsense/],
+        [['serve', 'extra'], /extra/],
+        [['backup'], /DIR/],
+        [['backup', 'a', 'b'], /b/],
+        [['status', '--dry-run'], /--dry-run/],
+        [['--nonsense'], /--nonsense/],
+        [['recover', '--user'], /--user/],
+        [['recover', '--batch-size', '0'], /--batch-size/],
+        [['help', 'nonsense'], /nonsense/],
+      ])
+        await refused(args, good(), message);
     });
 
     it('an unknown REFKEY_ name, without its value', async () => {
-      const text = await refused(['serve'], { ...good(), REFKEY_MONGO_URL: 'mongodb://u:sesame@localhost' }, /REFKEY_MONGO_URL/, /REFKEY_MONGO_URI/);
+      const text = await refused(
+        ['serve'],
+        { ...good(), REFKEY_MONGO_URL: 'mongodb://u:sesame@localhost' },
+        /REFKEY_MONGO_URL/,
+        /REFKEY_MONGO_URI/,
+      );
       assert.doesNotMatch(text, /sesame/);
       await refused(['status'], { REFKEY_: 'x' }, /REFKEY_/);
       // Names for tests are nobody's business.
@@ -126,11 +173,21 @@ describe('the program', () => {
     it('a missing or wrong value, by name, with the value and what is accepted', async () => {
       await refused(['serve'], {}, /REFKEY_PDS_URL/);
       const wrong = {
-        REFKEY_PDS_URL: ['ftp://a', /http/], REFKEY_SOURCE: ['pdss', /pds.*relay/], REFKEY_PLC_URL: ['plc.directory', /http/],
-        REFKEY_LISTEN: ['127.0.0.1', /:|port/], REFKEY_MONGO_URI: ['localhost:27017', /mongodb/], REFKEY_MONGO_DB: ['a b', /./],
-        REFKEY_MONGO_BATCH: ['0', /1 to/], REFKEY_RECOVER: ['some', /off.*new.*all/], REFKEY_ON_DELETE: ['hard', /soft.*unlink.*keep/],
-        REFKEY_PUBLISH: ['yes', /off.*on.*exclusive/], REFKEY_SWEEP_SECONDS: ['-1', /1 to/], REFKEY_THREADS: ['many', /1 to/],
-        REFKEY_LOG_LEVEL: ['loud', /error.*warn.*info.*debug/], REFKEY_LOG_FORMAT: ['xml', /text.*json/], REFKEY_ALLOW_PRIVATE: ['maybe', /on/],
+        REFKEY_PDS_URL: ['ftp://a', /http/],
+        REFKEY_SOURCE: ['pdss', /pds.*relay/],
+        REFKEY_PLC_URL: ['plc.directory', /http/],
+        REFKEY_LISTEN: ['127.0.0.1', /:|port/],
+        REFKEY_MONGO_URI: ['localhost:27017', /mongodb/],
+        REFKEY_MONGO_DB: ['a b', /./],
+        REFKEY_MONGO_BATCH: ['0', /1 to/],
+        REFKEY_RECOVER: ['some', /off.*new.*all/],
+        REFKEY_ON_DELETE: ['hard', /soft.*unlink.*keep/],
+        REFKEY_PUBLISH: ['yes', /off.*on.*exclusive/],
+        REFKEY_SWEEP_SECONDS: ['-1', /1 to/],
+        REFKEY_THREADS: ['many', /1 to/],
+        REFKEY_LOG_LEVEL: ['loud', /error.*warn.*info.*debug/],
+        REFKEY_LOG_FORMAT: ['xml', /text.*json/],
+        REFKEY_ALLOW_PRIVATE: ['maybe', /on/],
         REFKEY_HOSTNAME: ['not a host', /./],
       };
       for (const [name, [value, accepted]] of Object.entries(wrong)) {
@@ -138,12 +195,29 @@ describe('the program', () => {
         if (name !== 'REFKEY_MONGO_URI') assert.ok(text.includes(value), text);
       }
       // A flag is the same, and wins.
-      await refused(['serve', '--recover', 'some'], { ...good(), REFKEY_RECOVER: 'new' }, /REFKEY_RECOVER/, /some/, /off.*new.*all/);
+      await refused(
+        ['serve', '--recover', 'some'],
+        { ...good(), REFKEY_RECOVER: 'new' },
+        /REFKEY_RECOVER/,
+        /some/,
+        /off.*new.*all/,
+      );
       for (const how of ['unlink', 'keep']) {
-        await refused(['serve'], { ...good(), REFKEY_PUBLISH: 'on', REFKEY_ON_DELETE: how }, /REFKEY_PUBLISH/, /REFKEY_ON_DELETE/);
+        await refused(
+          ['serve'],
+          { ...good(), REFKEY_PUBLISH: 'on', REFKEY_ON_DELETE: how },
+          /REFKEY_PUBLISH/,
+          /REFKEY_ON_DELETE/,
+        );
       }
       // Several at once are all told.
-      await refused(['serve'], { REFKEY_RECOVER: 'x', REFKEY_THREADS: 'y' }, /REFKEY_RECOVER/, /REFKEY_THREADS/, /REFKEY_PDS_URL/);
+      await refused(
+        ['serve'],
+        { REFKEY_RECOVER: 'x', REFKEY_THREADS: 'y' },
+        /REFKEY_RECOVER/,
+        /REFKEY_THREADS/,
+        /REFKEY_PDS_URL/,
+      );
     });
 
     it('a second service on the same data folder', async () => {
@@ -180,7 +254,8 @@ describe('the program', () => {
   describe('keeps its data', () => {
     it('where only its user can read it', () => {
       assert.equal(mode(refkey.dataDirectory), '700');
-      for (const name of readdirSync(refkey.dataDirectory)) assert.equal(mode(path.join(refkey.dataDirectory, name)), '600', name);
+      for (const name of readdirSync(refkey.dataDirectory))
+        assert.equal(mode(path.join(refkey.dataDirectory, name)), '600', name);
       assert.ok(readdirSync(refkey.dataDirectory).some((name) => name.endsWith('.sock')));
     });
   });
@@ -195,7 +270,8 @@ describe('the program', () => {
       assert.deepEqual(told.issues, []);
       assert.equal(told.records.find((r) => r.collection === MOOD).count, 5);
       const { body } = await refkey.xrpc('getStatus');
-      for (const name of ['version', 'source', 'cursor', 'repos', 'records']) assert.deepEqual(told[name], body[name], name);
+      for (const name of ['version', 'source', 'cursor', 'repos', 'records'])
+        assert.deepEqual(told[name], body[name], name);
       const text = (await refkey.run(['status'])).stdout;
       assert.match(text, /5 computer\.aesthetic\.mood/);
       assert.doesNotMatch(text + stdout, /secret/);
@@ -246,7 +322,10 @@ describe('the program', () => {
       assert.doesNotMatch(stdout + stderr, /secret/);
       for (const record of wrote) await linked(refkey, record);
       // The copy on its own: sound, and what it lacks is caught up on.
-      const other = await scene.refkey({ ...refkey.settings, REFKEY_MONGO_URI: undefined, REFKEY_DATA_DIR: copy }, { start: false });
+      const other = await scene.refkey(
+        { ...refkey.settings, REFKEY_MONGO_URI: undefined, REFKEY_DATA_DIR: copy },
+        { start: false },
+      );
       delete other.settings.REFKEY_MONGO_URI;
       await assertChecks(other);
       await other.start();
@@ -272,7 +351,9 @@ describe('the program', () => {
       const { code, stdout, stderr } = await refkey.run(['backup', copy, '--json']);
       assert.equal(code, 0, stderr);
       assert.equal(JSON.parse(stdout).dir, copy);
-      assert.ok(statSync(path.join(copy, 'data.mdb')).size <= statSync(path.join(refkey.dataDirectory, 'data.mdb')).size);
+      assert.ok(
+        statSync(path.join(copy, 'data.mdb')).size <= statSync(path.join(refkey.dataDirectory, 'data.mdb')).size,
+      );
       await refkey.start();
       await refkey.ready({ deadline: 60_000 });
     });
@@ -313,7 +394,10 @@ describe('the program', () => {
       await refkey.ready({ deadline: 60_000 });
       await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
       await settled(refkey);
-      assert.equal(await scene.mongo.moods.countDocuments({ _id: { $exists: true }, 'atproto.rkey': { $exists: true } }), (await scene.pds.listRecordsAll(ada.did, MOOD)).length);
+      assert.equal(
+        await scene.mongo.moods.countDocuments({ _id: { $exists: true }, 'atproto.rkey': { $exists: true } }),
+        (await scene.pds.listRecordsAll(ada.did, MOOD)).length,
+      );
     });
 
     it('ends it with 0 at any moment of its start', async () => {
@@ -353,11 +437,15 @@ describe('the program', () => {
         components.add(entry.component);
       }
       assert.ok(!levels.has('error') && !levels.has('debug'), [...levels].join());
-      for (const component of ['xrpc', 'firehose', 'mirror', 'sweep', 'serve']) assert.ok(components.has(component), component);
+      for (const component of ['xrpc', 'firehose', 'mirror', 'sweep', 'serve'])
+        assert.ok(components.has(component), component);
     });
 
     it('holds no secret', () => {
-      const text = refkey.log({ all: true }).map((entry) => JSON.stringify(entry)).join('\n');
+      const text = refkey
+        .log({ all: true })
+        .map((entry) => JSON.stringify(entry))
+        .join('\n');
       assert.doesNotMatch(text, /of-the-test/);
     });
 
@@ -365,16 +453,26 @@ describe('the program', () => {
       const bea = await scene.person();
       await seen(refkey, await scene.pds.createRecord(bea, MOOD, moodRecord({ ref: objectId() })));
       await scene.pds.deactivate(bea);
-      await until(() => refkey.log().some((l) => l.did === bea.did && Number.isInteger(l.seq)), { what: 'did and seq in the log', ...soon });
+      await until(() => refkey.log().some((l) => l.did === bea.did && Number.isInteger(l.seq)), {
+        what: 'did and seq in the log',
+        ...soon,
+      });
     });
 
     it('is text where that is asked for, and as much as is asked for', async () => {
       const dir = path.join(folder, 'logs');
-      const other = await scene.refkey({ REFKEY_DATA_DIR: dir, REFKEY_LOG_FORMAT: 'text', REFKEY_LOG_LEVEL: 'debug' }, { start: false });
+      const other = await scene.refkey(
+        { REFKEY_DATA_DIR: dir, REFKEY_LOG_FORMAT: 'text', REFKEY_LOG_LEVEL: 'debug' },
+        { start: false },
+      );
       const child = new Child('refkey', [binary, 'serve'], { env: other.env });
-      await until(() => child.lines.some((l) => l.includes('compared with the source')), { what: 'a line of text', ...soon });
+      await until(() => child.lines.some((l) => l.includes('compared with the source')), {
+        what: 'a line of text',
+        ...soon,
+      });
       assert.equal((await child.stop()).code, 0);
-      for (const line of child.lines) assert.match(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z (error|warn |info |debug) [a-z]+: ./, line);
+      for (const line of child.lines)
+        assert.match(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z (error|warn |info |debug) [a-z]+: ./, line);
       const quiet = new Child('refkey', [binary, 'serve', '--log-level', 'error'], { env: other.env });
       await until(() => existsSync(path.join(dir, 'control.sock')), { what: 'it serves', ...soon });
       assert.equal((await quiet.stop()).code, 0);
@@ -391,8 +489,15 @@ describe('the program', () => {
       execFileSync('cp', [binary, own]);
       chmodSync(own, 0o755);
       const env = { ...refkey.env, REFKEY_DATA_DIR: path.join(dir, 'data'), REFKEY_MONGO_URI: '' };
-      const child = new Child('refkey', ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--', own, 'serve'], { env });
-      await until(() => child.lines.some((l) => l.includes('compared with the source')), { what: 'it serves', ...soon });
+      const child = new Child(
+        'refkey',
+        ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--', own, 'serve'],
+        { env },
+      );
+      await until(() => child.lines.some((l) => l.includes('compared with the source')), {
+        what: 'it serves',
+        ...soon,
+      });
       assert.equal((await child.stop()).code, 0, child.tail());
       assert.equal(mode(path.join(dir, 'data')), '700');
     } finally {

@@ -9,7 +9,18 @@ import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, explain, linked, metrics, seen, settled, soon, startScene, unseen, untilIndexEqualsPds } from './scene.mjs';
+import {
+  assertChecks,
+  explain,
+  linked,
+  metrics,
+  seen,
+  settled,
+  soon,
+  startScene,
+  unseen,
+  untilIndexEqualsPds,
+} from './scene.mjs';
 
 const SIZE = 24 << 20;
 
@@ -68,17 +79,24 @@ describe('a full disk', possible, () => {
 
   const health = () => refkey.get('/xrpc/_health');
   async function unhealthy() {
-    await until(async () => {
-      const { status: code, body } = await health();
-      assert.deepEqual([code, body.error], [503, 'NotReady']);
-      assert.match(body.message, /cannot be written.*space/i);
-      return true;
-    }, { what: 'health answers 503 and says that the disk is full', ...soon });
+    await until(
+      async () => {
+        const { status: code, body } = await health();
+        assert.deepEqual([code, body.error], [503, 'NotReady']);
+        assert.match(body.message, /cannot be written.*space/i);
+        return true;
+      },
+      { what: 'health answers 503 and says that the disk is full', ...soon },
+    );
   }
-  const toldOfSpace = () => refkey.log().filter((l) => ['error', 'warn'].includes(l.level) && /space/i.test(JSON.stringify(l)));
+  const toldOfSpace = () =>
+    refkey.log().filter((l) => ['error', 'warn'].includes(l.level) && /space/i.test(JSON.stringify(l)));
   const mood = () => ({ ...moodRecord({ mood: 'x'.repeat(4500), ref: objectId() }) });
   const write = (count) =>
-    scene.pds.applyWrites(ada, Array.from({ length: count }, () => ({ action: 'create', collection: MOOD, value: mood() })));
+    scene.pds.applyWrites(
+      ada,
+      Array.from({ length: count }, () => ({ action: 'create', collection: MOOD, value: mood() })),
+    );
 
   async function fillUp() {
     fill(512 << 10);

@@ -8,7 +8,19 @@ import { decodeFrame, encodeFrame } from '../kit/firehose.mjs';
 import { faults } from '../kit/proxy.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, assertIndexEqualsPds, explain, metrics, parts, seen, settled, soon, startScene, status, untilIndexEqualsPds } from './scene.mjs';
+import {
+  assertChecks,
+  assertIndexEqualsPds,
+  explain,
+  metrics,
+  parts,
+  seen,
+  settled,
+  soon,
+  startScene,
+  status,
+  untilIndexEqualsPds,
+} from './scene.mjs';
 
 const refused = (reason) => `refkey_refused_total{reason="${reason}"}`;
 const unknown = 'refkey_events_unknown_total';
@@ -36,7 +48,10 @@ const spoilt = {
   'cut in its header': [faults.truncate(4), refused('frame_header')],
   'cut to nothing': [faults.truncate(0), refused('frame_header')],
   'followed by a byte': [faults.append(hex('a0')), refused('frame_trailing')],
-  'followed by another frame': [faults.append(encodeFrame({ op: 1, t: '#info' }, { name: 'x' })), refused('frame_trailing')],
+  'followed by another frame': [
+    faults.append(encodeFrame({ op: 1, t: '#info' }, { name: 'x' })),
+    refused('frame_trailing'),
+  ],
   'of an unknown type': [faults.replace(({ body: b }) => encodeFrame({ op: 1, t: '#new' }, b)), unknown],
   'with a record changed on the way': [faults.replace(swapText('kept back', 'kept bacK')), refused('block_cid')],
   'with its commit block changed': [faults.replace(changedCommit), refused('block_cid')],
@@ -44,14 +59,32 @@ const spoilt = {
   'of no map': [faults.replace(() => Buffer.concat([commitHeader, encode([1, 2])])), absurd],
   'without its repo': [faults.replace(remade((b) => delete b.repo)), refused('frame_field')],
   'of the repo of nobody': [faults.replace(remade((b) => (b.repo = 'not-a-did'))), refused('frame_field')],
-  'of somebody else': [faults.replace(remade((b) => (b.repo = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'))), refused('commit_did')],
-  'of another rev': [faults.replace(remade((b) => (b.rev = b.rev.slice(0, -1) + (b.rev.endsWith('z') ? 'y' : 'z')))), refused('commit_rev')],
-  'of a rev before the one it follows': [faults.replace(remade((b) => (b.rev = '3kaaaaaaaaa22'))), refused('rev_order')],
+  'of somebody else': [
+    faults.replace(remade((b) => (b.repo = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'))),
+    refused('commit_did'),
+  ],
+  'of another rev': [
+    faults.replace(remade((b) => (b.rev = b.rev.slice(0, -1) + (b.rev.endsWith('z') ? 'y' : 'z')))),
+    refused('commit_rev'),
+  ],
+  'of a rev before the one it follows': [
+    faults.replace(remade((b) => (b.rev = '3kaaaaaaaaa22'))),
+    refused('rev_order'),
+  ],
   'of a rev to come': [faults.replace(remade((b) => (b.rev = '3zzzzzzzzzz22'))), refused('rev_future')],
   'without blocks': [faults.replace(remade((b) => (b.blocks = new Uint8Array()))), refused('car_malformed')],
-  'with a CAR of absurd lengths': [faults.replace(remade((b) => (b.blocks = hex('ffffffffffffffffff01 00')))), refused('car_malformed')],
-  'with half of its CAR': [faults.replace(remade((b) => (b.blocks = b.blocks.subarray(0, b.blocks.length / 2)))), refused('car_malformed')],
-  'with 3 MB of blocks': [faults.replace(remade((b) => (b.blocks = Buffer.concat([b.blocks, Buffer.alloc(3 << 20)])))), refused('car_too_large')],
+  'with a CAR of absurd lengths': [
+    faults.replace(remade((b) => (b.blocks = hex('ffffffffffffffffff01 00')))),
+    refused('car_malformed'),
+  ],
+  'with half of its CAR': [
+    faults.replace(remade((b) => (b.blocks = b.blocks.subarray(0, b.blocks.length / 2)))),
+    refused('car_malformed'),
+  ],
+  'with 3 MB of blocks': [
+    faults.replace(remade((b) => (b.blocks = Buffer.concat([b.blocks, Buffer.alloc(3 << 20)])))),
+    refused('car_too_large'),
+  ],
   'with 201 operations': [faults.replace(remade((b) => (b.ops = Array(201).fill(b.ops[0])))), refused('ops_too_many')],
   'with a byte string of 2^63 bytes': [faults.replace(() => body('blocks', hex('5b 7fffffffffffffff'))), absurd],
   'with a byte string of 2^64-1 bytes': [faults.replace(() => body('blocks', hex('5b ffffffffffffffff 00'))), absurd],
@@ -62,7 +95,10 @@ const spoilt = {
   'nested 10,000 deep': [faults.replace(() => body('ops', nested(10_000))), absurd],
   'nested 10,000 maps deep': [faults.replace(() => body('ops', nestedMaps(10_000))), absurd],
   'with a header nested 10,000 deep': [faults.replace(() => nested(10_000)), refused('frame_header')],
-  'of 5 MB and more': [faults.replace(() => Buffer.concat([commitHeader, Buffer.alloc(5 << 20)])), refused('frame_too_large')],
+  'of 5 MB and more': [
+    faults.replace(() => Buffer.concat([commitHeader, Buffer.alloc(5 << 20)])),
+    refused('frame_too_large'),
+  ],
   'of 20 MB': [faults.replace(() => Buffer.alloc(20 << 20, 0xa0)), refused('frame_too_large')],
 };
 
@@ -92,8 +128,10 @@ describe('a frame', () => {
   let bea;
   const getRepo = 'com.atproto.sync.getRepo';
   const ofAda = (f) => f.type === '#commit' && f.body.repo === ada.did && f.body.ops.length > 0;
-  const write = (person, mood, more) => scene.pds.createRecord(person, MOOD, moodRecord({ mood, ref: objectId(), ...more }));
-  const fetches = () => scene.proxy.requests.filter((r) => r.method === getRepo && r.query.get('did') === ada.did).length;
+  const write = (person, mood, more) =>
+    scene.pds.createRecord(person, MOOD, moodRecord({ mood, ref: objectId(), ...more }));
+  const fetches = () =>
+    scene.proxy.requests.filter((r) => r.method === getRepo && r.query.get('did') === ada.did).length;
   const synchronized = () => settled(refkey);
 
   before(async () => {
@@ -119,9 +157,15 @@ describe('a frame', () => {
       assert.equal(fired.fired, 1);
       const now = await metrics(refkey);
       const sum = (all, names) => names.reduce((n, name) => n + (all[name] ?? assert.fail(`no counter ${name}`)), 0);
-      const changed = Object.entries(now).filter(([n, v]) => v !== earlier[n]).join('\n');
+      const changed = Object.entries(now)
+        .filter(([n, v]) => v !== earlier[n])
+        .join('\n');
       assert.equal(sum(now, [counter].flat()), sum(earlier, [counter].flat()) + 1, changed);
-      const refusals = (all) => sum(all, Object.keys(all).filter((n) => n.startsWith('refkey_refused_total')));
+      const refusals = (all) =>
+        sum(
+          all,
+          Object.keys(all).filter((n) => n.startsWith('refkey_refused_total')),
+        );
       assert.equal(refusals(now), refusals(earlier) + (counter === unknown ? 0 : 1), 'counted once');
       assert.equal((await refkey.xrpc('getByRkey', parts(lost.uri))).body.error, 'RecordNotFound');
       // By itself it leads to nothing: no new connection, no repo fetched, no repo distrusted.
@@ -188,14 +232,20 @@ describe('a frame', () => {
     const people = await Promise.all(Array.from({ length: 12 }, () => scene.stranger()));
     for (const p of people) await seen(refkey, await write(p, 'first'));
     const dids = new Set(people.map((p) => p.did));
-    const dropped = scene.proxy.stream(faults.drop, { when: (f) => f.type === '#commit' && dids.has(f.body.repo), times: people.length });
+    const dropped = scene.proxy.stream(faults.drop, {
+      when: (f) => f.type === '#commit' && dids.has(f.body.repo),
+      times: people.length,
+    });
     await Promise.all(people.map((p) => write(p, 'lost')));
     await until(() => dropped.fired === people.length, { what: 'all dropped', ...soon });
     const from = scene.proxy.requests.length;
     await Promise.all(people.map((p) => write(p, 'next')));
     await untilIndexEqualsPds(refkey, scene.pds, [...dids]);
     await synchronized();
-    const asked = scene.proxy.requests.slice(from).filter((r) => r.method === getRepo).map((r) => r.query.get('did'));
+    const asked = scene.proxy.requests
+      .slice(from)
+      .filter((r) => r.method === getRepo)
+      .map((r) => r.query.get('did'));
     assert.deepEqual(asked.toSorted(), [...dids].sort());
   });
 
@@ -220,7 +270,10 @@ describe('a frame', () => {
     await refkey.until('getByRkey', parts(record.uri), ({ body: b }) => b.error === 'RecordNotFound', soon);
     const earlier = (await metrics(refkey)).refkey_commits_replayed_total;
     scene.proxy.inject(kept);
-    await until(async () => (await metrics(refkey)).refkey_commits_replayed_total === earlier + 1, { what: 'replayed', ...soon });
+    await until(async () => (await metrics(refkey)).refkey_commits_replayed_total === earlier + 1, {
+      what: 'replayed',
+      ...soon,
+    });
     assert.equal((await refkey.xrpc('getByRkey', parts(record.uri))).body.error, 'RecordNotFound');
   });
 
@@ -277,13 +330,20 @@ describe('a frame', () => {
     const value = (i) => ({ ...moodRecord({ mood: `${i}`, ref: objectId() }), filler: 'x'.repeat(4500) });
     const writes = Array.from({ length: 200 }, (_, i) => ({ action: 'create', collection: MOOD, value: value(i) }));
     const { commit } = await scene.pds.applyWrites(bea, writes);
-    await until(async () => (await refkey.xrpc('getRepoStatus', { repo: bea.did })).body.rev === commit.rev, { what: 'applied', ...soon });
+    await until(async () => (await refkey.xrpc('getRepoStatus', { repo: bea.did })).body.rev === commit.rev, {
+      what: 'applied',
+      ...soon,
+    });
     await assertIndexEqualsPds(refkey, scene.pds, [bea.did]);
   });
 
   it('refused many times is told in the log by its reason', () => {
     const told = refkey.log().filter((l) => l.level === 'warn' && l.reason);
-    for (const reason of ['frame_body', 'frame_trailing', 'block_cid']) assert.ok(told.some((l) => l.reason === reason), reason);
+    for (const reason of ['frame_body', 'frame_trailing', 'block_cid'])
+      assert.ok(
+        told.some((l) => l.reason === reason),
+        reason,
+      );
   });
 
   it('of all that leaves a sound index', () => assertChecks(refkey));
@@ -334,7 +394,11 @@ describe('a repo', () => {
       bytes[bytes.indexOf('lost')] ^= 1;
       return { status: 200, headers: type, body: bytes };
     },
-    'with more behind it': async () => ({ status: 200, headers: type, body: Buffer.concat([await car(), hex('ffffffffffff')]) }),
+    'with more behind it': async () => ({
+      status: 200,
+      headers: type,
+      body: Buffer.concat([await car(), hex('ffffffffffff')]),
+    }),
     'that is reset': () => ({ reset: true }),
     'that is refused with 500': () => ({ status: 500 }),
     'that is refused with 429': () => ({ status: 429, headers: { 'retry-after': '1' } }),
@@ -363,7 +427,13 @@ describe('a repo', () => {
     await seen(refkey, lost);
     assert.equal(fault.fired, 1);
     const now = await metrics(refkey);
-    assert.equal(now[refused('commit_did')], earlier[refused('commit_did')] + 1, Object.entries(now).filter(([n, v]) => v !== earlier[n]).join('\n'));
+    assert.equal(
+      now[refused('commit_did')],
+      earlier[refused('commit_did')] + 1,
+      Object.entries(now)
+        .filter(([n, v]) => v !== earlier[n])
+        .join('\n'),
+    );
   });
 
   it('that never comes holds nobody up, and is not asked for all the time', async () => {

@@ -4,7 +4,21 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { MOOD, PAINTING, moodRecord, objectId, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, assertIndexEqualsPds, explain, listAll, parts, seen, settled, soon, startScene, status, tid, unseen, untilIndexEqualsPds } from './scene.mjs';
+import {
+  assertChecks,
+  assertIndexEqualsPds,
+  explain,
+  listAll,
+  parts,
+  seen,
+  settled,
+  soon,
+  startScene,
+  status,
+  tid,
+  unseen,
+  untilIndexEqualsPds,
+} from './scene.mjs';
 
 describe('while refkey watches', () => {
   let scene;
@@ -65,14 +79,27 @@ describe('while refkey watches', () => {
 
   it('many writes at once, of every kind', async () => {
     const keys = Array.from({ length: 60 }, () => tid());
-    const first = keys.map((rkey, i) => ({ action: 'create', collection: i % 3 ? MOOD : PAINTING, rkey, value: i % 3 ? mood(`${i}`) : paintingRecord({ code: `m${i}`, slug: `m.${i}`, ref: objectId() }) }));
+    const first = keys.map((rkey, i) => ({
+      action: 'create',
+      collection: i % 3 ? MOOD : PAINTING,
+      rkey,
+      value: i % 3 ? mood(`${i}`) : paintingRecord({ code: `m${i}`, slug: `m.${i}`, ref: objectId() }),
+    }));
     await scene.pds.applyWrites(ada, first);
     const second = first.flatMap(({ collection, rkey, value }, i) => {
       if (i % 4 === 0) return [{ action: 'delete', collection, rkey }];
-      if (i % 4 === 1) return [{ action: 'update', collection, rkey, value: { ...value, when: new Date(0).toISOString() } }];
+      if (i % 4 === 1)
+        return [{ action: 'update', collection, rkey, value: { ...value, when: new Date(0).toISOString() } }];
       return [];
     });
-    second.push(...Array.from({ length: 100 }, (_, i) => ({ action: 'create', collection: MOOD, rkey: tid(), value: mood(`more ${i}`) })));
+    second.push(
+      ...Array.from({ length: 100 }, (_, i) => ({
+        action: 'create',
+        collection: MOOD,
+        rkey: tid(),
+        value: mood(`more ${i}`),
+      })),
+    );
     await scene.pds.applyWrites(ada, second);
     await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
     // Of other collections nothing is kept, and they do no harm.
@@ -80,8 +107,14 @@ describe('while refkey watches', () => {
     const last = await create(mood('last'));
     await seen(refkey, last);
     const { body } = await refkey.xrpc('getRepoStatus', { repo: ada.did });
-    assert.deepEqual(body.records.map((r) => r.collection), [MOOD, PAINTING]);
-    assert.equal(body.records.reduce((sum, r) => sum + r.count, 0), 60 - 15 + 100 + 1);
+    assert.deepEqual(
+      body.records.map((r) => r.collection),
+      [MOOD, PAINTING],
+    );
+    assert.equal(
+      body.records.reduce((sum, r) => sum + r.count, 0),
+      60 - 15 + 100 + 1,
+    );
   });
 
   it('a record that comes, changes and goes in one breath', async () => {
@@ -93,7 +126,10 @@ describe('while refkey watches', () => {
     }
     const last = await create(mood('last'));
     await seen(refkey, last);
-    assert.deepEqual((await listAll(refkey, { collection: MOOD, repo: ada.did })).map((r) => r.uri), [last.uri]);
+    assert.deepEqual(
+      (await listAll(refkey, { collection: MOOD, repo: ada.did })).map((r) => r.uri),
+      [last.uri],
+    );
   });
 
   it('the handle of a new account, and its change', async () => {
@@ -178,7 +214,12 @@ describe('a first start', () => {
 
   it('brings in every repo while records are written, and then is ready', async (t) => {
     const people = await Promise.all(Array.from({ length: 8 }, () => scene.stranger()));
-    const batch = (n) => Array.from({ length: n }, (_, i) => ({ action: 'create', collection: MOOD, value: moodRecord({ mood: `m${i}`, ref: objectId() }) }));
+    const batch = (n) =>
+      Array.from({ length: n }, (_, i) => ({
+        action: 'create',
+        collection: MOOD,
+        value: moodRecord({ mood: `m${i}`, ref: objectId() }),
+      }));
     await Promise.all(people.map((p) => scene.pds.applyWrites(p, batch(120))));
     let writing = true;
     const written = [];
@@ -198,7 +239,11 @@ describe('a first start', () => {
       writing = false;
       await writer;
     }
-    await untilIndexEqualsPds(refkey, scene.pds, people.map((p) => p.did));
+    await untilIndexEqualsPds(
+      refkey,
+      scene.pds,
+      people.map((p) => p.did),
+    );
     await settled(refkey);
     const { records, repos } = await status(refkey);
     const count = (await Promise.all(people.map((p) => scene.pds.listRecordsAll(p.did, MOOD)))).flat().length;

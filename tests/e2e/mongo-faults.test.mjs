@@ -2,11 +2,33 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { MOOD, PAINTING, moodDocument, moodRecord, objectId, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
+import {
+  MOOD,
+  PAINTING,
+  moodDocument,
+  moodRecord,
+  objectId,
+  paintingDocument,
+  paintingRecord,
+} from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, assertIndexEqualsPds, explain, issues, linked, parts, seen, settled, soon, startScene, status } from './scene.mjs';
+import {
+  assertChecks,
+  assertIndexEqualsPds,
+  explain,
+  issues,
+  linked,
+  parts,
+  seen,
+  settled,
+  soon,
+  startScene,
+  status,
+} from './scene.mjs';
 
-const ours = process.env.REFKEY_TEST_MONGO_URI ? { skip: 'REFKEY_TEST_MONGO_URI names a server that is not ours to stop' } : {};
+const ours = process.env.REFKEY_TEST_MONGO_URI
+  ? { skip: 'REFKEY_TEST_MONGO_URI names a server that is not ours to stop' }
+  : {};
 
 describe('MongoDB', ours, () => {
   let scene;
@@ -26,20 +48,30 @@ describe('MongoDB', ours, () => {
   });
 
   const connected = (yes) =>
-    until(async () => (await status(refkey)).mongo.connected === yes, { what: yes ? 'connected to MongoDB' : 'not connected', ...soon, deadline: 60_000 });
+    until(async () => (await status(refkey)).mongo.connected === yes, {
+      what: yes ? 'connected to MongoDB' : 'not connected',
+      ...soon,
+      deadline: 60_000,
+    });
   const drained = () => settled(refkey, { ...soon, deadline: 60_000 });
 
   function thing(collection) {
     const n = ++serial;
     const base = { _id: objectId(), user: ada.user, when: new Date() };
-    return { collection, ...base, ...(collection === MOOD ? { mood: `mood ${n}` } : { code: `f${n}`, slug: `f.${n}` }) };
+    return {
+      collection,
+      ...base,
+      ...(collection === MOOD ? { mood: `mood ${n}` } : { code: `f${n}`, slug: `f.${n}` }),
+    };
   }
   const document = ({ collection, wrote, ...t }) => (collection === MOOD ? moodDocument : paintingDocument)(t);
   const find = (t) => scene.documents(t.collection).findOne({ _id: t._id });
   async function publish(t, change) {
     const make = t.collection === MOOD ? moodRecord : paintingRecord;
     const record = make({ ...t, ref: t._id });
-    const wrote = change ? await scene.pds.putRecord(ada, t.collection, t.rkey, record) : await scene.pds.createRecord(ada, t.collection, record);
+    const wrote = change
+      ? await scene.pds.putRecord(ada, t.collection, t.rkey, record)
+      : await scene.pds.createRecord(ada, t.collection, record);
     return Object.assign(t, { rkey: wrote.rkey, wrote });
   }
   const remove = (t) => scene.pds.deleteRecord(ada, t.collection, t.rkey);
@@ -49,12 +81,17 @@ describe('MongoDB', ours, () => {
     const created = [];
     for (let i = 0; i < 6; i++) created.push(await publish(thing(i % 2 ? MOOD : PAINTING)));
     for (const t of created) await seen(refkey, t.wrote);
-    for (const t of known) await publish(Object.assign(t, t.collection === MOOD ? { mood: `${t.mood} changed` } : { slug: `${t.slug}:changed` }), true);
+    for (const t of known)
+      await publish(
+        Object.assign(t, t.collection === MOOD ? { mood: `${t.mood} changed` } : { slug: `${t.slug}:changed` }),
+        true,
+      );
     for (const t of removed) await remove(t);
     const passing = await publish(thing(MOOD));
     await remove(passing);
     await seen(refkey, (await publish(known[0], true)).wrote);
-    for (const t of removed) await refkey.until('getByRkey', parts(t.wrote.uri), ({ body }) => body.error === 'RecordNotFound', soon);
+    for (const t of removed)
+      await refkey.until('getByRkey', parts(t.wrote.uri), ({ body }) => body.error === 'RecordNotFound', soon);
     return { created, passing };
   }
   async function assertBusyDay({ known, removed }, { created, passing }) {
@@ -69,7 +106,8 @@ describe('MongoDB', ours, () => {
     }
     assert.equal(await find(passing), null);
     const live = (c) => scene.documents(c).countDocuments({ user: ada.user, 'atproto.rkey': { $exists: true } });
-    for (const c of [MOOD, PAINTING]) assert.equal(await live(c), (await scene.pds.listRecordsAll(ada.did, c)).length, c);
+    for (const c of [MOOD, PAINTING])
+      assert.equal(await live(c), (await scene.pds.listRecordsAll(ada.did, c)).length, c);
   }
 
   // Asks all the time; no answer may be wrong or late.
@@ -110,7 +148,10 @@ describe('MongoDB', ours, () => {
     await seen(refkey, more.wrote);
     const { mongo } = await status(refkey);
     assert.deepEqual(mongo, { connected: false, pending: 5 });
-    assert.ok(refkey.log().some((l) => l.component === 'mirror' && l.level === 'warn'), 'the log says that MongoDB is away');
+    assert.ok(
+      refkey.log().some((l) => l.component === 'mirror' && l.level === 'warn'),
+      'the log says that MongoDB is away',
+    );
     await scene.mongo.start();
     await connected(true);
     await drained();
@@ -201,7 +242,11 @@ describe('MongoDB', ours, () => {
     let other;
     beforeEach(() => (other = undefined));
     it('that nobody answers, or that is no MongoDB, hinders nothing', async () => {
-      const addresses = { nobody: 'mongodb://127.0.0.1:9/', 'an HTTP server': `mongodb://127.0.0.1:${scene.pds.port}/`, 'no such host': 'mongodb://no-such-host.invalid/' };
+      const addresses = {
+        nobody: 'mongodb://127.0.0.1:9/',
+        'an HTTP server': `mongodb://127.0.0.1:${scene.pds.port}/`,
+        'no such host': 'mongodb://no-such-host.invalid/',
+      };
       for (const [what, uri] of Object.entries(addresses)) {
         other = await scene.refkey({ REFKEY_MONGO_URI: uri });
         const [record] = await scene.pds.listRecordsAll(ada.did, MOOD);

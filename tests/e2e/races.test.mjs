@@ -4,13 +4,23 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MOOD, PAINTING, moodDocument, moodRecord, objectId, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
+import {
+  MOOD,
+  PAINTING,
+  moodDocument,
+  moodRecord,
+  objectId,
+  paintingDocument,
+  paintingRecord,
+} from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { assertChecks, explain, issues, linked, settled, soon, startScene, tid } from './scene.mjs';
 import { seeded } from './random.mjs';
 
 const steps = ['document', 'record', 'key'];
-const orders = steps.flatMap((a) => steps.filter((b) => b !== a).map((b) => [a, b, steps.find((c) => c !== a && c !== b)]));
+const orders = steps.flatMap((a) =>
+  steps.filter((b) => b !== a).map((b) => [a, b, steps.find((c) => c !== a && c !== b)]),
+);
 
 describe('a site that writes document, record and key itself', () => {
   let scene;
@@ -34,7 +44,11 @@ describe('a site that writes document, record and key itself', () => {
     const rkey = tid();
     const documents = scene.documents(collection);
     // The record's `when` is taken a little later than the document's.
-    const record = (collection === MOOD ? moodRecord : paintingRecord)({ ...it_, ref: it_._id, when: new Date(+it_.when + 3) });
+    const record = (collection === MOOD ? moodRecord : paintingRecord)({
+      ...it_,
+      ref: it_._id,
+      when: new Date(+it_.when + 3),
+    });
     const document = (collection === MOOD ? moodDocument : paintingDocument)(it_);
     return {
       person,
@@ -62,7 +76,10 @@ describe('a site that writes document, record and key itself', () => {
   async function assertOne(t, fields) {
     await linked(refkey, t.wrote, { ...soon, deadline: 60_000 });
     const { _id } = t.document;
-    const found = await scene.documents(t.collection).find({ $or: [{ _id }, { 'atproto.rkey': t.rkey }] }).toArray();
+    const found = await scene
+      .documents(t.collection)
+      .find({ $or: [{ _id }, { 'atproto.rkey': t.rkey }] })
+      .toArray();
     assert.deepEqual(found, [{ ...t.document, ...fields?.(found[0]), atproto: { rkey: t.rkey } }]);
     const { body } = await refkey.xrpc('getByRef', { ref: String(_id) });
     assert.deepEqual([body.uri, body.linked, body.duplicates], [t.wrote.uri, true, undefined]);
@@ -88,9 +105,11 @@ describe('a site that writes document, record and key itself', () => {
   it('at once, in every order, many', async () => {
     const person = people.pop();
     const all = orders.flatMap((order) => Array.from({ length: 4 }, () => ({ order, t: thing(person, MOOD, 55) })));
-    await Promise.all(all.map(async ({ order, t }) => {
-      for (const step of order) await act(t, step);
-    }));
+    await Promise.all(
+      all.map(async ({ order, t }) => {
+        for (const step of order) await act(t, step);
+      }),
+    );
     for (const { t } of all) await assertOne(t);
     assert.equal(await scene.mongo.moods.countDocuments({ user: person.user }), all.length);
   });
@@ -99,18 +118,21 @@ describe('a site that writes document, record and key itself', () => {
     const random = seeded(t);
     const person = people.pop();
     const all = orders.flatMap((order) => Array.from({ length: 6 }, () => ({ order, t: thing(person, MOOD, 58) })));
-    await Promise.all(all.map(async ({ order, t: one }) => {
-      for (const step of order) {
-        await sleep(random() * 2500); // around the moment at which refkey looks again
-        await act(one, step).catch((e) => {
-          // Refkey was first; the site is told so by MongoDB.
-          if (e.code !== 11000) throw e;
-          assert.ok(Date.now() - one.document._id.getTimestamp() >= 60_000, 'inserted too early');
-        });
-      }
-    }));
+    await Promise.all(
+      all.map(async ({ order, t: one }) => {
+        for (const step of order) {
+          await sleep(random() * 2500); // around the moment at which refkey looks again
+          await act(one, step).catch((e) => {
+            // Refkey was first; the site is told so by MongoDB.
+            if (e.code !== 11000) throw e;
+            assert.ok(Date.now() - one.document._id.getTimestamp() >= 60_000, 'inserted too early');
+          });
+        }
+      }),
+    );
     // Inserted by refkey, it has the record's `when`.
-    for (const { t: one } of all) await assertOne(one, ({ when }) => (+when === +one.document.when + 3 ? { when } : {}));
+    for (const { t: one } of all)
+      await assertOne(one, ({ when }) => (+when === +one.document.when + 3 ? { when } : {}));
     assert.equal(await scene.mongo.moods.countDocuments({ user: person.user }), all.length);
   });
 
@@ -122,20 +144,33 @@ describe('a site that writes document, record and key itself', () => {
 
   it('deleted by the site on both sides, in any order', async () => {
     const person = people.pop();
-    const all = [['record', 'document'], ['document', 'record']].flatMap((order) => [1, 2, 3].map(() => ({ order, t: thing(person, MOOD, 3600) })));
+    const all = [
+      ['record', 'document'],
+      ['document', 'record'],
+    ].flatMap((order) => [1, 2, 3].map(() => ({ order, t: thing(person, MOOD, 3600) })));
     for (const { t } of all) for (const step of steps) await act(t, step);
     for (const { t } of all) await assertOne(t);
-    await Promise.all(all.map(async ({ order, t }) => {
-      for (const step of order) {
-        if (step === 'record') await scene.pds.deleteRecord(person, MOOD, t.rkey);
-        else await scene.mongo.moods.updateOne({ _id: t.document._id }, { $set: { deleted: true } });
-      }
-    }));
+    await Promise.all(
+      all.map(async ({ order, t }) => {
+        for (const step of order) {
+          if (step === 'record') await scene.pds.deleteRecord(person, MOOD, t.rkey);
+          else await scene.mongo.moods.updateOne({ _id: t.document._id }, { $set: { deleted: true } });
+        }
+      }),
+    );
     for (const { t } of all) {
-      await refkey.until('getByRef', { ref: String(t.document._id) }, ({ body }) => body.error === 'RecordNotFound', soon);
+      await refkey.until(
+        'getByRef',
+        { ref: String(t.document._id) },
+        ({ body }) => body.error === 'RecordNotFound',
+        soon,
+      );
     }
     await settled(refkey);
-    await until(async () => (await scene.mongo.moods.countDocuments({ user: person.user, deleted: true })) === all.length, { what: 'all marked', ...soon });
+    await until(
+      async () => (await scene.mongo.moods.countDocuments({ user: person.user, deleted: true })) === all.length,
+      { what: 'all marked', ...soon },
+    );
     assert.equal(await scene.mongo.moods.countDocuments({ user: person.user }), all.length);
   });
 });

@@ -8,7 +8,15 @@ import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { Child } from '../kit/child.mjs';
 import { binary } from '../kit/refkey.mjs';
-import { MOOD, PAINTING, moodDocument, moodRecord, objectId, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
+import {
+  MOOD,
+  PAINTING,
+  moodDocument,
+  moodRecord,
+  objectId,
+  paintingDocument,
+  paintingRecord,
+} from '../kit/shapes.mjs';
 import { freePort, until } from '../kit/wait.mjs';
 import { assertChecks, explain, issues, judged, linked, seen, settled, soon, startScene } from './scene.mjs';
 
@@ -37,14 +45,19 @@ describe('recover', () => {
     assert.notEqual(code, null, shown);
     return { code, shown, stderr, ...(stdout && JSON.parse(stdout)) };
   }
-  const by = (actions, name) => actions.filter((a) => a.action === name).map((a) => a.uri).sort();
+  const by = (actions, name) =>
+    actions
+      .filter((a) => a.action === name)
+      .map((a) => a.uri)
+      .sort();
   const uris = (list) => list.map((t) => t.record.uri).sort();
 
   async function add(what, person, collection, { document } = {}) {
     const n = things.length;
     const base = { _id: objectId(), user: person.user, when: new Date() };
     const thing = collection === MOOD ? { ...base, mood: `mood ${n}` } : { ...base, code: `v${n}`, slug: `v.${n}` };
-    if (document) await scene.documents(collection).insertOne((collection === MOOD ? moodDocument : paintingDocument)(thing));
+    if (document)
+      await scene.documents(collection).insertOne((collection === MOOD ? moodDocument : paintingDocument)(thing));
     const make = collection === MOOD ? moodRecord : paintingRecord;
     const record = await scene.pds.createRecord(person, collection, make({ ...thing, ref: thing._id }));
     things.push({ what, collection, person, thing, record });
@@ -74,7 +87,10 @@ describe('recover', () => {
     it('begins to wait for a MongoDB that is away', async () => {
       copy = mkdtempSync(path.join(os.tmpdir(), 'refkey-e2e-'));
       cpSync(refkey.dataDirectory, copy, { recursive: true });
-      const other = await scene.refkey({ REFKEY_DATA_DIR: copy, REFKEY_MONGO_URI: `mongodb://127.0.0.1:${await freePort()}/` }, { start: false });
+      const other = await scene.refkey(
+        { REFKEY_DATA_DIR: copy, REFKEY_MONGO_URI: `mongodb://127.0.0.1:${await freePort()}/` },
+        { start: false },
+      );
       unreachable = other.run(['recover'], { deadline: 120_000 });
     });
 
@@ -93,7 +109,10 @@ describe('recover', () => {
         assert.match(stderr, message);
       }
       const { REFKEY_MONGO_URI, REFKEY_MONGO_DB, ...rest } = refkey.settings;
-      const without = await scene.refkey({ ...rest, REFKEY_MONGO_URI: undefined, REFKEY_DATA_DIR: refkey.dataDirectory }, { start: false });
+      const without = await scene.refkey(
+        { ...rest, REFKEY_MONGO_URI: undefined, REFKEY_DATA_DIR: refkey.dataDirectory },
+        { start: false },
+      );
       delete without.settings.REFKEY_MONGO_URI;
       const { code, stderr } = await without.run(['recover']);
       assert.equal(code, 2, stderr);
@@ -106,7 +125,9 @@ describe('recover', () => {
         const dir = mkdtempSync(path.join(os.tmpdir(), 'refkey-e2e-'));
         const { code, stderr } = await refkey.run(['backup', dir]);
         assert.equal(code, 0, stderr);
-        const hash = createHash('sha256').update(readFileSync(path.join(dir, 'data.mdb'))).digest('hex');
+        const hash = createHash('sha256')
+          .update(readFileSync(path.join(dir, 'data.mdb')))
+          .digest('hex');
         rmSync(dir, { recursive: true });
         return hash;
       }
@@ -116,7 +137,10 @@ describe('recover', () => {
       assert.deepEqual(by(actions, 'inserted'), uris(wanted('absent')));
       assert.deepEqual(by(actions, 'linked'), uris(wanted('unlinked')));
       assert.equal(summary.dryRun, true);
-      assert.deepEqual([summary.inserted, summary.linked, summary.orphan, summary.unclaimed, summary.records], [10, 2, 1, 1, 14]);
+      assert.deepEqual(
+        [summary.inserted, summary.linked, summary.orphan, summary.unclaimed, summary.records],
+        [10, 2, 1, 1, 14],
+      );
       assert.deepEqual({ documents: await everything(), index: await index() }, earlier);
     });
 
@@ -125,7 +149,8 @@ describe('recover', () => {
       assert.equal(limited.code, 0, limited.shown);
       assert.equal(limited.summary.inserted + limited.summary.linked, 2);
       assert.equal(limited.summary.limited, true);
-      const theirs = async (p) => (await scene.mongo.moods.countDocuments({ user: p.user, 'atproto.rkey': { $exists: true } })) +
+      const theirs = async (p) =>
+        (await scene.mongo.moods.countDocuments({ user: p.user, 'atproto.rkey': { $exists: true } })) +
         (await scene.mongo.paintings.countDocuments({ user: p.user, 'atproto.rkey': { $exists: true } }));
       assert.deepEqual([await theirs(ada), await theirs(bea)], [2, 0]);
       // Each spelling of a user means the same.
@@ -154,7 +179,11 @@ describe('recover', () => {
       assert.equal(await scene.mongo.moods.countDocuments({ user: 'nobody' }), 0);
       const documents = await everything();
       const again = await recover();
-      assert.deepEqual([again.code, again.summary.inserted, again.summary.linked, again.summary.unchanged], [0, 0, 0, 12], again.shown);
+      assert.deepEqual(
+        [again.code, again.summary.inserted, again.summary.linked, again.summary.unchanged],
+        [0, 0, 0, 12],
+        again.shown,
+      );
       assert.deepEqual(await everything(), documents);
       await assertChecks(refkey);
     });
@@ -207,7 +236,8 @@ describe('recover', () => {
       let asking = true;
       let answers = 0;
       const asker = (async () => {
-        for (; asking; answers++) assert.equal((await refkey.xrpc('getByRef', { ref: String(erased[0].thing._id) })).status, 200);
+        for (; asking; answers++)
+          assert.equal((await refkey.xrpc('getByRef', { ref: String(erased[0].thing._id) })).status, 200);
       })();
       const rest = await recover('--batch-size', '1', '--delay', '20').finally(() => (asking = false));
       await asker;
@@ -220,7 +250,11 @@ describe('recover', () => {
 
     it('does not bring back what was known and removed, but with --restore, and only for its owner', async () => {
       const [one, two] = wanted('absent', ada);
-      const stolen = await scene.pds.createRecord(bea, one.collection, (one.collection === MOOD ? moodRecord : paintingRecord)({ ...one.thing, ref: one.thing._id }));
+      const stolen = await scene.pds.createRecord(
+        bea,
+        one.collection,
+        (one.collection === MOOD ? moodRecord : paintingRecord)({ ...one.thing, ref: one.thing._id }),
+      );
       assert.equal((await judged(refkey, stolen)).linked, false);
       for (const t of [one, two]) await scene.documents(t.collection).deleteOne({ _id: t.thing._id });
       const plain = await recover();
@@ -263,7 +297,10 @@ describe('recover', () => {
     });
   });
 
-  for (const [where, running] of [['alone', false], ['beside a running serve', true]]) {
+  for (const [where, running] of [
+    ['alone', false],
+    ['beside a running serve', true],
+  ]) {
     describe(`stopped by Ctrl-C, ${where}`, () => {
       beforeEach(async () => {
         if (refkey.running !== running) await (running ? refkey.start() : refkey.stop());
@@ -272,7 +309,8 @@ describe('recover', () => {
       it('ends with what was done, and goes on when run again', async () => {
         await scene.mongo.moods.deleteMany({ deleted: { $ne: true } });
         await scene.mongo.paintings.deleteMany({});
-        const count = async () => (await scene.mongo.moods.countDocuments()) + (await scene.mongo.paintings.countDocuments());
+        const count = async () =>
+          (await scene.mongo.moods.countDocuments()) + (await scene.mongo.paintings.countDocuments());
         const earlier = await count();
         const args = ['recover', '--restore', '--json', '--batch-size', '1', '--delay', '300'];
         const child = new Child('recover', [binary, ...args], { env: refkey.env });

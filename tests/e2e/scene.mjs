@@ -130,7 +130,12 @@ export const parts = (uri) => {
 
 // The record view of what the PDS acknowledged, once it is in the index in this version.
 export async function seen(refkey, { uri, cid }, options = soon) {
-  const { body } = await refkey.until('getByRkey', parts(uri), ({ status, body }) => status === 200 && body.cid === cid, options);
+  const { body } = await refkey.until(
+    'getByRkey',
+    parts(uri),
+    ({ status, body }) => status === 200 && body.cid === cid,
+    options,
+  );
   return body;
 }
 
@@ -163,7 +168,8 @@ export const settled = (refkey, options = soon) =>
   until(
     async () => {
       const { desynchronized, mongo } = await status(refkey);
-      if (desynchronized || (refkey.settings.REFKEY_MONGO_URI && mongo.pending)) throw new Error(JSON.stringify({ desynchronized, mongo }));
+      if (desynchronized || (refkey.settings.REFKEY_MONGO_URI && mongo.pending))
+        throw new Error(JSON.stringify({ desynchronized, mongo }));
       return true;
     },
     { what: 'nothing pending', ...options },
@@ -181,7 +187,9 @@ export async function metrics(refkey) {
   const { status, body } = await refkey.get('/metrics');
   assert.equal(status, 200);
   const lines = body.split('\n').filter((line) => line && !line.startsWith('#'));
-  return Object.fromEntries(lines.map((line) => line.match(/^(.*) (\S+)$/).slice(1)).map(([name, n]) => [name, Number(n)]));
+  return Object.fromEntries(
+    lines.map((line) => line.match(/^(.*) (\S+)$/).slice(1)).map(([name, n]) => [name, Number(n)]),
+  );
 }
 
 // Every record of a query, page by page.
@@ -227,4 +235,17 @@ export async function assertChecks(refkey) {
   const { code, stdout, stderr } = await refkey.run(['check', '--json']);
   assert.equal(code, 0, `refkey check: ${stdout}${stderr}`);
   assert.deepEqual(JSON.parse(stdout).findings, []);
+}
+
+// An answer that must be an error of the contract: its status, its name (undefined: any), and a message
+// that says what about.
+export async function refusal(refkey, pathAndQuery, code, error, message = /./, options) {
+  const answer = await refkey.get(pathAndQuery, options);
+  const shown = `${pathAndQuery.slice(0, 200)}: ${answer.status} ${JSON.stringify(answer.body)}`;
+  assert.equal(answer.status, code, shown);
+  assert.deepEqual(Object.keys(answer.body), ['error', 'message'], shown);
+  if (error) assert.equal(answer.body.error, error, shown);
+  assert.match(answer.body.message, message, shown);
+  assert.equal(answer.headers.get('access-control-allow-origin'), '*', shown);
+  return answer;
 }
