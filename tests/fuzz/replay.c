@@ -44,6 +44,9 @@ static void feed_folder(const char *path)
 
 int main(int argc, char **argv)
 {
+	/* As the unit tests say it, so that it is counted as one case. */
+	puts("[ RUN      ] corpus");
+	fflush(stdout);
 	for (int i = 1; i < argc; i++) {
 		struct stat st;
 
@@ -53,6 +56,6 @@ int main(int argc, char **argv)
 		else
 			feed(argv[i]);
 	}
-	printf("%zu inputs\n", fed);
+	printf("[ %s ] corpus\n%zu inputs\n", fed ? "      OK" : " FAILED ", fed);
 	return fed ? 0 : 1;
 }
