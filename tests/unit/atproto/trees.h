@@ -355,8 +355,8 @@ static struct rk_cid value_null(struct rk_buf *car)
 }
 
 /* A node of the entries "c/b" and "c/d", both of the lowest layer, with spellings to choose. */
-static struct rk_cid leaf_spelled(struct rk_buf *car, const char *count, const char *len,
-	const char *prefix)
+static struct rk_cid leaf_spelled(
+	struct rk_buf *car, const char *count, const char *len, const char *prefix)
 {
 	struct rk_cid value = tree_value(), cid;
 	struct rk_buf node = {0}, part = {0};
@@ -370,7 +370,9 @@ static struct rk_cid leaf_spelled(struct rk_buf *car, const char *count, const c
 			rk_buf_add_slice(&node, rk_slice_str("c/b\x61p"));
 			rk_buf_add_byte(&node, 0);
 		} else {
-			rk_buf_add_slice(&node, rk_slice_str("\x41" "d\x61p"));
+			rk_buf_add_slice(&node,
+				rk_slice_str("\x41"
+					     "d\x61p"));
 			rk_buf_add_slice(&node, make_hex(&part, prefix));
 		}
 		rk_buf_add_slice(&node, rk_slice_str("\x61t\xf6\x61v"));
