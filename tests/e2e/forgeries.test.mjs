@@ -102,7 +102,10 @@ describe('a forged commit', () => {
     scene = await startScene({ mongo: false, proxy: true });
     ada = await scene.stranger();
     refkey = await scene.refkey();
-    for (let i = 0; i < 5; i++) await write(`mood ${i}`);
+    // Seen to the last: a late frame would be the one that is held back, and those behind it a gap.
+    let last;
+    for (let i = 0; i < 5; i++) last = await write(`mood ${i}`);
+    await seen(refkey, last);
   });
   after(() => scene?.close());
   afterEach((t) => explain(t, refkey));
