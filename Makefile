@@ -1,6 +1,6 @@
 # Each target only calls a script; meson builds.
 
-.PHONY: help run test build bench clean
+.PHONY: help run test build fuzz bench clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -17,6 +17,10 @@ test:
 #: make build    build/refkey
 build:
 	@scripts/build
+
+#: make fuzz     every fuzz target for a minute (T=60: seconds); ONLY="cbor mst" picks
+fuzz:
+	@scripts/fuzz $(ONLY)
 
 #: make bench    speed and memory, as ratios
 bench:
