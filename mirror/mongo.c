@@ -27,8 +27,9 @@ static void driver_log(
 
 static void driver_start(void)
 {
-	mongoc_init();
+	/* First, for starting already has something to say. */
 	mongoc_log_set_handler(driver_log, NULL);
+	mongoc_init();
 }
 
 static void default_option(mongoc_uri_t *uri, const char *name, int32_t value)
