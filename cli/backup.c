@@ -7,6 +7,25 @@
 
 #include "cli/operation.h"
 
+/* Whether another folder is what it takes. */
+static bool is_wrong_folder(int result)
+{
+	switch (result) {
+	case -EINVAL:
+	case -ENOTEMPTY:
+	case -EEXIST:
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+	case -ENAMETOOLONG:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int rk_operation_backup(const struct rk_operation_run *run, json_t *result)
 {
 	const char *dir = json_string_value(json_object_get(run->request, "dir"));
@@ -14,11 +33,12 @@ int rk_operation_backup(const struct rk_operation_run *run, json_t *result)
 	int r = dir ? rk_store_backup(run->service->store, dir) : -EINVAL;
 
 	if (r) {
-		snprintf(message, sizeof(message), "cannot write a backup to %.300s: %s",
-			dir ? dir : "", strerror(-r));
+		snprintf(message, sizeof(message), "cannot write a backup to %.300s: %s%s",
+			dir ? dir : "", strerror(-r),
+			r == -ENOTEMPTY ? "; accepted: a folder that is empty or not there" : "");
 		run->emit(run->context,
 			json_pack("{s:s, s:s}", "event", "error", "message", message));
-		return RK_EXIT_FINDINGS;
+		return is_wrong_folder(r) ? RK_EXIT_USAGE : RK_EXIT_FINDINGS;
 	}
 	json_object_set_new(result, "dir", json_string(dir));
 	return RK_EXIT_DONE;
@@ -28,15 +48,18 @@ static void print(void *context, const json_t *event)
 {
 	const bool *as_json = context;
 	const char *kind = json_string_value(json_object_get(event, "event"));
-	const char *dir = json_string_value(json_object_get(event, "dir"));
+	json_t *dir = json_object_get(event, "dir");
 
-	if (kind && strcmp(kind, "error") == 0)
+	if (kind && strcmp(kind, "error") == 0) {
 		rk_operation_print_error(event);
-	else if (dir && *as_json)
-		printf("{\"dir\": \"%s\"}\n", dir);
-	else if (dir)
+	} else if (dir && *as_json) {
+		fputs("{\"dir\": ", stdout);
+		json_dumpf(dir, stdout, JSON_ENCODE_ANY);
+		puts("}");
+	} else if (dir) {
 		printf("The index was copied to %s; put data.mdb into a data folder to use it.\n",
-			dir);
+			json_string_value(dir));
+	}
 }
 
 int rk_command_backup(const struct rk_command_call *call)

@@ -36,6 +36,13 @@ static const struct rk_command_row commands[] = {
 	{"backup", "DIR",
 		"write a compacted copy of the index into DIR, also beside a running serve",
 		rk_command_backup, .options = RK_OPTION_JSON, .least = 1, .most = 1},
+	{"publish", "moods|paintings", "MongoDB to ATProto: what has no atproto.rkey"},
+	{"audit", NULL, "compare both sides, per user or all"},
+	{"repair", NULL, "mend duplicates, orphans, unlinked and vanished records"},
+	{"forget", "@HANDLE", "erase a user's records from the PDS, the index and MongoDB"},
+	{"delete", "REF|URI…", "delete a record on both sides"},
+	{"accounts", NULL, "users with documents and no ATProto account"},
+	{"lexicon", NULL, "validate and publish the lexicons"},
 	{"reference", "markdown", "the tables of README.md", rk_command_reference, .least = 1,
 		.most = 1, .hidden = true},
 };

@@ -59,6 +59,20 @@ static bool is_choice(const struct rk_setting_row *row)
 	return row->kind == RK_SETTING_INT || row->kind == RK_SETTING_ENUM;
 }
 
+/* Behind the text of what is in a table and does nothing yet. */
+static void unbuilt_add(struct rk_buf *out, const struct rk_setting_row *row)
+{
+	if (row->unbuilt && row->kind == RK_SETTING_ENUM)
+		rk_buf_printf(out, "; not built yet: all but %s is refused", row->value);
+	else if (row->unbuilt)
+		rk_buf_add_str(out, "; not built yet: no effect");
+}
+
+static const char *command_note(const struct rk_command_row *row)
+{
+	return row->run ? "" : "; not built yet";
+}
+
 static void setting_add(struct rk_buf *out, const struct rk_setting_row *row)
 {
 	struct rk_buf text = {0};
@@ -69,9 +83,10 @@ static void setting_add(struct rk_buf *out, const struct rk_setting_row *row)
 		rk_setting_accepts(&text, row);
 		rk_buf_add_str(&text, "; ");
 	}
-	rk_buf_printf(&text, "%s%s%s)",
-		row->required_by ? "" : "default: ", row->value ? row->value : row->otherwise,
-		row->unbuilt ? "; not built yet" : "");
+	rk_buf_printf(&text, "%s%s",
+		row->required_by ? "" : "default: ", row->value ? row->value : row->otherwise);
+	unbuilt_add(&text, row);
+	rk_buf_add_str(&text, ")");
 	wrapped_add(out, rk_buf_cstr(&text));
 	rk_buf_finish(&text);
 }
@@ -90,7 +105,7 @@ void rk_help_program(struct rk_buf *out)
 
 		if (row->hidden)
 			continue;
-		rk_buf_printf(out, "  %-9s %s\n", row->name, row->help);
+		rk_buf_printf(out, "  %-9s %s%s\n", row->name, row->help, command_note(row));
 	}
 	rk_buf_add_str(out,
 		"\nSettings, from the environment or as flags of any command; a flag wins, an empty "
@@ -104,9 +119,9 @@ void rk_help_program(struct rk_buf *out)
 
 void rk_help_command(struct rk_buf *out, const struct rk_command_row *command)
 {
-	rk_buf_printf(out, "Usage: refkey %s [options]%s%s\n\n%s\n", command->name,
+	rk_buf_printf(out, "Usage: refkey %s [options]%s%s\n\n%s%s\n", command->name,
 		command->arguments ? " " : "", command->arguments ? command->arguments : "",
-		command->help);
+		command->help, command_note(command));
 	if (command->options)
 		rk_buf_add_str(out, "\nOptions:\n");
 	for (size_t i = 0; i < rk_option_count(); i++) {
@@ -164,7 +179,8 @@ void rk_help_reference(struct rk_buf *out)
 			rk_setting_accepts(out, row);
 			rk_buf_add_str(out, ")");
 		}
-		rk_buf_printf(out, "%s |\n", row->unbuilt ? "; not built yet" : "");
+		unbuilt_add(out, row);
+		rk_buf_add_str(out, " |\n");
 	}
 	rk_help_block_end(out);
 	rk_help_block_begin(out, "commands");
@@ -175,10 +191,11 @@ void rk_help_reference(struct rk_buf *out)
 
 		if (row->hidden)
 			continue;
-		rk_buf_printf(out, "| `%s%s%s` | ", row->name, row->arguments ? " " : "",
-			row->arguments ? row->arguments : "");
+		rk_buf_printf(out, "| `%s%s", row->name, row->arguments ? " " : "");
+		rk_help_cell(out, row->arguments ? row->arguments : "");
+		rk_buf_add_str(out, "` | ");
 		rk_help_cell(out, row->help);
-		rk_buf_add_str(out, " | ");
+		rk_buf_printf(out, "%s | ", command_note(row));
 		for (size_t o = 0; o < rk_option_count(); o++) {
 			const struct rk_option_row *option = rk_option_row(o);
 

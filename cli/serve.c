@@ -87,8 +87,7 @@ static int xrpc_start(struct rk_service *service, struct rk_xrpc **xrpc)
 
 	if (r == 0)
 		return 0;
-	fprintf(stderr, "refkey: REFKEY_LISTEN: cannot listen on %s: %s\n", settings->listen,
-		error[0] ? error : strerror(-r));
+	fprintf(stderr, "refkey: REFKEY_LISTEN: %s\n", error[0] ? error : strerror(-r));
 	return RK_EXIT_USAGE;
 }
 

@@ -70,7 +70,7 @@ static const struct rk_setting_row rows[] = {
 		.otherwise = "unset", .unbuilt = true,
 		.help = "sent to the PDS as x-ratelimit-bypass"},
 	{"REFKEY_ADMIN_PASSWORD", "--admin-password", RK_SETTING_SECRET, FIELD(admin_password),
-		.otherwise = "unset",
+		.otherwise = "unset", .unbuilt = true,
 		.help = "password of the admin methods, which otherwise answer 401"},
 	{"REFKEY_SWEEP_SECONDS", "--sweep-seconds", RK_SETTING_INT, FIELD(sweep_seconds),
 		.value = "600", .least = 1, .most = 86400,

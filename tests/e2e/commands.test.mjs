@@ -152,6 +152,8 @@ describe('the program', () => {
         [['recover', '--user'], /--user/],
         [['recover', '--batch-size', '0'], /--batch-size/],
         [['help', 'nonsense'], /nonsense/],
+        [['serve', '--bogus'], /accepted by serve: the flags of settings$/m],
+        [['publish', 'moods'], /publish .*not built yet/],
       ])
         await refused(args, good(), message);
     });
@@ -230,7 +232,9 @@ describe('the program', () => {
 
     it('an address that is taken', async () => {
       const { port } = new URL(refkey.url);
-      await refused(['serve'], { ...good(), REFKEY_LISTEN: `127.0.0.1:${port}` }, /REFKEY_LISTEN/, new RegExp(port));
+      const text = await refused(['serve'], { ...good(), REFKEY_LISTEN: `127.0.0.1:${port}` }, /REFKEY_LISTEN/);
+      const line = `refkey: REFKEY_LISTEN: cannot listen on 127.0.0.1:${port}: Address already in use`;
+      assert.ok(text.split('\n').includes(line), text);
     });
 
     it('a data folder that cannot be', async () => {
@@ -338,10 +342,11 @@ describe('the program', () => {
     it('does not write over another, nor where it cannot', async () => {
       const copy = path.join(folder, 'backup');
       const again = await refkey.run(['backup', copy]);
-      assert.equal(again.code, 1, again.stdout + again.stderr);
+      assert.equal(again.code, 2, again.stdout + again.stderr);
       assert.ok(again.stderr.includes(copy), again.stderr);
+      assert.match(again.stderr, /empty or not there/);
       const nowhere = await refkey.run(['backup', path.join(folder, 'file', 'backup')]);
-      assert.equal(nowhere.code, 1, nowhere.stdout + nowhere.stderr);
+      assert.equal(nowhere.code, 2, nowhere.stdout + nowhere.stderr);
       await assertChecks(refkey);
     });
 

@@ -33,12 +33,6 @@ describe('documents', () => {
     for (const [name, block] of blocks(reference)) assert.equal(mine.get(name), block, name);
     assert.equal(mine.size, blocks(reference).length);
   });
-  it('README.md names what is not built yet, and no more', () => {
-    const [, later] = /\*\*Commands\*\* that are coming: ([^]*?)\.\n/.exec(text('README.md'));
-    const commands = [...later.matchAll(/`([\w-]+)`/g)].map((m) => m[1]);
-    const built = column('commands').map((name) => name.split(' ')[0]);
-    assert.deepEqual(commands.filter((name) => built.includes(name)), []);
-  });
   it('ARCHITECTURE.md names every folder', () => {
     const folders = [...new Set(files.filter((file) => file.includes('/')).map(folderOf))];
     assert.deepEqual(lacks('ARCHITECTURE.md', folders.filter((name) => !name.startsWith('.'))), []);

@@ -103,13 +103,21 @@ static void wrong_lines_say_what_is_accepted(void **state)
 		{{"recvoer"}, "unknown command \"recvoer\"",
 			"serve recover status check backup help"},
 		{{""}, "unknown command \"\"", "see: refkey --help"},
-		{{"publish", "moods"}, "unknown command \"publish\"", "see: refkey --help"},
+		{{"publish", "moods"}, "publish (", "is not built yet"},
+		{{"audit", "--json"}, "audit (", "is not built yet"},
+		{{"repair", "--duplicates", "--yes"}, "repair (", "is not built yet"},
+		{{"forget", "@ada"}, "forget (", "is not built yet"},
+		{{"delete", "x"}, "delete (", "is not built yet"},
+		{{"accounts"}, "accounts (", "is not built yet"},
+		{{"lexicon"}, "lexicon (", "refkey " REFKEY_VERSION " does not have it"},
 		{{"help", "nothing"}, "unknown command \"nothing\"", "see: refkey --help"},
 		{{"help", "serve", "more"}, "unexpected argument \"more\"", "refkey help COMMAND"},
 		{{"--version", "more"}, "unexpected argument \"more\"", "see: refkey --help"},
 		{{"--data-dir=x", "check"},
 			"the command comes before its options, not \"--data-dir\"",
 			"see: refkey --help"},
+		{{"serve", "--bogus"}, "unknown option \"--bogus\"",
+			"accepted by serve: the flags of settings"},
 		{{"check", "--dry-run"}, "unknown option \"--dry-run\"",
 			"accepted by check: --json"},
 		{{"recover", "--dry"}, "unknown option \"--dry\"", "--user --skip --limit"},
@@ -214,6 +222,8 @@ static void help_and_version_need_no_settings(void **state)
 		{{"recover", "--help"}, "Usage: refkey recover [options]\n"},
 		{{"recover", "--nonsense", "--help"}, "Usage: refkey recover [options]\n"},
 		{{"backup", "-h"}, "Usage: refkey backup [options] DIR\n"},
+		{{"publish", "--help"}, "not built yet"},
+		{{"help", "publish"}, "not built yet"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -273,8 +283,9 @@ static void help_names_every_row(void **state)
 			assert_int_equal(strstr(rk_buf_cstr(&help), rk_option_row(o)->flag) != NULL,
 				(row->options >> o) & 1);
 		assert_ptr_equal(rk_command_find(row->name), row);
-		assert_non_null(row->run);
-		assert_true(row->least <= row->most && (row->most > 0) == (row->arguments != NULL));
+		assert_int_equal(strstr(rk_buf_cstr(&help), "not built yet") != NULL, !row->run);
+		assert_true(row->least <= row->most);
+		assert_true(!row->run || (row->most > 0) == (row->arguments != NULL));
 		rk_buf_finish(&help);
 	}
 	for (const char *line = rk_buf_cstr(&program); *line; line += strcspn(line, "\n") + 1)
