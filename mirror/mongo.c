@@ -25,12 +25,18 @@ static void driver_log(
 			RK_LOG_STR("text", message));
 }
 
-static void driver_start(void)
+/*
+ * Debian's driver starts itself when it is loaded, before main, and already logs then, raw on standard
+ * error. So the handler is set even before that. Its counters in shared memory nobody reads, and a
+ * process that is killed would leave them behind.
+ */
+static void driver_prepare(void)
 {
-	/* First, for starting already has something to say. */
+	setenv("MONGOC_DISABLE_SHM", "1", 1);
 	mongoc_log_set_handler(driver_log, NULL);
-	mongoc_init();
 }
+__attribute__((section(".preinit_array"), used)) static void (*const driver_preparing)(
+	void) = driver_prepare;
 
 static void default_option(mongoc_uri_t *uri, const char *name, int32_t value)
 {
@@ -49,7 +55,7 @@ int rk_mongo_create(struct rk_mongo **out, const char *text, const char *databas
 
 	if (!mongo)
 		return -ENOMEM;
-	pthread_once(&once, driver_start);
+	pthread_once(&once, mongoc_init);
 	uri = mongoc_uri_new_with_error(text, &mongo->error);
 	if (!uri) {
 		/* The driver's text may quote the URI, which holds a password. */
