@@ -29,6 +29,45 @@ static json_t *issues_json(const struct rk_counts *counts)
 	return list;
 }
 
+/* The sources whose events the index holds. */
+struct sources {
+	json_t *list;
+	const char *main; /* the one that is followed; NULL: not known */
+};
+
+static bool source_visit(void *context, struct rk_slice source, const struct rk_cursor *cursor)
+{
+	struct sources *sources = context;
+
+	json_array_append_new(sources->list,
+		json_pack("{s:s%, s:I, s:I}", "source", source.data, source.len, "cursor",
+			(json_int_t)cursor->seq, "epoch", (json_int_t)cursor->epoch));
+	return true;
+}
+
+/* Without a setting that names it, the only source there is. */
+static void sources_json(struct sources *sources, json_t *result)
+{
+	json_t *one = NULL;
+	size_t i;
+
+	if (!sources->main && json_array_size(sources->list) == 1)
+		sources->main = json_string_value(
+			json_object_get(json_array_get(sources->list, 0), "source"));
+	json_object_set_new(
+		result, "source", sources->main ? json_string(sources->main) : json_null());
+	json_object_set_new(result, "cursor", json_integer(0));
+	json_object_set_new(result, "epoch", json_integer(0));
+	json_array_foreach(sources->list, i, one)
+	{
+		if (sources->main &&
+			strcmp(json_string_value(json_object_get(one, "source")), sources->main) ==
+				0)
+			json_object_update_existing(result, one);
+	}
+	json_object_set(result, "sources", sources->list);
+}
+
 static void service_json(const struct rk_operation_run *run, json_t *result)
 {
 	struct rk_service *service = run->service;
@@ -50,8 +89,7 @@ static void service_json(const struct rk_operation_run *run, json_t *result)
 int rk_operation_status(const struct rk_operation_run *run, json_t *result)
 {
 	struct rk_service *service = run->service;
-	const char *source = service->settings->pds_url;
-	struct rk_cursor cursor = {0};
+	struct sources sources = {.list = json_array(), .main = service->settings->pds_url};
 	struct rk_store_space space;
 	struct rk_snapshot *snapshot = NULL;
 	struct rk_counts counts;
@@ -61,8 +99,8 @@ int rk_operation_status(const struct rk_operation_run *run, json_t *result)
 		r = rk_snapshot_begin(snapshot);
 	if (r == 0) {
 		r = rk_read_counts(snapshot, &counts);
-		if (r == 0 && source && rk_read_cursor(snapshot, &cursor, rk_slice_str(source)) < 0)
-			r = -1;
+		if (r == 0)
+			r = rk_read_cursors(snapshot, source_visit, &sources);
 		rk_snapshot_end(snapshot);
 	}
 	rk_snapshot_destroy(snapshot);
@@ -70,14 +108,14 @@ int rk_operation_status(const struct rk_operation_run *run, json_t *result)
 		run->emit(run->context,
 			json_pack("{s:s, s:s}", "event", "error", "message",
 				"the index cannot be read; see `refkey check`"));
+		json_decref(sources.list);
 		return RK_EXIT_FINDINGS;
 	}
 	rk_store_space(service->store, &space);
 	json_object_set_new(result, "version", json_string(REFKEY_VERSION));
 	service_json(run, result);
-	json_object_set_new(result, "source", source ? json_string(source) : json_null());
-	json_object_set_new(result, "cursor", json_integer(cursor.seq));
-	json_object_set_new(result, "epoch", json_integer(cursor.epoch));
+	sources_json(&sources, result);
+	json_decref(sources.list);
 	json_object_set_new(result, "repos", json_integer((json_int_t)counts.repos));
 	json_object_set_new(
 		result, "desynchronized", json_integer((json_int_t)counts.desynchronized));
@@ -115,6 +153,13 @@ static void print_text(const json_t *status)
 	printf("connected       %s\n", yes_no(json_object_get(status, "connected")));
 	printf("cursor          %" JSON_INTEGER_FORMAT "\n",
 		json_integer_value(json_object_get(status, "cursor")));
+	json_array_foreach(json_object_get(status, "sources"), i, one)
+	{
+		if (!json_equal(json_object_get(one, "source"), json_object_get(status, "source")))
+			printf("cursor          %" JSON_INTEGER_FORMAT " of %s\n",
+				json_integer_value(json_object_get(one, "cursor")),
+				json_string_value(json_object_get(one, "source")));
+	}
 	if (json_is_integer(json_object_get(status, "lagSeconds")))
 		printf("newest event    %" JSON_INTEGER_FORMAT " s ago\n", lag);
 	printf("repos           %" JSON_INTEGER_FORMAT ", to be fetched %" JSON_INTEGER_FORMAT "\n",

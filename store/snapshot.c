@@ -51,25 +51,57 @@ void rk_snapshot_end(struct rk_snapshot *snapshot)
 	snapshot->live = false;
 }
 
+static const struct rk_slice cursor_prefix = RK_SLICE_LIT("cursor ");
+
+static bool cursor_value_read(struct rk_cursor *out, struct rk_slice value)
+{
+	if (value.len != 12)
+		return false;
+	*out = (struct rk_cursor){0};
+	for (int i = 0; i < 8; i++)
+		out->seq = (int64_t)((uint64_t)out->seq << 8 | value.data[i]);
+	for (int i = 8; i < 12; i++)
+		out->epoch = out->epoch << 8 | value.data[i];
+	return true;
+}
+
 int rk_read_cursor(struct rk_snapshot *s, struct rk_cursor *out, struct rk_slice source)
 {
 	struct rk_key_buf key = {0};
 	struct rk_slice value;
 	int r;
 
-	rk_key_add(&key, (struct rk_slice)RK_SLICE_LIT("cursor "));
+	rk_key_add(&key, cursor_prefix);
 	rk_key_add(&key, source);
 	r = rk_table_get(s, RK_TABLE_META, rk_key_slice(&key), &value);
 	if (r)
 		return r;
-	if (value.len != 12)
-		return RK_STORE_CORRUPT;
-	*out = (struct rk_cursor){0};
-	for (int i = 0; i < 8; i++)
-		out->seq = (int64_t)((uint64_t)out->seq << 8 | value.data[i]);
-	for (int i = 8; i < 12; i++)
-		out->epoch = out->epoch << 8 | value.data[i];
-	return 0;
+	return cursor_value_read(out, value) ? 0 : RK_STORE_CORRUPT;
+}
+
+int rk_read_cursors(struct rk_snapshot *s, rk_cursor_visit *visit, void *context)
+{
+	MDB_val k = rk_val(cursor_prefix), v;
+	MDB_cursor *at;
+	int code, r = rk_table_cursor(s, RK_TABLE_META, &at);
+
+	if (r)
+		return r;
+	code = mdb_cursor_get(at, &k, &v, MDB_SET_RANGE);
+	while (code == 0 && r == 0 && rk_slice_starts(rk_val_slice(k), cursor_prefix)) {
+		struct rk_slice source = rk_val_slice(k);
+		struct rk_cursor cursor;
+
+		source = rk_slice_sub(source, cursor_prefix.len, source.len - cursor_prefix.len);
+		if (!cursor_value_read(&cursor, rk_val_slice(v)))
+			r = RK_STORE_CORRUPT;
+		else if (!visit(context, source, &cursor))
+			break;
+		else
+			code = mdb_cursor_get(at, &k, &v, MDB_NEXT);
+	}
+	mdb_cursor_close(at);
+	return r || code == 0 || code == MDB_NOTFOUND ? r : rk_lmdb_error(code);
 }
 
 int rk_read_counts(struct rk_snapshot *s, struct rk_counts *out)

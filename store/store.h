@@ -45,6 +45,9 @@ void rk_snapshot_end(struct rk_snapshot *snapshot);
 /* All reads: RK_STORE_OK, RK_STORE_ABSENT, RK_STORE_CORRUPT, or negative errno. */
 
 int rk_read_cursor(struct rk_snapshot *s, struct rk_cursor *out, struct rk_slice source);
+/* Every source that has a cursor, borrowed for the call; false from visit stops. */
+typedef bool rk_cursor_visit(void *context, struct rk_slice source, const struct rk_cursor *cursor);
+int rk_read_cursors(struct rk_snapshot *s, rk_cursor_visit *visit, void *context);
 int rk_read_counts(struct rk_snapshot *s, struct rk_counts *out);
 
 int rk_read_repo(struct rk_snapshot *s, struct rk_repo *out, rk_repo_id id);

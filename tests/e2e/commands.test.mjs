@@ -288,6 +288,14 @@ describe('the program', () => {
       const told = JSON.parse(stdout);
       assert.deepEqual([told.running, told.ready], [false, false]);
       assert.equal(told.records.find((r) => r.collection === MOOD).count, 5);
+      // Also where nothing tells it which source is followed.
+      const bare = await run(['status', '--json'], { REFKEY_DATA_DIR: refkey.dataDirectory });
+      const { source, cursor, epoch, sources } = JSON.parse(bare.stdout);
+      assert.ok(cursor > 0, bare.stdout);
+      assert.deepEqual({ source, cursor, epoch }, { source: scene.pds.url, cursor: told.cursor, epoch: told.epoch });
+      assert.deepEqual(sources, [{ source, cursor, epoch }]);
+      const elsewhere = { REFKEY_DATA_DIR: refkey.dataDirectory, REFKEY_PDS_URL: 'https://other.example' };
+      assert.match((await run(['status'], elsewhere)).stdout, new RegExp(`cursor +${cursor} of ${scene.pds.url}\n`));
       await refkey.start();
       await refkey.ready({ deadline: 60_000 });
     });

@@ -298,10 +298,23 @@ static void identity_written_back_from_its_own_view(void **state)
 	assert_slice_equal(identity.pds, rk_slice_str("https://pds.example"));
 }
 
+static bool cursor_count(void *context, struct rk_slice source, const struct rk_cursor *cursor)
+{
+	struct rk_cursor all[] = {{INT64_MAX, 3}, {1, UINT32_MAX}};
+	size_t *count = context;
+
+	assert_in_range(*count, 0, 1);
+	assert_true(rk_slice_equal_str(source, *count ? "b" : "a"));
+	assert_true(cursor->seq == all[*count].seq && cursor->epoch == all[*count].epoch);
+	++*count;
+	return true;
+}
+
 static void cursors_are_by_source(void **state)
 {
 	struct kit *k = *state;
 	struct rk_cursor cursor;
+	size_t count = 0;
 
 	kit_read(k);
 	assert_int_equal(rk_read_cursor(k->s, &cursor, rk_slice_str("a")), RK_STORE_ABSENT);
@@ -317,6 +330,8 @@ static void cursors_are_by_source(void **state)
 	assert_true(cursor.seq == INT64_MAX && cursor.epoch == 3);
 	assert_int_equal(rk_read_cursor(k->s, &cursor, rk_slice_str("b")), 0);
 	assert_true(cursor.seq == 1 && cursor.epoch == UINT32_MAX);
+	assert_int_equal(rk_read_cursors(k->s, cursor_count, &count), 0);
+	assert_int_equal(count, 2);
 }
 
 static void aborted_is_as_if_never(void **state)
