@@ -11,15 +11,25 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/clock.h"
+#include "cli/agree.h"
 
-enum { LINE_MOST = 1 << 20, POLL_MS = 200, REQUEST_MS = 5000 };
+enum {
+	LINE_MOST = 1 << 20,
+	CONNECTIONS_MOST = 16, /* more are refused */
+	POLL_MS = 200,         /* between looks at whether to stop */
+	REQUEST_MS = 5000,     /* for a peer to send its request */
+	SEND_MS = 5000,        /* for a peer to take anything at all */
+};
 
 struct rk_control {
 	struct rk_service *service;
 	int fd;
 	atomic_bool stopping;
 	pthread_t thread;
+	pthread_mutex_t lock; /* of the count */
+	pthread_cond_t ended;
+	unsigned connections;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -35,29 +45,38 @@ static bool path_make(char *path, size_t size, const char *data_dir)
 	return (size_t)snprintf(path, size, "%s/control.sock", data_dir) < size;
 }
 
-static bool line_send(int fd, const json_t *json)
+/* False when the peer is gone, or takes nothing for SEND_MS (stopping: for POLL_MS). */
+static bool line_send(int fd, const json_t *json, const atomic_bool *stopping)
 {
 	char *text = json_dumps(json, JSON_COMPACT);
 	size_t len = text ? strlen(text) : 0, sent = 0;
+	int64_t taken_ms = rk_clock_mono_ms();
 
 	if (!text)
 		return false;
 	text[len++] = '\n'; /* in place of the NUL */
 	while (sent < len) {
-		ssize_t n = send(fd, text + sent, len - sent, MSG_NOSIGNAL);
+		struct pollfd ready = {.fd = fd, .events = POLLOUT};
+		ssize_t n = send(fd, text + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (n < 0 && errno == EINTR)
+		if (n > 0) {
+			sent += (size_t)n;
+			taken_ms = rk_clock_mono_ms();
 			continue;
-		if (n <= 0)
+		}
+		if (n == 0 || (errno != EINTR && errno != EAGAIN))
 			break;
-		sent += (size_t)n;
+		poll(&ready, 1, POLL_MS);
+		if (rk_clock_mono_ms() - taken_ms >=
+			(stopping && atomic_load(stopping) ? POLL_MS : SEND_MS))
+			break;
 	}
 	free(text);
 	return sent == len;
 }
 
 /* Reads until a line is whole in buf; its length with the line break, 0 at the end, or negative:
- * -ETIMEDOUT when nothing came for that long, -EINTR by a signal. */
+ * -ETIMEDOUT when nothing came for that long, -EINTR by a signal, -EMSGSIZE when it is too long. */
 static ssize_t line_read(int fd, struct rk_buf *buf, int timeout_ms)
 {
 	for (;;) {
@@ -80,13 +99,15 @@ static ssize_t line_read(int fd, struct rk_buf *buf, int timeout_ms)
 			rk_buf_add(buf, chunk, (size_t)n);
 		if (rk_buf_failed(buf))
 			return -EMSGSIZE;
+		if (n < 1 || !memchr(chunk, '\n', (size_t)n))
+			return -EINTR; /* a look at the clock: it may come byte by byte */
 	}
 }
 
 static bool emit(void *context, json_t *event)
 {
 	struct connection *c = context;
-	bool sent = line_send(c->fd, event);
+	bool sent = line_send(c->fd, event, &c->control->stopping);
 
 	json_decref(event);
 	if (!sent)
@@ -139,6 +160,10 @@ static void answer(struct connection *c, const json_t *request)
 			c, "the running serve has no MongoDB: REFKEY_MONGO_URI is not set for it");
 		return;
 	}
+	if (rk_agree_check(&run, row) != 0) {
+		emit(c, json_pack("{s:s, s:i}", "event", "result", "exit", RK_EXIT_USAGE));
+		return;
+	}
 	result = json_object();
 	if (!result || pthread_create(&watcher, NULL, watch, c) != 0) {
 		json_decref(result);
@@ -153,19 +178,77 @@ static void answer(struct connection *c, const json_t *request)
 	pthread_join(watcher, NULL);
 }
 
-static void serve_one(struct rk_control *control, int fd)
+/* The request, in the time it has: one that comes byte by byte gets no more. Result as line_read. */
+static ssize_t request_read(const struct connection *c, struct rk_buf *buf)
 {
-	struct connection c = {.fd = fd, .control = control};
+	int64_t until = rk_clock_mono_ms() + REQUEST_MS;
+	ssize_t len;
+
+	do {
+		len = line_read(c->fd, buf, POLL_MS);
+		if (len != -ETIMEDOUT && len != -EINTR)
+			return len;
+	} while (!atomic_load(&c->control->stopping) && rk_clock_mono_ms() < until);
+	return -ETIMEDOUT;
+}
+
+static void *connection_run(void *context)
+{
+	struct connection *c = context;
+	struct rk_control *control = c->control;
 	struct rk_buf buf = {.limit = LINE_MOST};
-	ssize_t len = line_read(fd, &buf, REQUEST_MS);
+	ssize_t len = request_read(c, &buf);
 	json_t *request = len > 0 ? json_loadb((const char *)buf.data, (size_t)len, 0, NULL) : NULL;
 
 	if (request)
-		answer(&c, request);
+		answer(c, request);
 	else if (len > 0)
-		error_emit(&c, "the request is not JSON");
+		error_emit(c, "the request is not JSON");
+	else if (len == -EMSGSIZE)
+		error_emit(c, "the request is too long");
+	else if (len == -ETIMEDOUT)
+		error_emit(c, "no request came in time");
 	json_decref(request);
 	rk_buf_finish(&buf);
+	close(c->fd);
+	free(c);
+	pthread_mutex_lock(&control->lock);
+	control->connections--;
+	pthread_cond_signal(&control->ended);
+	pthread_mutex_unlock(&control->lock);
+	return NULL;
+}
+
+/* Gives the connection a thread of its own, so that long work keeps nobody else waiting. */
+static void connection_begin(struct rk_control *control, int fd)
+{
+	struct connection refused = {.fd = fd, .control = control};
+	struct connection *c = NULL;
+	pthread_t thread;
+	bool room;
+
+	pthread_mutex_lock(&control->lock);
+	room = control->connections < CONNECTIONS_MOST;
+	control->connections += room;
+	pthread_mutex_unlock(&control->lock);
+	if (room)
+		c = calloc(1, sizeof(*c));
+	if (c) {
+		c->fd = fd;
+		c->control = control;
+		if (pthread_create(&thread, NULL, connection_run, c) == 0) {
+			pthread_detach(thread);
+			return;
+		}
+	}
+	free(c);
+	error_emit(&refused, "the running serve has too many commands to carry out already");
+	close(fd);
+	if (room) {
+		pthread_mutex_lock(&control->lock);
+		control->connections--;
+		pthread_mutex_unlock(&control->lock);
+	}
 }
 
 static void *run(void *context)
@@ -179,10 +262,8 @@ static void *run(void *context)
 		if (poll(&ready, 1, POLL_MS) <= 0)
 			continue;
 		fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0)
-			continue;
-		serve_one(control, fd);
-		close(fd);
+		if (fd >= 0)
+			connection_begin(control, fd);
 	}
 	return NULL;
 }
@@ -196,6 +277,8 @@ int rk_control_create(struct rk_control **out, struct rk_service *service)
 	if (!control)
 		return -ENOMEM;
 	control->service = service;
+	pthread_mutex_init(&control->lock, NULL);
+	pthread_cond_init(&control->ended, NULL);
 	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (control->fd < 0 ||
 		!path_make(control->path, sizeof(control->path), service->settings->data_dir)) {
@@ -219,6 +302,8 @@ int rk_control_create(struct rk_control **out, struct rk_service *service)
 fail:
 	if (control->fd >= 0)
 		close(control->fd);
+	pthread_cond_destroy(&control->ended);
+	pthread_mutex_destroy(&control->lock);
 	free(control);
 	return r;
 }
@@ -231,6 +316,12 @@ void rk_control_destroy(struct rk_control *control)
 	pthread_join(control->thread, NULL);
 	close(control->fd);
 	unlink(control->path);
+	pthread_mutex_lock(&control->lock);
+	while (control->connections)
+		pthread_cond_wait(&control->ended, &control->lock);
+	pthread_mutex_unlock(&control->lock);
+	pthread_cond_destroy(&control->ended);
+	pthread_mutex_destroy(&control->lock);
 	free(control);
 }
 
@@ -250,8 +341,9 @@ int rk_control_ask(const char *data_dir, const json_t *request, const atomic_boo
 		close(fd);
 		return -ENOENT;
 	}
-	r = line_send(fd, request) ? 0 : -EIO;
-	while (r == 0 && !ended) {
+	/* Where the request is not taken there may be an answer that says why. */
+	r = line_send(fd, request, stop) ? -ECONNRESET : -EIO;
+	while (!ended) {
 		const char *kind;
 		json_t *event;
 
@@ -275,8 +367,10 @@ int rk_control_ask(const char *data_dir, const json_t *request, const atomic_boo
 		memmove(buf.data, buf.data + len, buf.len - (size_t)len);
 		buf.len -= (size_t)len;
 	}
-	if (r == 0 && !ended)
-		r = len < 0 ? (int)len : -ECONNRESET;
+	if (ended)
+		r = 0;
+	else if (len < 0)
+		r = (int)len;
 	rk_buf_finish(&buf);
 	close(fd);
 	return r;

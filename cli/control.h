@@ -9,9 +9,10 @@
 
 struct rk_control;
 
-/* Listens and answers on a thread of its own, one operation at a time. 0, or negative. */
+/* Listens, and answers a bounded number of connections, each on a thread of its own. 0, or negative. */
 int rk_control_create(struct rk_control **out, struct rk_service *service)
 	__attribute__((warn_unused_result));
+/* Ends what is under way, with its summary where the peer takes it. */
 void rk_control_destroy(struct rk_control *control);
 
 /* Asks a running serve. 0: it answered and *exit_code is its; -ENOENT: there is none; negative. When

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "cli/agree.h"
 #include "cli/control.h"
 
 static const struct rk_operation_row rows[] = {
@@ -33,11 +34,20 @@ struct printer {
 	void *context;
 };
 
-static bool emit(void *context, json_t *event)
+static void hear(void *context, const json_t *event)
 {
 	struct printer *printer = context;
+	const char *kind = json_string_value(json_object_get(event, "event"));
 
-	printer->print(printer->context, event);
+	if (kind && strcmp(kind, "note") == 0)
+		rk_operation_print_error(event);
+	else
+		printer->print(printer->context, event);
+}
+
+static bool emit(void *context, json_t *event)
+{
+	hear(context, event);
 	json_decref(event);
 	return true;
 }
@@ -103,7 +113,8 @@ int rk_operation_perform(const struct rk_command_call *call, const char *name, j
 	signal(SIGTERM, interrupt);
 	signal(SIGPIPE, SIG_IGN);
 	json_object_set_new(request, "operation", json_string(name));
-	r = rk_control_ask(call->settings->data_dir, request, &interrupted, print, context, &code);
+	rk_agree_tell(request, call->settings);
+	r = rk_control_ask(call->settings->data_dir, request, &interrupted, hear, &printer, &code);
 	if (r == -ENOENT) {
 		code = run_here(call, rk_operation_find(name), request, &printer);
 	} else if (r) {

@@ -4,7 +4,8 @@
  * ways print alike.
  *
  * Events, by "event": "line" (one thing done), "progress" (done, total), "error" (message, and what to
- * do), and last "result" (exit, and what the operation says of itself).
+ * do), "note" (message, beside the matter), and last "result" (exit, and what the operation says of
+ * itself).
  */
 #ifndef RK_CLI_OPERATION_H
 #define RK_CLI_OPERATION_H
@@ -40,7 +41,7 @@ int rk_operation_recover(const struct rk_operation_run *run, json_t *result);
 
 /*
  * Runs an operation for a command: by the running serve if there is one, else here. print is called
- * for each event. Takes over the request. Returns the exit code.
+ * for each event but notes. Takes over the request. Returns the exit code.
  */
 int rk_operation_perform(const struct rk_command_call *call, const char *name, json_t *request,
 	void (*print)(void *context, const json_t *event), void *context);

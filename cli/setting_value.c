@@ -42,6 +42,18 @@ static bool has_control(struct rk_slice text)
 	return false;
 }
 
+static bool has_blank_end(struct rk_slice text)
+{
+	return text.len && (text.data[0] == ' ' || text.data[text.len - 1] == ' ');
+}
+
+/* Some readers of files of settings take quotes off, others hand them on. */
+static bool is_quoted(struct rk_slice text)
+{
+	return text.len > 1 && (text.data[0] == '"' || text.data[0] == '\'') &&
+		text.data[text.len - 1] == text.data[0];
+}
+
 static int origin_set(struct rk_settings *settings, void *field, struct rk_slice text)
 {
 	char origin[RK_ORIGIN_MOST];
@@ -192,6 +204,9 @@ int rk_setting_set(
 	void *field = (char *)settings + row->offset;
 	struct rk_slice text = rk_slice_str(value);
 
+	if (has_blank_end(text) || (row->kind == RK_SETTING_PATH && has_control(text)) ||
+		(!rk_setting_is_secret(row) && is_quoted(text)))
+		return RK_SETTING_WRONG;
 	switch (row->kind) {
 	case RK_SETTING_ORIGIN:
 		return origin_set(settings, field, text);
@@ -217,6 +232,44 @@ int rk_setting_set(
 		return bool_set(field, text);
 	}
 	return RK_SETTING_WRONG;
+}
+
+void rk_setting_print(
+	struct rk_buf *out, const struct rk_settings *settings, const struct rk_setting_row *row)
+{
+	const void *field = (const char *)settings + row->offset;
+	const char *text;
+	unsigned number;
+
+	switch (row->kind) {
+	case RK_SETTING_INT:
+		memcpy(&number, field, sizeof(number));
+		rk_buf_printf(out, "%u", number);
+		break;
+	case RK_SETTING_ENUM:
+		memcpy(&number, field, sizeof(number));
+		rk_buf_add_str(out, row->names[number]);
+		break;
+	case RK_SETTING_BOOL:
+		rk_buf_add_str(out, bool_names[0][*(const bool *)field]);
+		break;
+	default:
+		memcpy(&text, field, sizeof(text));
+		rk_buf_add_str(out, text ? text : "");
+		break;
+	}
+}
+
+void rk_setting_hint(struct rk_buf *out, const char *value)
+{
+	struct rk_slice text = rk_slice_str(value);
+
+	if (is_quoted(text))
+		rk_buf_add_str(out, "; its quotes are taken as part of it: leave them out");
+	else if (text.len && text.data[text.len - 1] == '\r')
+		rk_buf_add_str(out, "; it ends in a carriage return, as lines of Windows files do");
+	else if (has_blank_end(text))
+		rk_buf_add_str(out, "; without the blank at its end or beginning");
 }
 
 void rk_setting_accepts(struct rk_buf *out, const struct rk_setting_row *row)

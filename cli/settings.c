@@ -33,28 +33,29 @@ static const struct rk_setting_row rows[] = {
 			"document says"},
 	{"REFKEY_PLC_URL", "--plc-url", RK_SETTING_URL, FIELD(plc_url),
 		.value = "https://plc.directory", .help = "the DID directory"},
-	{"REFKEY_DATA_DIR", "--data-dir", RK_SETTING_PATH, FIELD(data_dir), .value = "./data",
-		.help = "folder of the index, created with mode 0700"},
+	{"REFKEY_DATA_DIR", "--data-dir", RK_SETTING_PATH, FIELD(data_dir), .scope = RK_SCOPE_OWN,
+		.value = "./data", .help = "folder of the index, created with mode 0700"},
 	{"REFKEY_LISTEN", "--listen", RK_SETTING_ADDRESS, FIELD(listen), .value = "127.0.0.1:3900",
 		.help = "address of the XRPC server; port 0 picks one and logs it"},
 	{"REFKEY_MONGO_URI", "--mongo-uri", RK_SETTING_MONGO_URI, FIELD(mongo_uri),
-		.otherwise = "unset",
+		.scope = RK_SCOPE_MONGO, .otherwise = "unset",
 		.help = "the MongoDB that mirrors the records; without it, index and queries only"},
-	{"REFKEY_MONGO_DB", "--mongo-db", RK_SETTING_STRING, FIELD(mongo_db), .value = "aesthetic",
-		.least = 1, .most = 63, .refused = "/\\. \"$*<>:|?",
-		.help = "name of the database"},
-	{"REFKEY_MONGO_BATCH", "--mongo-batch", RK_SETTING_INT, FIELD(mongo_batch), .value = "1000",
-		.least = 1, .most = 100000, .help = "statements in one bulk command"},
-	{"REFKEY_RECOVER", "--recover", RK_SETTING_ENUM, FIELD(recover), .value = "new",
-		.names = recover_names,
+	{"REFKEY_MONGO_DB", "--mongo-db", RK_SETTING_STRING, FIELD(mongo_db),
+		.scope = RK_SCOPE_MONGO, .value = "aesthetic", .least = 1, .most = 63,
+		.refused = "/\\. \"$*<>:|?", .help = "name of the database"},
+	{"REFKEY_MONGO_BATCH", "--mongo-batch", RK_SETTING_INT, FIELD(mongo_batch),
+		.scope = RK_SCOPE_MONGO, .value = "1000", .least = 1, .most = 100000,
+		.help = "statements in one bulk command"},
+	{"REFKEY_RECOVER", "--recover", RK_SETTING_ENUM, FIELD(recover), .scope = RK_SCOPE_MONGO,
+		.value = "new", .names = recover_names,
 		.help = "documents are inserted for records that appear while refkey watches (new), also for "
 			"those found by a first backfill (all), or never"},
-	{"REFKEY_ON_DELETE", "--on-delete", RK_SETTING_ENUM, FIELD(on_delete), .value = "soft",
-		.names = on_delete_names,
+	{"REFKEY_ON_DELETE", "--on-delete", RK_SETTING_ENUM, FIELD(on_delete),
+		.scope = RK_SCOPE_MONGO, .value = "soft", .names = on_delete_names,
 		.help = "when a linked record is deleted, soft marks the document as gone and removes "
 			"atproto.rkey, unlink only removes it, keep does nothing"},
 	{"REFKEY_GUEST_USER", "--guest-user", RK_SETTING_STRING, FIELD(guest_user),
-		.value = "art-guest", .least = 1, .most = 256,
+		.scope = RK_SCOPE_MONGO, .value = "art-guest", .least = 1, .most = 256,
 		.help = "_id of the user whose repo guests' documents belong to"},
 	{"REFKEY_HOSTNAME", "--hostname", RK_SETTING_HOST, FIELD(hostname), .otherwise = "unset",
 		.help = "public host name; turns on did:web, needed for calls proxied by a PDS"},
@@ -78,10 +79,12 @@ static const struct rk_setting_row rows[] = {
 	{"REFKEY_THREADS", "--threads", RK_SETTING_INT, FIELD(threads), .otherwise = "cores",
 		.least = 1, .most = THREADS_MOST,
 		.help = "threads that verify, and threads that answer requests"},
-	{"REFKEY_LOG_LEVEL", "--log-level", RK_SETTING_ENUM, FIELD(log_level), .value = "info",
-		.names = level_names, .help = "how much is logged"},
-	{"REFKEY_LOG_FORMAT", "--log-format", RK_SETTING_ENUM, FIELD(log_format), .value = "text",
-		.names = format_names, .help = "json: one object a line"},
+	{"REFKEY_LOG_LEVEL", "--log-level", RK_SETTING_ENUM, FIELD(log_level),
+		.scope = RK_SCOPE_OWN, .value = "info", .names = level_names,
+		.help = "how much is logged"},
+	{"REFKEY_LOG_FORMAT", "--log-format", RK_SETTING_ENUM, FIELD(log_format),
+		.scope = RK_SCOPE_OWN, .value = "text", .names = format_names,
+		.help = "json: one object a line"},
 	{"REFKEY_ALLOW_PRIVATE", "--allow-private", RK_SETTING_BOOL, FIELD(allow_private),
 		.value = "off",
 		.help = "allow DID documents to point at private addresses (tests, local networks); the "
@@ -185,6 +188,7 @@ static void wrong_add(
 	rk_setting_show(problems, row, value);
 	rk_buf_add_str(problems, "; accepted: ");
 	rk_setting_accepts(problems, row);
+	rk_setting_hint(problems, value);
 	rk_buf_add_str(problems, "\n");
 }
 
@@ -215,6 +219,7 @@ int rk_settings_load(struct rk_settings *out, struct rk_buf *problems,
 		bool given = value && *value;
 		int result = 0;
 
+		out->from[i] = flag ? RK_FROM_FLAG : given ? RK_FROM_ENVIRONMENT : RK_FROM_DEFAULT;
 		if (!given)
 			value = row->value;
 		if (value)

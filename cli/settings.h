@@ -11,6 +11,11 @@
 #include "mirror/mirror.h"
 
 enum rk_source { RK_SOURCE_PDS, RK_SOURCE_RELAY };
+/* Where a value came from. */
+enum rk_setting_from { RK_FROM_DEFAULT, RK_FROM_ENVIRONMENT, RK_FROM_FLAG };
+
+enum { RK_SETTINGS_MOST = 64 }; /* rows at most; more does not build */
+
 enum rk_publish { RK_PUBLISH_OFF, RK_PUBLISH_ON, RK_PUBLISH_EXCLUSIVE };
 
 /* Texts are NULL where a setting is unset and has no default. All live until rk_settings_finish. */
@@ -37,7 +42,8 @@ struct rk_settings {
 	enum rk_log_level log_level;
 	enum rk_log_format log_format;
 	bool allow_private;
-	struct rk_arena arena; /* of the texts */
+	uint8_t from[RK_SETTINGS_MOST]; /* enum rk_setting_from, by place of the row */
+	struct rk_arena arena;          /* of the texts */
 };
 
 enum rk_setting_kind {
@@ -54,6 +60,13 @@ enum rk_setting_kind {
 	RK_SETTING_BOOL,
 };
 
+/* Whose a setting is, where a running serve carries out a command. */
+enum rk_setting_scope {
+	RK_SCOPE_SERVICE, /* serve's */
+	RK_SCOPE_MONGO,   /* serve's, and what it writes to MongoDB depends on it */
+	RK_SCOPE_OWN,     /* each process has its own */
+};
+
 struct rk_setting_row {
 	const char *env;  /* "REFKEY_PDS_URL" */
 	const char *flag; /* "--pds-url" */
@@ -63,13 +76,12 @@ struct rk_setting_row {
 	const char *otherwise;   /* for help, where value is NULL: what holds instead */
 	const char *required_by; /* the command that does not run without it; NULL */
 	const char *help;
+	enum rk_setting_scope scope;
 	bool unbuilt;             /* read and checked, but nothing uses it yet */
 	unsigned least, most;     /* INT: value; STRING: bytes */
 	const char *const *names; /* ENUM: ended by NULL */
 	const char *refused;      /* STRING: characters; NULL: none */
 };
-
-enum { RK_SETTINGS_MOST = 64 }; /* rows at most; more does not build */
 
 size_t rk_setting_count(void);
 const struct rk_setting_row *rk_setting_row(size_t at);

@@ -24,26 +24,11 @@ static size_t place(const char *env)
 static void printed(char *out, size_t size, const struct rk_settings *settings,
 	const struct rk_setting_row *row)
 {
-	const char *field = (const char *)settings + row->offset, *text;
-	unsigned number;
+	struct rk_buf text = {0};
 
-	switch (row->kind) {
-	case RK_SETTING_INT:
-		memcpy(&number, field, sizeof(number));
-		snprintf(out, size, "%u", number);
-		break;
-	case RK_SETTING_ENUM:
-		memcpy(&number, field, sizeof(number));
-		snprintf(out, size, "%s", row->names[number]);
-		break;
-	case RK_SETTING_BOOL:
-		snprintf(out, size, "%s", *(const bool *)field ? "on" : "off");
-		break;
-	default:
-		memcpy(&text, field, sizeof(text));
-		snprintf(out, size, "%s", text ? text : "(null)");
-		break;
-	}
+	rk_setting_print(&text, settings, row);
+	snprintf(out, size, "%s", text.len ? rk_buf_cstr(&text) : "(null)");
+	rk_buf_finish(&text);
 }
 
 /* NULL expected: refused. */
@@ -72,6 +57,11 @@ static const struct {
 	{"REFKEY_PLC_URL", "https:///plc", NULL},
 	{"REFKEY_DATA_DIR", "/var/lib/refkey", "/var/lib/refkey"},
 	{"REFKEY_DATA_DIR", "data dir", "data dir"},
+	{"REFKEY_DATA_DIR", "it's", "it's"},
+	{"REFKEY_DATA_DIR", "./data ", NULL},
+	{"REFKEY_DATA_DIR", "./data\r", NULL},
+	{"REFKEY_DATA_DIR", "\"./data\"", NULL},
+	{"REFKEY_DATA_DIR", "'./data'", NULL},
 	{"REFKEY_LISTEN", "127.0.0.1:0", "127.0.0.1:0"},
 	{"REFKEY_LISTEN", "0.0.0.0:65535", "0.0.0.0:65535"},
 	{"REFKEY_LISTEN", "[::1]:3900", "[::1]:3900"},
@@ -123,6 +113,14 @@ static const struct {
 	{"REFKEY_ON_DELETE", "hard", NULL},
 	{"REFKEY_GUEST_USER", "auth0|63effeeb2a7d55f8098d62f9", "auth0|63effeeb2a7d55f8098d62f9"},
 	{"REFKEY_GUEST_USER", "a\tb", NULL},
+	{"REFKEY_GUEST_USER", " art-guest", NULL},
+	{"REFKEY_GUEST_USER", "\"art-guest\"", NULL},
+	{"REFKEY_PDS_URL", "\"http://localhost:2583\"", NULL},
+	{"REFKEY_PDS_URL", "http://localhost:2583 ", NULL},
+	{"REFKEY_PDS_URL", "http://localhost:2583\r", NULL},
+	{"REFKEY_ADMIN_PASSWORD", "\"it may be so\"", "\"it may be so\""},
+	{"REFKEY_ADMIN_PASSWORD", "hunter2 ", NULL},
+	{"REFKEY_ADMIN_PASSWORD", "hunter2\r", NULL},
 	{"REFKEY_GUEST_USER", "\xc3", NULL},
 	{"REFKEY_HOSTNAME", "RefKey.Example", "refkey.example"},
 	{"REFKEY_HOSTNAME", "localhost", "localhost"},
@@ -422,6 +420,34 @@ static void unknown_names_are_refused_without_their_value(void **state)
 	}
 }
 
+static void wrong_values_from_files_say_why(void **state)
+{
+	static const struct {
+		const char *env, *value, *said;
+	} wrong[] = {
+		{"REFKEY_DATA_DIR", "\"./data\"", "leave them out"},
+		{"REFKEY_SWEEP_SECONDS", "'600'", "leave them out"},
+		{"REFKEY_RECOVER", "new\r", "carriage return"},
+		{"REFKEY_LISTEN", "127.0.0.1:3900 ", "blank"},
+		{"REFKEY_ADMIN_PASSWORD", "hunter2 ", "blank"},
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct rk_setting_flags flags = {{NULL}};
+		struct rk_settings settings;
+		struct rk_buf problems = {0};
+
+		flags.values[place(wrong[i].env)] = wrong[i].value;
+		assert_int_equal(rk_settings_load(&settings, &problems, empty, &flags, "check"),
+			RK_SETTINGS_REFUSED);
+		assert_non_null(strstr(rk_buf_cstr(&problems), wrong[i].env));
+		assert_non_null(strstr(rk_buf_cstr(&problems), wrong[i].said));
+		assert_null(strstr(rk_buf_cstr(&problems), "hunter2"));
+		rk_settings_finish(&settings);
+		rk_buf_finish(&problems);
+	}
+}
+
 static void secrets_are_never_shown(void **state)
 {
 	for (size_t at = 0; at < rk_setting_count(); at++) {
@@ -437,7 +463,7 @@ static void secrets_are_never_shown(void **state)
 
 		flags.values[at] = value;
 		assert_int_equal(rk_settings_load(&settings, &problems, empty, &flags, "check"),
-			row->kind == RK_SETTING_PATH ? RK_SETTINGS_OK : RK_SETTINGS_REFUSED);
+			RK_SETTINGS_REFUSED);
 		if (!may_show)
 			assert_null(strstr(rk_buf_cstr(&problems), "hunter2"));
 		rk_settings_finish(&settings);
@@ -547,6 +573,7 @@ int main(void)
 		cmocka_unit_test(only_serve_requires_the_pds),
 		cmocka_unit_test(publish_goes_with_soft_only),
 		cmocka_unit_test(unknown_names_are_refused_without_their_value),
+		cmocka_unit_test(wrong_values_from_files_say_why),
 		cmocka_unit_test(secrets_are_never_shown),
 		cmocka_unit_test(messages_show_values_on_one_line),
 		cmocka_unit_test(long_texts_in_pairs),

@@ -1,0 +1,151 @@
+// Commands beside a running serve: what they are given and it does otherwise is refused or said, and
+// what else may connect to its control socket keeps nobody waiting, least of all its end.
+
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import path from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { until } from '../kit/wait.mjs';
+import { explain, soon, startScene } from './scene.mjs';
+
+describe('beside a running serve', () => {
+  let scene;
+  let refkey;
+
+  before(async () => {
+    scene = await startScene();
+    await scene.person();
+    refkey = await scene.refkey({ REFKEY_ADMIN_PASSWORD: 'sesame-1' });
+  });
+  after(() => scene?.close());
+  afterEach((t) => explain(t, refkey));
+
+  describe('a setting that differs', () => {
+    const uri = 'mongodb://u:sesame-2@127.0.0.1:1/';
+
+    async function run(args, env = {}) {
+      const ran = await refkey.run(args, { env });
+      const shown = `${args.join(' ')}: ${ran.code}\n${ran.stdout}${ran.stderr}`;
+      assert.doesNotMatch(shown.replace(args.join(' '), ''), /sesame/);
+      return { ...ran, shown };
+    }
+
+    it('is refused by name as a flag', async () => {
+      for (const [flag, value, name] of [
+        ['--mongo-uri', uri, 'REFKEY_MONGO_URI'],
+        ['--mongo-db', 'other', 'REFKEY_MONGO_DB'],
+        ['--mongo-batch', '7', 'REFKEY_MONGO_BATCH'],
+        ['--guest-user', 'other', 'REFKEY_GUEST_USER'],
+        ['--pds-url', 'https://other.example', 'REFKEY_PDS_URL'],
+        ['--allow-private=off', undefined, 'REFKEY_ALLOW_PRIVATE'],
+        ['--admin-password', 'sesame-3', 'REFKEY_ADMIN_PASSWORD'],
+      ]) {
+        for (const command of ['recover', 'status']) {
+          const { code, stdout, stderr, shown } = await run([command, flag, value].filter(Boolean));
+          assert.equal(code, 2, shown);
+          assert.ok(stderr.includes(`${name} (${flag.split('=')[0]}) differs`), shown);
+          assert.equal(stdout, '', shown);
+        }
+      }
+    });
+
+    it('is refused in the environment where it says what is written', async () => {
+      for (const [name, value] of [
+        ['REFKEY_MONGO_URI', uri],
+        ['REFKEY_MONGO_DB', 'other'],
+      ]) {
+        const { code, stderr, shown } = await run(['recover'], { [name]: value });
+        assert.equal(code, 2, shown);
+        assert.ok(stderr.includes(`${name} in the environment differs`), shown);
+      }
+    });
+
+    it('is said where it does not', async () => {
+      for (const [args, env] of [
+        [['recover', '--dry-run'], { REFKEY_SWEEP_SECONDS: '77' }],
+        [['status'], { REFKEY_MONGO_URI: uri }],
+        [['check'], { REFKEY_LISTEN: '127.0.0.1:1' }],
+      ]) {
+        const { code, stderr, shown } = await run(args, env);
+        assert.equal(code, 0, shown);
+        assert.ok(stderr.includes(`${Object.keys(env)[0]} in the environment differs`), shown);
+      }
+    });
+
+    it('is fine where it is the same, or is the command\'s own', async () => {
+      const { code, stderr, shown } = await run(
+        ['recover', '--dry-run', '--mongo-db', refkey.settings.REFKEY_MONGO_DB, '--log-level', 'warn', '--allow-private'],
+        { REFKEY_LOG_FORMAT: 'text', REFKEY_PLC_URL: `${refkey.settings.REFKEY_PLC_URL}/` },
+      );
+      assert.deepEqual([code, stderr], [0, ''], shown);
+    });
+  });
+
+  describe('the control socket', () => {
+    const open = [];
+    // text: what it sends; what comes back is collected in .got.
+    async function client(text) {
+      const socket = net.connect(path.join(refkey.dataDirectory, 'control.sock'));
+      open.push(socket);
+      socket.got = '';
+      socket.on('error', () => {});
+      socket.on('close', () => (socket.over = true));
+      await new Promise((resolve) => socket.once('connect', resolve));
+      socket.setEncoding('utf8').on('data', (more) => (socket.got += more));
+      if (text) socket.write(text);
+      return socket;
+    }
+    const ended = async (socket) => {
+      await until(() => socket.over, { what: 'the connection is closed', ...soon });
+      return socket.got
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+    };
+    const status = '{"operation":"status"}\n';
+    const close = () => open.splice(0).forEach((socket) => socket.destroy());
+
+    afterEach(close);
+
+    it('refuses what is no request', async () => {
+      for (const [text, message] of [
+        ['\n', /JSON/],
+        ['garbage\n', /JSON/],
+        ['\0\xff\xfe\n', /JSON/],
+        ['[]\n', /operation/],
+        ['{}\n', /operation/],
+        ['{"operation":7}\n', /operation/],
+        ['{"operation":"nonsense"}\n', /operation/],
+        [`{"operation":"status","users":"${'a'.repeat(2 << 20)}"}\n`, /too long/],
+        [`${'['.repeat(100_000)}\n`, /JSON/],
+      ]) {
+        const events = await ended(await client(text));
+        assert.match(events[0].message, message, text.slice(0, 50));
+        assert.deepEqual(events.at(-1), { event: 'result', exit: 2 });
+      }
+      assert.equal((await ended(await client(status))).at(-1).exit, 0);
+    });
+
+    it('refuses more than it can attend to, and answers again when they are gone', async () => {
+      for (let i = 0; i < 16; i++) await client('{"operation":');
+      const events = await ended(await client());
+      assert.match(events[0].message, /too many/);
+      assert.deepEqual(events.at(-1), { event: 'result', exit: 2 });
+      assert.equal((await refkey.run(['status'])).code, 2);
+      close();
+      await until(async () => (await refkey.run(['status'])).code === 0, { what: 'room again', ...soon });
+    });
+
+    it('answers beside silent clients, and is no reason to stay when told to end', async () => {
+      for (let i = 0; i < 14; i++) await client(i % 2 ? undefined : '{"operation":');
+      assert.equal((await refkey.run(['status'], { deadline: 20_000 })).code, 0);
+      // One that asks and never reads.
+      const deaf = await client();
+      deaf.pause();
+      deaf.write(status);
+      await refkey.stop();
+      await refkey.start();
+      await refkey.ready({ deadline: 60_000 });
+    });
+  });
+});
