@@ -83,6 +83,7 @@ export function allJobs() {
     unit('gcc', { dir: 'build', wide: true }),
     ...files('lint', 'tests/lint/*.test.mjs', { after: 'build/gcc', minutes: 10 }),
     ...files('e2e', 'tests/e2e/**/*.test.mjs', { after: 'build/gcc', minutes: 12 }),
+    ...files('sim', 'tests/sim/*.test.mjs', { after: 'build/gcc', minutes: 15 }),
     service('gcc', { dir: 'build' }),
     ...files('service', 'tests/service/**/*.test.mjs', { after: 'build/gcc', minutes: 12 }),
     ...files('docker', 'tests/docker/**/*.test.mjs', { after: 'build/gcc', minutes: 15 }),

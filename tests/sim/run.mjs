@@ -1,0 +1,152 @@
+// One run: a network drawn from a seed, a refkey that follows it, steps that are true, faulty or lies, and
+// at the end the question whether refkey serves what is true. See README.md.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Refkey } from '../kit/refkey.mjs';
+import { until } from '../kit/wait.mjs';
+import { metrics, status } from '../e2e/scene.mjs';
+import { Account, isActive, newKey } from './account.mjs';
+import { Chance } from './chance.mjs';
+import { Host } from './host.mjs';
+import { Ledger } from './ledger.mjs';
+import { drawWrites, nextStep } from './steps.mjs';
+import { check, questions } from './truth.mjs';
+
+const soon = { deadline: 60_000, every: 5 };
+
+export class Run {
+  constructor(seed, { steps } = {}) {
+    this.chance = new Chance(seed);
+    this.ledger = new Ledger(seed);
+    this.accounts = new Map();
+    this.host = new Host(this.accounts);
+    this.stepCount = steps ?? this.chance.between(30, 60);
+    this.breaks = 0; // connections broken so far: each makes refkey wait longer
+    this.behind = new Set(); // accounts of which something was swallowed, and nothing has shown it yet
+    this.served = []; // forged records that were answered
+  }
+
+  async newAccount({ listed = true } = {}) {
+    const { chance } = this;
+    const curve = chance.odds(0.6) ? 'k256' : 'p256';
+    const account = new Account({
+      did: chance.did(),
+      handle: `${chance.text(10)}.test`,
+      curve,
+      key: await newKey(curve, chance.bytes(32)),
+    });
+    account.unlisted = !listed;
+    account.sent = []; // frames of its commits under its present key
+    this.accounts.set(account.did, account);
+    return account;
+  }
+
+  async open(settings = {}) {
+    const count = this.chance.between(3, 8);
+    for (let i = 0; i < count; i++) {
+      const account = await this.newAccount();
+      await account.init(this.chance.tid());
+      for (let n = this.chance.int(4); n > 0; n--) {
+        const draft = await account.draft(drawWrites(this.chance, account, 8), { rev: this.chance.tid() });
+        await account.apply(draft, await account.sign(draft));
+      }
+      this.ledger.gap(account.did, 'the first time');
+    }
+    await this.host.listen();
+    this.refkey = new Refkey({ REFKEY_PDS_URL: this.host.url, REFKEY_PLC_URL: this.host.url, REFKEY_THREADS: '2', ...settings });
+    await this.refkey.start();
+    await this.refkey.ready({ deadline: 60_000 });
+    await this.settled();
+  }
+
+  async close() {
+    this.ended = true;
+    await this.probing;
+    try {
+      await this.refkey?.close();
+    } finally {
+      await this.host.close();
+    }
+  }
+
+  // Everything sent so far is in the index, or refused, or waits for something else than the stream.
+  async caughtUp() {
+    this.host.release();
+    const marker = this.host.frame('#identity', { did: 'did:plc:222222222222222222222222', time: this.chance.time });
+    this.host.send(marker);
+    await until(async () => (await status(this.refkey)).cursor >= marker.seq, { ...soon, what: `cursor ${marker.seq}` });
+  }
+
+  // … and no repo is to be fetched, and each has come to its head, but for those that lack something.
+  async settled() {
+    await this.caughtUp();
+    await until(async () => (await status(this.refkey)).desynchronized === 0, { ...soon, what: 'no repo to be fetched' });
+    for (const account of this.accounts.values()) {
+      if (!isActive(account) || this.behind.has(account)) continue;
+      const { rev } = account.head;
+      await this.refkey.until('getRepoStatus', { repo: account.did }, ({ body }) => body.rev === rev, { ...soon, what: `rev ${rev} of ${account.did}` });
+    }
+  }
+
+  async connected() {
+    await until(() => this.host.sockets.size > 0, { ...soon, what: 'refkey is connected' });
+  }
+
+  // The source's repos are compared with the index; whatever was swallowed is found.
+  async swept(ask = () => this.host.outdated()) {
+    const { refkey_sweeps_total: earlier } = await metrics(this.refkey);
+    await ask();
+    await until(async () => (await metrics(this.refkey)).refkey_sweeps_total > earlier, { ...soon, every: 50, what: 'a sweep' });
+    await this.settled();
+    this.behind.clear();
+  }
+
+  // Asks for every forged record, again and again, until the run is over.
+  async probe() {
+    for (let at = 0; !this.ended; at = (at + 25) % Math.max(25, this.ledger.forged.length)) {
+      await this.probeSome(this.ledger.forged.slice(at, at + 25));
+      await sleep(1);
+    }
+  }
+
+  async probeSome(forged) {
+    const refs = forged.flatMap(({ ref }) => ref ?? []);
+    const uris = forged.flatMap(({ uri }) => uri ?? []);
+    if (refs.length + uris.length === 0) return;
+    const { status: code, body } = await this.refkey.xrpc('resolve', { refs, uris });
+    if (code === 200) {
+      for (const { uri, value } of body.records) this.served.push(`${uri} ${JSON.stringify(value)}`);
+      return;
+    }
+    // One that is not known yet makes all not ready.
+    for (const { method, params } of forged.flatMap(questions)) {
+      const answer = await this.refkey.xrpc(method, params);
+      const none = answer.body.error === 'RecordNotFound' || answer.body.error === 'NotReady';
+      if (!none) this.served.push(`${method} ${JSON.stringify(params)}: ${JSON.stringify(answer.body)}`);
+    }
+  }
+
+  async play() {
+    this.probing = this.probe().catch((e) => this.ended || this.served.push(`probing ended: ${e.stack}`));
+    for (let i = 0; i < this.stepCount; i++) await nextStep(this);
+    await this.settled();
+    if (this.behind.size) await this.swept();
+    return check(this);
+  }
+}
+
+// A whole run: its ledger. What is wrong is thrown, with the ledger.
+export async function runSeed(seed, options = {}) {
+  const run = new Run(seed, options);
+  try {
+    await run.open(options.settings);
+    const wrong = await run.play();
+    if (wrong.length) throw new Error(wrong.join('\n'));
+    return run.ledger;
+  } catch (e) {
+    e.message += `\n${run.ledger}\nrefkey's log ends with:\n${run.refkey?.child?.tail(30)}`;
+    throw e;
+  } finally {
+    await run.close();
+  }
+}

@@ -1,0 +1,328 @@
+// The steps of a run, one row each with its weight: what happens in the network, what goes wrong on the
+// way to refkey, and what somebody makes up. A step changes the accounts, sends frames and says in the
+// ledger what must come of it.
+
+import { BlockMap, blocksToCarFile } from '@atproto/repo';
+import { until } from '../kit/wait.mjs';
+import { MOOD, PAINTING } from '../kit/shapes.mjs';
+import { block, commitBody, isActive, newKey } from './account.mjs';
+import { forge, lies } from './lies.mjs';
+import { POST, record } from './records.mjs';
+
+const breaksMost = 2; // of the connection in one run
+
+// Creates, updates and deletes of one commit.
+export function drawWrites(chance, account, most = 4) {
+  const paths = [...account.records.keys()];
+  const writes = new Map();
+  for (let n = chance.between(1, most); n > 0; n--) {
+    const action = paths.length ? chance.weighted([[6, 'create'], [2, 'update'], [2, 'delete']]) : 'create';
+    if (action === 'create') {
+      const collection = chance.weighted([[4, MOOD], [3, PAINTING], [3, POST]]);
+      writes.set(`${collection}/${chance.tid()}`, { action, value: record(chance, collection) });
+    } else {
+      const path = chance.pick(paths);
+      if (writes.has(path)) continue;
+      const [collection] = path.split('/');
+      const { ref } = account.records.get(path).value;
+      const value = action === 'update' ? record(chance, collection, { ref: chance.odds(0.2) ? undefined : ref }) : undefined;
+      writes.set(path, { action, value });
+    }
+  }
+  return [...writes].map(([path, write]) => ({ path, ...write }));
+}
+
+const active = (run, fits = () => true) => [...run.accounts.values()].filter((a) => isActive(a) && fits(a));
+
+const ours = (account) => [...account.records.keys()].filter((path) => !path.startsWith(POST));
+
+function anyActive(run, fits) {
+  const all = active(run, fits);
+  return all.length ? run.chance.pick(all) : undefined;
+}
+
+// Makes a commit part of the repo: its message's body.
+async function commit(run, account, writes = drawWrites(run.chance, account)) {
+  const draft = await account.draft(writes, { rev: run.chance.tid() });
+  const signed = await account.sign(draft);
+  const sealed = await block(signed);
+  const body = await commitBody(draft, signed, new BlockMap().addMap(draft.blocks).set(sealed.cid, sealed.bytes));
+  await account.apply(draft, signed);
+  return { ...body, time: run.chance.time };
+}
+
+const frameOf = (run, account, body) => {
+  const frame = run.host.frame('#commit', body);
+  account.sent.push(frame);
+  return frame;
+};
+
+async function committed(run, account) {
+  return frameOf(run, account, await commit(run, account));
+}
+
+// The head signed anew, with nothing changed, as a #sync tells it.
+async function resigned(run, account) {
+  const draft = await account.draft([], { rev: run.chance.tid() });
+  const { cid, bytes, rev } = await account.apply(draft, await account.sign(draft));
+  const blocks = await blocksToCarFile(cid, new BlockMap().set(cid, bytes));
+  return run.host.frame('#sync', { did: account.did, rev, blocks, time: run.chance.time });
+}
+
+const identity = (run, account) => run.host.frame('#identity', { did: account.did, time: run.chance.time, handle: account.handle });
+
+const accountFrame = (run, account) =>
+  run.host.frame('#account', {
+    did: account.did,
+    time: run.chance.time,
+    active: account.status === 'active',
+    ...(account.status !== 'active' && { status: account.status }),
+  });
+
+// Tells of the account's other home, once refkey says so of one of its records.
+async function moved(run, account) {
+  const [path] = ours(account);
+  const [collection, rkey] = path.split('/');
+  await run.settled();
+  account.home = !account.home;
+  run.host.send(identity(run, account));
+  const fits = ({ body }) => !!body.moved === !account.home;
+  await run.refkey.until('getByRkey', { repo: account.did, collection, rkey }, fits, { deadline: 60_000, every: 5 });
+}
+
+// A frame that only who is connected gets.
+async function tell(run, kind, account, { bytes, verdict, forged }) {
+  run.ledger.lie(kind, verdict, account.did, forged);
+  run.host.send({ bytes }, { kept: false });
+}
+
+async function broken(run) {
+  run.breaks++;
+  // A lie is told once: none may be on its way.
+  await run.caughtUp();
+}
+
+const kinds = Object.keys(lies);
+// A commit that is right in all but who may send it.
+const honestForm = { as: undefined, make: (f) => f.make() };
+
+const steps = [
+  [30, 'a commit', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    run.host.send(await committed(run, account));
+    return account.did;
+  }],
+  [45, 'a lie', async (run) => {
+    const kind = run.chance.pick(kinds);
+    const account = anyActive(run, (a) => !lies[kind].needs || a.records.size);
+    if (!account || active(run).length < 2) return false;
+    await tell(run, `lie: ${kind}`, account, await forge(run, lies[kind], account));
+    return undefined;
+  }],
+  [6, 'frames held back', async (run) => {
+    run.host.hold();
+    return '';
+  }],
+  [3, 'everything released', async (run) => {
+    run.host.release();
+    return '';
+  }],
+  [3, 'a dropped commit', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    await committed(run, account);
+    run.behind.add(account);
+    run.ledger.gap(account.did, 'a commit was dropped');
+    return account.did;
+  }],
+  [2, 'two commits the wrong way round', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    const first = await committed(run, account);
+    const second = await committed(run, account);
+    run.host.send(second);
+    run.host.send(first);
+    run.ledger.gap(account.did, 'the second commit came first');
+    return account.did;
+  }],
+  [3, 'a commit twice', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    const frame = await committed(run, account);
+    run.host.send(frame);
+    run.host.send(frame, { kept: false });
+    return account.did;
+  }],
+  [3, 'an old commit again', async (run) => {
+    const account = anyActive(run, (a) => a.sent.length);
+    if (!account) return false;
+    run.host.send(run.chance.pick(account.sent), { kept: false });
+    return account.did;
+  }],
+  [1, 'a commit too big to tell', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    const body = await commit(run, account);
+    const blocks = await blocksToCarFile(account.head.cid, new BlockMap().set(account.head.cid, account.head.bytes));
+    run.host.send(run.host.frame('#commit', { ...body, tooBig: true, ops: [], blocks }));
+    run.ledger.gap(account.did, 'a commit was too big');
+    return account.did;
+  }],
+  [1, 'a commit without prevData', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    const { prevData: _, ...body } = await commit(run, account);
+    run.host.send(run.host.frame('#commit', body));
+    run.ledger.gap(account.did, 'a commit did not name the tree before');
+    return account.did;
+  }],
+  [1, 'a signed commit that swallows a collection', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    const create = (c) => ({ action: 'create', path: `${c}/${run.chance.tid()}`, value: record(run.chance, c) });
+    const body = await commit(run, account, [POST, MOOD].map(create));
+    run.host.send(run.host.frame('#commit', { ...body, ops: body.ops.filter((op) => !op.path.startsWith(MOOD)) }));
+    run.ledger.lie('lie: a true commit without a collection', 'inversion', account.did);
+    run.ledger.gap(account.did, 'a commit was swallowed');
+    run.behind.add(account);
+    return undefined;
+  }],
+  [1, 'a #sync of what is known', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    // Of a repo that lacks something it shows so.
+    if (run.behind.has(account)) return false;
+    run.host.send(await resigned(run, account));
+    return account.did;
+  }],
+  [1, 'a #sync of what is not known', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    await commit(run, account);
+    run.host.send(await resigned(run, account));
+    run.ledger.gap(account.did, 'a #sync named another tree');
+    return account.did;
+  }],
+  [1, 'the end of the connection', async (run) => {
+    if (run.breaks >= breaksMost) return false;
+    await broken(run);
+    run.host.disconnect();
+    await run.connected();
+    return '';
+  }],
+  [1, 'the end of the connection inside a frame', async (run) => {
+    const account = anyActive(run);
+    if (!account || run.breaks >= breaksMost) return false;
+    await broken(run);
+    const frame = await committed(run, account);
+    run.host.closeInside(frame, run.chance.between(1, frame.bytes.length));
+    await run.connected();
+    return account.did;
+  }],
+  [1, 'a slow frame', async (run) => {
+    const account = anyActive(run);
+    if (!account) return false;
+    run.host.release();
+    const frame = await committed(run, account);
+    await run.host.sendSlowly(frame, Math.ceil(frame.bytes.length / run.chance.between(2, 20)));
+    return account.did;
+  }],
+  [0.3, 'the sequence begins again', async (run) => {
+    if (run.breaks) return false;
+    run.breaks = breaksMost;
+    // Its old frames bear numbers that are yet to come.
+    for (const account of run.accounts.values()) account.sent = [];
+    await run.settled();
+    const before = run.host.connects.length;
+    await run.swept(async () => {
+      run.host.reset();
+      const again = () => run.host.connects.slice(before).includes(null) && run.host.sockets.size;
+      await until(again, { deadline: 60_000, what: 'refkey asks without a cursor' });
+    });
+    return '';
+  }],
+  [2, 'a new account', async (run) => {
+    const account = await run.newAccount();
+    const head = await account.init(run.chance.tid());
+    const all = new BlockMap().set(head.cid, head.bytes).set(head.data, await account.storage.getBytes(head.data));
+    const time = run.chance.time;
+    run.host.send(identity(run, account));
+    run.host.send(accountFrame(run, account));
+    const body = { repo: account.did, commit: head.cid, rev: head.rev, since: null, ops: [], blobs: [], rebase: false, tooBig: false };
+    run.host.send(run.host.frame('#commit', { ...body, blocks: await blocksToCarFile(head.cid, all), time }));
+    const only = await blocksToCarFile(head.cid, new BlockMap().set(head.cid, head.bytes));
+    run.host.send(run.host.frame('#sync', { did: account.did, rev: head.rev, blocks: only, time }));
+    return account.did;
+  }],
+  [1, 'an account that moves away', async (run) => {
+    if (active(run).length < 3) return false;
+    const account = anyActive(run, (a) => !run.behind.has(a) && ours(a).length);
+    if (!account) return false;
+    await moved(run, account);
+    const kind = 'a commit of an account that moved';
+    await tell(run, `lie: ${kind}`, account, { ...(await forge(run, honestForm, account)), verdict: 'repo_elsewhere' });
+    return account.did;
+  }],
+  [1, 'an account that comes home', async (run) => {
+    const account = [...run.accounts.values()].find((a) => a.head && !a.home && a.status === 'active');
+    if (!account) return false;
+    if (run.chance.odds(0.5)) await commit(run, account);
+    run.ledger.gap(account.did, 'it came home');
+    await moved(run, account);
+    return account.did;
+  }],
+  [2, 'an account that is not active', async (run) => {
+    if (active(run).length < 3) return false;
+    const account = anyActive(run, (a) => !run.behind.has(a));
+    if (!account) return false;
+    await run.settled();
+    account.status = run.chance.pick(['deactivated', 'takendown', 'suspended']);
+    run.host.send(accountFrame(run, account));
+    const kind = 'a commit of an account that is not active';
+    await tell(run, `lie: ${kind}`, account, { ...(await forge(run, honestForm, account)), verdict: 'repo_inactive' });
+    return `${account.did} ${account.status}`;
+  }],
+  [2, 'an account that is active again', async (run) => {
+    const account = [...run.accounts.values()].find((a) => a.home && ['deactivated', 'takendown', 'suspended'].includes(a.status));
+    if (!account) return false;
+    await run.caughtUp();
+    account.status = 'active';
+    if (run.chance.odds(0.5)) await commit(run, account);
+    run.ledger.gap(account.did, 'it is active again');
+    run.host.send(accountFrame(run, account));
+    run.host.send(await resigned(run, account));
+    return account.did;
+  }],
+  [0.5, 'an account that is deleted', async (run) => {
+    if (active(run).length < 3) return false;
+    const account = anyActive(run, (a) => !run.behind.has(a));
+    if (!account) return false;
+    await run.settled();
+    account.status = 'deleted';
+    account.records.clear();
+    run.ledger.gap(account.did, 'it was deleted');
+    run.host.send(accountFrame(run, account));
+    return account.did;
+  }],
+  [1, 'lie: a stranger', async (run) => {
+    const account = await run.newAccount({ listed: false });
+    account.document = run.chance.pick(['none', 'keyless']);
+    await account.init(run.chance.tid());
+    const verdict = { none: 'key_unknown', keyless: 'key_missing' }[account.document];
+    const kind = { none: 'a stranger', keyless: 'an account without a key' }[account.document];
+    await tell(run, `lie: ${kind}`, account, { ...(await forge(run, honestForm, account)), verdict });
+    return undefined;
+  }],
+];
+
+// Draws steps until one can be done.
+export async function nextStep(run) {
+  for (;;) {
+    const [what, act] = run.chance.weighted(steps.map(([weight, ...step]) => [weight, step]));
+    const done = await act(run);
+    if (done === false) continue;
+    if (done !== undefined) run.ledger.note(what, done);
+    return;
+  }
+}
