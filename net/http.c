@@ -307,6 +307,11 @@ int rk_http_perform(
 			memcpy(out->error, error, sizeof(error));
 	}
 	curl_easy_getinfo(http->transfer.easy, CURLINFO_RESPONSE_CODE, &out->status);
+	/* libcurl takes "HTTP/200 OK" for an answer without a status. */
+	if (rc == 0 && out->status == 0) {
+		snprintf(out->error, sizeof(out->error), "an answer without a status");
+		rc = -EIO;
+	}
 	if (rc < 0)
 		rk_buf_finish(&out->body);
 	rk_transfer_release(&http->transfer);

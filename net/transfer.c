@@ -64,7 +64,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 int rk_transfer_prepare(struct rk_transfer *t, const char *url, char *error)
 {
 	char origin[RK_TRANSFER_ORIGIN_MOST];
-	CURL *easy = t->easy;
+	CURL *easy;
 	bool ok = true;
 
 	if (!rk_http_origin(origin, sizeof(origin), url)) {
@@ -72,7 +72,15 @@ int rk_transfer_prepare(struct rk_transfer *t, const char *url, char *error)
 		return -EINVAL;
 	}
 	rk_transfer_release(t);
-	curl_easy_reset(easy);
+	/* Never a handle that was used: before 8.1.1 libcurl, even where it was reset, goes on with the
+	 * last answer's freed headers when the next one begins with a folded line (its issue 11101).
+	 * Connections are the multi handle's. */
+	curl_easy_cleanup(t->easy);
+	t->easy = easy = curl_easy_init();
+	if (!easy) {
+		snprintf(error, ERROR_SIZE, "no memory");
+		return -ENOMEM;
+	}
 	t->allow_private =
 		t->options.allow_private || (t->trusted[0] && strcmp(origin, t->trusted) == 0);
 	t->address_refused = false;

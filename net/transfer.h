@@ -31,7 +31,7 @@ int rk_transfer_init(struct rk_transfer *t, const struct rk_http_options *option
 	__attribute__((warn_unused_result));
 void rk_transfer_finish(struct rk_transfer *t);
 
-/* Sets t->easy back to our rules for this URL (http or https); the caller adds method, callbacks
+/* Makes t->easy anew, by our rules for this URL (http or https); the caller adds method, callbacks
  * and so on. 0, -EINVAL (URL), -ENOMEM. error: a text of 256 bytes, here and below. */
 int rk_transfer_prepare(struct rk_transfer *t, const char *url, char *error)
 	__attribute__((warn_unused_result));
