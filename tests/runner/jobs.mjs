@@ -19,7 +19,9 @@ export const environment = {
   REFKEY_TEST_SLOW: '1', // cases that take half a minute or more
 };
 
+// A report ends the program, and so fails the test.
 const sanitizers = {
+  TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
   ASAN_OPTIONS: 'halt_on_error=1:abort_on_error=1:detect_leaks=1',
   UBSAN_OPTIONS: 'halt_on_error=1:abort_on_error=1:print_stacktrace=1',
 };
@@ -60,7 +62,7 @@ export function nodeCommand(file) {
   return [process.execPath, '--no-warnings', '--test', '--test-reporter=./tests/runner/reporter.mjs', file];
 }
 
-function files(suite, pattern, { after, minutes }) {
+function files(suite, pattern, { after, minutes, env = {} }) {
   return globSync(pattern, { cwd: root })
     .filter((file) => !file.includes('node_modules'))
     .toSorted()
@@ -69,7 +71,7 @@ function files(suite, pattern, { after, minutes }) {
       kind: 'node',
       file,
       command: nodeCommand(file),
-      env: {},
+      env,
       after,
       minutes,
     }));
@@ -89,6 +91,13 @@ export function allJobs() {
     ...files('docker', 'tests/docker/**/*.test.mjs', { after: 'build/gcc', minutes: 15 }),
     build('clang'),
     unit('clang', { dir: 'build-clang', env: sanitizers }),
+    build('tsan'),
+    unit('tsan', { dir: 'build-tsan', env: sanitizers }),
+    ...files('tsan', 'tests/e2e/live.test.mjs', {
+      after: 'build/tsan',
+      minutes: 12,
+      env: { ...sanitizers, REFKEY_BIN: path.join(root, 'build-tsan/refkey') },
+    }),
     build('ndebug'),
     unit('ndebug', { dir: 'build-ndebug' }),
     ...files('kit', 'tests/kit/*.test.mjs', { minutes: 10 }),
