@@ -214,6 +214,19 @@ static void route(struct rk_call *call, const struct rk_http *http)
 			&call->reply, RK_REPLY_ERROR_NOT_FOUND, "there is nothing at this path");
 }
 
+static void call_count(const struct rk_call *call)
+{
+	rk_metric_add(RK_METRIC_REQUESTS, 1);
+	if (call->reply.status >= 400)
+		rk_metric_add(RK_METRIC_REQUESTS_REFUSED, 1);
+}
+
+void rk_call_refuse(struct rk_call *call, enum rk_reply_error error, const char *message)
+{
+	rk_reply_fail(&call->reply, error, "%s", message);
+	call_count(call);
+}
+
 void rk_call_run(struct rk_call *call, const struct rk_http *http)
 {
 	struct rk_reply *reply = &call->reply;
@@ -225,7 +238,5 @@ void rk_call_run(struct rk_call *call, const struct rk_http *http)
 	if (rk_buf_failed(&reply->body))
 		rk_reply_fail(
 			reply, RK_REPLY_ERROR_INTERNAL, "the answer does not fit into memory");
-	rk_metric_add(RK_METRIC_REQUESTS, 1);
-	if (reply->status >= 400)
-		rk_metric_add(RK_METRIC_REQUESTS_REFUSED, 1);
+	call_count(call);
 }

@@ -40,6 +40,8 @@ void rk_call_destroy(struct rk_call *call);
 
 /* Answers: call->reply holds it until the next one. */
 void rk_call_run(struct rk_call *call, const struct rk_http *http);
+/* Answers with an error, in place of it. */
+void rk_call_refuse(struct rk_call *call, enum rk_reply_error error, const char *message);
 
 /* For methods. */
 

@@ -11,7 +11,8 @@
 
 #include "atproto/origin.h"
 
-enum { ERROR_SIZE = 256, BACKLOG = 4096 };
+/* RECEIVE: what the kernel keeps of a connection, about, and so what h2o can be made to read at once. */
+enum { ERROR_SIZE = 256, BACKLOG = 4096, RECEIVE = 64 << 10 };
 
 static int refuse(char error[ERROR_SIZE], const char *address, const char *why, int r)
 {
@@ -21,12 +22,13 @@ static int refuse(char error[ERROR_SIZE], const char *address, const char *why, 
 
 static int bind_one(int *out, const struct addrinfo *to)
 {
-	int one = 1, r;
+	int one = 1, receive = RECEIVE, r;
 	int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof(receive)) != 0 ||
 		bind(fd, to->ai_addr, to->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
 		r = -errno;
 		close(fd);

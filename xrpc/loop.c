@@ -1,10 +1,10 @@
 /*
  * One event loop on its thread: accepts, answers (http.c), and sweeps its connections: h2o 2.2 has one
- * timer for everything a connection waits for, so that slow heads, heads without end, replies that
- * nobody takes, and a stop are seen to here. A connection is ended by shutting its socket down, which
+ * timer for everything a connection waits for, so that slow heads, what takes too much memory together,
+ * replies that nobody takes, and a stop are seen to here. A connection is ended by shutting its socket down, which
  * h2o sees as the client's going away.
  */
-#include "xrpc/loop.h"
+#include "xrpc/conn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,13 +16,16 @@
 
 enum { ACCEPTS_AT_ONCE = 4, SHED_AT_ONCE = 16 };
 
-static void on_closed(void *context)
+void rk_loop_uncount(struct rk_loop *loop)
 {
-	struct rk_loop *loop = context;
-
 	loop->connections--;
 	atomic_fetch_sub_explicit(&loop->server->connections, 1, memory_order_relaxed);
 	rk_metric_add(RK_METRIC_CONNECTIONS, -1);
+}
+
+static void on_closed(void *loop)
+{
+	rk_loop_uncount(loop);
 }
 
 void rk_loop_count(struct rk_loop *loop, h2o_socket_t *sock)
@@ -93,7 +96,7 @@ static void on_accept(h2o_socket_t *listener, const char *err)
 			h2o_socket_close(sock);
 			continue;
 		}
-		h2o_accept(&loop->accept, sock);
+		rk_conn_open(loop, sock);
 		sweep_plan(loop);
 	}
 }
@@ -105,9 +108,10 @@ static int64_t timeval_ms(const struct timeval *at)
 
 struct sweep {
 	struct rk_loop *loop;
-	int64_t now_ms; /* Unix time, as h2o's timestamps */
+	int64_t now_ms;  /* Unix time, as h2o's timestamps */
+	int64_t mono_ms; /* as struct rk_conn's */
 	bool force;
-	size_t heads; /* bytes of those that are not whole */
+	size_t input; /* bytes that wait to be read */
 };
 
 enum sweep_verdict { KEEP, CLOSE, REFUSE };
@@ -116,13 +120,15 @@ static enum sweep_verdict judge(
 	const struct sweep *sweep, const h2o_req_t *req, const h2o_socket_t *sock)
 {
 	const struct rk_loop *loop = sweep->loop;
-	bool begun = req->timestamps.request_begin_at.tv_sec != 0;
+	const struct rk_conn *conn = rk_conn_of(req);
 	bool replying = req->timestamps.response_start_at.tv_sec != 0;
 
 	if (sweep->force)
 		return CLOSE;
-	if (!begun)
-		return loop->stopping && sock->input->size == 0 ? CLOSE : KEEP;
+	if (loop->head_most == RK_HEAD_MOST_FULL && sock->input->size > RK_HEAD_MOST_FULL)
+		return REFUSE;
+	if (!conn->asked && conn->begun_ms == 0)
+		return loop->stopping ? CLOSE : KEEP;
 	if (replying) {
 		int64_t most =
 			loop->server->idle_ms + (int64_t)req->bytes_sent * 1000 / RK_SEND_RATE;
@@ -131,13 +137,9 @@ static enum sweep_verdict judge(
 			? REFUSE
 			: KEEP;
 	}
-	/* version: set once the head is whole. What follows is a body, bounded by h2o in size and time. */
-	if (req->version == 0 &&
-		(sock->input->size > loop->head_most ||
-			sweep->now_ms - timeval_ms(&req->timestamps.request_begin_at) >
-				loop->server->request_ms))
-		return REFUSE;
-	return KEEP;
+	/* What follows a head is a body, bounded by h2o in size and time. */
+	return !conn->asked && sweep->mono_ms - conn->begun_ms > loop->server->request_ms ? REFUSE
+											  : KEEP;
 }
 
 static int connection_sweep(h2o_req_t *req, void *context)
@@ -146,14 +148,12 @@ static int connection_sweep(h2o_req_t *req, void *context)
 	h2o_socket_t *sock = req->conn->callbacks->get_socket(req->conn);
 	enum sweep_verdict verdict = judge(sweep, req, sock);
 
-	if (req->version == 0)
-		sweep->heads += sock->input->size;
+	sweep->input += sock->input->size;
 	if (verdict != KEEP) {
 		if (verdict == REFUSE)
 			rk_metric_add(RK_METRIC_CONNECTIONS_REFUSED, 1);
 		shutdown(h2o_socket_get_fd(sock), SHUT_RDWR);
-	} else if (sock->input->size == 0 && sock->input->bytes &&
-		req->timestamps.request_begin_at.tv_sec == 0) {
+	} else if (sock->input->size == 0 && sock->input->bytes && !rk_conn_of(req)->asked) {
 		/* Idle between requests: the memory of the last one is given back. */
 		h2o_buffer_dispose(&sock->input);
 		h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
@@ -163,11 +163,14 @@ static int connection_sweep(h2o_req_t *req, void *context)
 
 static void connections_sweep(struct rk_loop *loop, bool force)
 {
-	struct sweep sweep = {.loop = loop, .now_ms = rk_clock_wall_ms(), .force = force};
+	struct sweep sweep = {.loop = loop,
+		.now_ms = rk_clock_wall_ms(),
+		.mono_ms = rk_clock_mono_ms(),
+		.force = force};
 
 	loop->server->config.http1.callbacks.foreach_request(
 		&loop->context, connection_sweep, &sweep);
-	loop->head_most = sweep.heads > RK_HEADS_MOST ? RK_HEAD_MOST_FULL : RK_HEAD_MOST;
+	loop->head_most = sweep.input > RK_INPUT_MOST ? RK_HEAD_MOST_FULL : RK_HEAD_MOST;
 	if (force)
 		rk_linger_end_all(loop);
 }

@@ -17,9 +17,8 @@
 #include "xrpc/call.h"
 
 enum {
-	RK_HEAD_MOST = 64 << 10,     /* bytes of a request's head that is not yet whole … */
-	RK_HEAD_MOST_FULL = 8 << 10, /* … while all of them take more than … */
-	RK_HEADS_MOST = 32 << 20,    /* … bytes, in each loop */
+	RK_INPUT_MOST = 32 << 20, /* bytes that wait to be read, of all connections of a loop … */
+	RK_HEAD_MOST_FULL = 8 << 10, /* … and what one of them may have while it is more */
 	RK_BODY_MOST = 1 << 20,      /* bytes of a request's body */
 	RK_SWEEP_MS = 250,           /* how often connections are looked at */
 	RK_LINGER_MS = 2000,         /* how long the rest of a refused body is taken */
@@ -36,6 +35,7 @@ struct rk_server {
 	unsigned connections_most, request_ms, idle_ms;
 	atomic_uint connections;
 	atomic_size_t sending; /* bytes of large replies */
+	struct rk_rate *rate;
 };
 
 struct rk_loop {
@@ -47,7 +47,7 @@ struct rk_loop {
 	h2o_socket_t *listener; /* NULL once stopping */
 	h2o_timeout_t sweep;
 	h2o_timeout_entry_t sweep_entry;
-	size_t head_most; /* for this sweep */
+	size_t head_most; /* bytes of a head, for this sweep */
 	h2o_timeout_t linger;
 	h2o_linklist_t lingers; /* linger.c's */
 	h2o_multithread_receiver_t receiver;
@@ -68,8 +68,9 @@ void rk_http_register(h2o_globalconf_t *config);
 void rk_linger_start(struct rk_loop *loop, h2o_socket_t *sock);
 void rk_linger_end_all(struct rk_loop *loop);
 
-/* Counts a socket as a connection until it is closed. */
+/* Counts a socket as a connection until it is closed; uncount for who stands in for that. */
 void rk_loop_count(struct rk_loop *loop, h2o_socket_t *sock);
+void rk_loop_uncount(struct rk_loop *loop);
 
 /* Starts a thread. The struct must stay where it is. */
 int rk_loop_start(struct rk_loop *loop, struct rk_server *server)

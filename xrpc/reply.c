@@ -29,6 +29,7 @@ static const struct {
 	{414, "URI Too Long"},
 	{417, "Expectation Failed"},
 	{429, "Too Many Requests"},
+	{431, "Request Header Fields Too Large"},
 	{500, "Internal Server Error"},
 	{501, "Not Implemented"},
 	{503, "Service Unavailable"},

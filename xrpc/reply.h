@@ -19,6 +19,7 @@
 	X(URI_TOO_LONG, 414, "UriTooLong")                                                         \
 	X(EXPECTATION, 417, "InvalidRequest")                                                      \
 	X(RATE_LIMIT, 429, "RateLimitExceeded")                                                    \
+	X(HEAD_TOO_LARGE, 431, "HeadTooLarge")                                                     \
 	X(INTERNAL, 500, "InternalServerError")                                                    \
 	X(NO_SUCH_METHOD, 501, "MethodNotImplemented")                                             \
 	X(NOT_READY, 503, "NotReady")

@@ -6,11 +6,14 @@
 #include "base/log.h"
 #include "xrpc/listen.h"
 #include "xrpc/loop.h"
+#include "xrpc/rate.h"
 
 enum {
 	CONNECTIONS_MOST = 10000,
 	REQUEST_MS = 10000,
 	IDLE_MS = 60000,
+	RATE_LIMIT = 30000,
+	RATE_WINDOW_S = 300,
 	FILES_KEPT = 256, /* descriptors for everything but connections */
 };
 
@@ -67,6 +70,7 @@ static void xrpc_free(struct rk_xrpc *xrpc)
 {
 	if (!xrpc)
 		return;
+	rk_rate_destroy(xrpc->server.rate);
 	free(xrpc->source);
 	free(xrpc->hostname);
 	free(xrpc);
@@ -101,6 +105,12 @@ int rk_xrpc_create(struct rk_xrpc **out, struct rk_store *store,
 	server->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
 	server->connections_most = connections_fit(
 		options->connections_most ? options->connections_most : CONNECTIONS_MOST);
+	r = rk_rate_create(&server->rate, options->rate_limit ? options->rate_limit : RATE_LIMIT,
+		options->rate_window_s ? options->rate_window_s : RATE_WINDOW_S);
+	if (r) {
+		snprintf(error, 256, "%s", strerror(-r));
+		goto fail_memory;
+	}
 	r = rk_listen_open(&server->fd, xrpc->address, options->listen, error);
 	if (r)
 		goto fail_memory;

@@ -31,6 +31,8 @@ struct rk_xrpc_options {
 				    * where all ask, new ones are closed at once */
 	unsigned request_ms;      /* a request's head must be in by then; 0: 10 s */
 	unsigned idle_ms;         /* keep-alive connections without a request; 0: 60 s */
+	/* Requests of one client (rate.h says who is one) in so many seconds; 0: 30,000 in 300 s. */
+	unsigned rate_limit, rate_window_s;
 };
 
 struct rk_xrpc;

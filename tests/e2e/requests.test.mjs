@@ -218,7 +218,7 @@ describe('a service under strange clients', () => {
       'two lengths': `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\naa`,
       'a negative length': `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n`,
       'a length of 2^64': `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n`,
-      'chunks of absurd size': `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n`,
+      'chunks of absurd size': `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n`,
       'an unknown coding': `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\naa`,
     };
     for (const [what, bytes] of Object.entries(junk)) {
@@ -226,11 +226,8 @@ describe('a service under strange clients', () => {
       socket.write(bytes);
       socket.end();
       await within(20_000, `${what} is ended`, socket.ended);
-      assert.ok(
-        socket.text === '' || /^HTTP\/1\.1 [245]\d\d /.test(socket.text),
-        `${what}: ${socket.text.slice(0, 80)}`,
-      );
-      assert.doesNotMatch(socket.text, /<html/i, what);
+      if (what === 'nothing but line ends') assert.equal(socket.text, '');
+      else assert.match(socket.text, /^HTTP\/1\.1 4\d\d [^]*\r\n\r\n\{"error":"\w+","message":".+"\}$/, what);
       await fine();
     }
   });

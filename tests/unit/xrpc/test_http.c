@@ -32,7 +32,9 @@ static void answers_with_the_headers_of_xrpc(void **state)
 	assert_non_null(strstr(out, "\r\naccess-control-allow-origin: *\r\n"));
 	assert_non_null(
 		strstr(out, "\r\naccess-control-allow-methods: GET, HEAD, POST, OPTIONS\r\n"));
-	assert_non_null(strstr(out, "\r\naccess-control-allow-headers: authorization, *\r\n"));
+	assert_non_null(strstr(out,
+		"\r\naccess-control-allow-headers: authorization, content-type, "
+		"atproto-accept-labelers, atproto-proxy, *\r\n"));
 	assert_non_null(strstr(out, "\r\naccess-control-max-age: 86400\r\n"));
 	assert_string_equal(strstr(out, "\r\n\r\n"), "\r\n\r\n");
 	exchange(xrpc, "GET /xrpc/a.b.c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", out,
@@ -97,7 +99,8 @@ static void http_2_is_refused_both_ways(void **state)
 		send_all(fd, preface + i, 1);
 	receive_end(fd, out, sizeof(out));
 	close(fd);
-	assert_true(out[0] == '\0' || strncmp(out, "HTTP/1.1 400 Bad Request\r\n", 26) == 0);
+	assert_int_equal(strncmp(out, "HTTP/1.1 400 Bad Request\r\n", 26), 0);
+	assert_non_null(strstr(out, "{\"error\":\"InvalidRequest\""));
 	for (size_t i = 0; i < sizeof(upgrades) / sizeof(upgrades[0]); i++) {
 		snprintf(request, sizeof(request),
 			"GET " STATUS
@@ -108,34 +111,6 @@ static void http_2_is_refused_both_ways(void **state)
 		assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
 		assert_non_null(strstr(out, "{\"version\":"));
 	}
-	rk_xrpc_destroy(xrpc);
-}
-
-static void malformed_requests_are_refused(void **state)
-{
-	static const char *const requests[] = {
-		"\x16\x03\x01\x02",
-		"nonsense\r\n\r\n",
-		"GET / HTTP/3.0\r\n\r\n",
-		"GET /\r\n\r\n",
-		"GET / HTTP/1.1\r\nbad header\r\n\r\n",
-		"GET / HTTP/1.1\r\na: \x01\r\n\r\n",
-	};
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){.request_ms = 300});
-	char out[4096];
-
-	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		exchange(xrpc, requests[i], out, sizeof(out));
-		if (out[0] && strncmp(out, "HTTP/1.1 400 ", 13) != 0)
-			fail_msg("%s gives %s", requests[i], out);
-	}
-	exchange(xrpc, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", out,
-		sizeof(out));
-	assert_int_equal(strncmp(out, "HTTP/1.1 400 ", 13), 0);
-	assert_non_null(strstr(out, "\r\naccess-control-allow-origin: *\r\n"));
-	assert_non_null(strstr(out, "{\"error\":\"InvalidRequest\""));
-	exchange(xrpc, "GET " STATUS " HTTP/1.1\r\nConnection: close\r\n\r\n", out, sizeof(out));
-	assert_int_equal(strncmp(out, "HTTP/1.1 200 ", 13), 0);
 	rk_xrpc_destroy(xrpc);
 }
 
@@ -226,7 +201,6 @@ int main(void)
 		TEST(answers_with_the_headers_of_xrpc),
 		TEST(keeps_alive_and_answers_in_order),
 		TEST(http_2_is_refused_both_ways),
-		TEST(malformed_requests_are_refused),
 		TEST(body_1m_ok_more_refused),
 		TEST(a_refused_body_may_be_sent_to_its_end),
 		TEST(target_32k_ok_more_refused),

@@ -12,41 +12,6 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 
-static void heads_are_bounded(void **state)
-{
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
-	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms();
-	int fd = client(xrpc);
-	char out[4096];
-
-	/* Never whole: cut off by its size long before its time. */
-	send_text(fd, "GET / HTTP/1.1\r\n");
-	for (int i = 0; i < 70; i++) {
-		char line[1024];
-
-		memset(line, 'a', sizeof(line));
-		memcpy(line, "a: ", 3);
-		memcpy(line + sizeof(line) - 2, "\r\n", 2);
-		send_all(fd, line, sizeof(line));
-	}
-	receive_end(fd, out, sizeof(out));
-	close(fd);
-	assert_string_equal(out, "");
-	assert_true(rk_clock_mono_ms() - start < 5000);
-	assert_int_equal(rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED) - refused, 1);
-	/* 100 headers are read, 101 are not. */
-	for (int over = 0; over < 2; over++) {
-		char request[2048] = "GET " STATUS " HTTP/1.1\r\nConnection: close\r\n";
-
-		for (int i = 0; i < 99 + over; i++)
-			strcat(request, "a: b\r\n");
-		strcat(request, "\r\n");
-		exchange(xrpc, request, out, sizeof(out));
-		assert_int_equal(strncmp(out, over ? "HTTP/1.1 400 " : "HTTP/1.1 200 ", 13), 0);
-	}
-	rk_xrpc_destroy(xrpc);
-}
-
 static void heads_are_bounded_together(void **state)
 {
 	enum { CLIENTS = 1200, BYTES = 60000 };
@@ -302,7 +267,6 @@ static void a_stop_waits_5s_at_most(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(heads_are_bounded),
 		TEST(heads_are_bounded_together),
 		TEST(slow_heads_and_idle_connections_end),
 		TEST(large_answers_end_early_and_are_not_waited_for),
