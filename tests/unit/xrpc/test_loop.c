@@ -12,19 +12,20 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 
-static void heads_are_bounded_together(void **state)
+/* So many clients that send the text and as many bytes more, and then nothing: before the time of any
+ * is over, some are cut off, and others are answered. */
+static void input_is_bounded_together(struct kit *k, int clients, const char *text, size_t bytes)
 {
-	enum { CLIENTS = 1200, BYTES = 60000 };
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
+	struct rk_xrpc *xrpc = server_start(k, (struct rk_xrpc_options){0});
 	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms();
-	char *head = malloc(BYTES), out[4096];
-	int *fds = calloc(CLIENTS, sizeof(*fds));
+	char *more = malloc(bytes), out[4096];
+	int *fds = calloc((size_t)clients, sizeof(*fds));
 
-	memset(head, 'a', BYTES);
-	memcpy(head, "GET / HTTP/1.1\r\na: ", 19);
-	for (int i = 0; i < CLIENTS; i++) {
+	memset(more, 'a', bytes);
+	for (int i = 0; i < clients; i++) {
 		fds[i] = client(xrpc);
-		send_all(fds[i], head, BYTES);
+		send_text(fds[i], text);
+		send_all(fds[i], more, bytes);
 	}
 	while (rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED) == refused) {
 		if (rk_clock_mono_ms() - start > 9000)
@@ -34,11 +35,22 @@ static void heads_are_bounded_together(void **state)
 	exchange(xrpc, "GET " STATUS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", out,
 		sizeof(out));
 	assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
-	for (int i = 0; i < CLIENTS; i++)
+	for (int i = 0; i < clients; i++)
 		close(fds[i]);
 	free(fds);
-	free(head);
+	free(more);
 	rk_xrpc_destroy(xrpc);
+}
+
+static void heads_are_bounded_together(void **state)
+{
+	input_is_bounded_together(*state, 1200, "GET / HTTP/1.1\r\na: ", 60000);
+}
+
+static void bodies_are_bounded_together(void **state)
+{
+	input_is_bounded_together(*state, 90,
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n", 1000000);
 }
 
 static void slow_heads_and_idle_connections_end(void **state)
@@ -268,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(heads_are_bounded_together),
+		TEST(bodies_are_bounded_together),
 		TEST(slow_heads_and_idle_connections_end),
 		TEST(large_answers_end_early_and_are_not_waited_for),
 		TEST(no_more_connections_than_allowed),

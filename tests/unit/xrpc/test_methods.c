@@ -37,6 +37,7 @@ static void both_ways(void **state)
 {
 	static const char view[] = VIEW(ANN, MOOD, "3kaaaaaaaaa22", ",\"ref\":\"" REF "\"");
 	struct kit *k = *state;
+	char resolved[2048];
 
 	kit_record(k, mood(ann(k), "3kaaaaaaaaa22", REF));
 	kit_expect(k, "getByRef?ref=" REF, view);
@@ -45,6 +46,11 @@ static void both_ways(void **state)
 	kit_expect(k, "getByRkey?repo=" ANN "&collection=" MOOD "&rkey=3kaaaaaaaaa22", view);
 	kit_expect(k, "getByRkey?repo=ann.test&collection=" MOOD "&rkey=3kaaaaaaaaa22", view);
 	kit_expect(k, "getByRkey?repo=Ann.Test&collection=" MOOD "&rkey=3kaaaaaaaaa22", view);
+	kit_expect(k, "getByRkey?repo=ann%2Etest&collection=" MOOD "&rkey=3kaaaaaaaaa2%32", view);
+	snprintf(resolved, sizeof(resolved), "{\"records\":[%s,%s],\"missing\":[]}", view, view);
+	kit_expect(k,
+		"resolve?uris=at://ANN.test/" MOOD "/3kaaaaaaaaa22&refs=65f0c1a2b3c4d5e6f7A8B9C0",
+		resolved);
 }
 
 static void view_has_what_is_known(void **state)
