@@ -14,18 +14,6 @@ struct change {
 	int64_t added[RK_COLLECTION_COUNT];
 };
 
-int rk_record_put(struct rk_write *w, const struct rk_record *record)
-{
-	struct rk_key_buf key = {0};
-
-	rk_key_record(&key, record->repo, record->collection, record->rkey);
-	rk_buf_clear(&w->value);
-	rk_value_record(&w->value, record);
-	if (rk_buf_failed(&w->value))
-		return -ENOMEM;
-	return rk_table_put(w, RK_TABLE_RECORD, rk_key_slice(&key), rk_buf_slice(&w->value));
-}
-
 /* The record as it is stored, copied. ABSENT: none. */
 static int old_read(struct rk_write *w, struct rk_record *out, rk_repo_id repo, uint8_t collection,
 	struct rk_slice rkey)
@@ -86,7 +74,7 @@ static int pending_gone(struct change *c, const struct rk_record *old, bool vani
 
 static int record_remove(struct change *c, const struct rk_change_record *change)
 {
-	struct rk_key_buf key = {0}, pending = {0};
+	struct rk_key_buf pending = {0};
 	struct rk_record old;
 	uint8_t seen;
 	int r = seen_take(c->w, &seen, c->repo, change);
@@ -96,7 +84,6 @@ static int record_remove(struct change *c, const struct rk_change_record *change
 	r = old_read(c->w, &old, c->repo, change->collection, change->rkey);
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r;
-	rk_key_record(&key, c->repo, change->collection, change->rkey);
 	rk_key_pending(
 		&pending, false, (struct rk_slice){0}, c->repo, change->collection, change->rkey);
 	r = rk_lookup_remove(c->w, &old);
@@ -106,7 +93,7 @@ static int record_remove(struct change *c, const struct rk_change_record *change
 	if (r == 0)
 		r = rk_pending_remove(c->w, rk_key_slice(&pending));
 	if (r == 0)
-		r = rk_table_del(c->w, RK_TABLE_RECORD, rk_key_slice(&key), (struct rk_slice){0});
+		r = rk_record_remove(c->w, &old);
 	if (r == 0)
 		r = pending_gone(c, &old, c->in->vanished && !(seen & RK_PENDING_DELETED));
 	if (r == 0)

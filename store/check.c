@@ -15,7 +15,7 @@ struct check {
 	rk_check_report *report;
 	void *context;
 	int64_t wrong;
-	uint64_t lookups, owners, times, queued, due, record_issues;
+	uint64_t lookups, answers, times, queued, due, record_issues;
 	struct rk_counts counts;
 	rk_repo_id next_repo;
 	uint64_t generation;
@@ -68,11 +68,9 @@ static void lookups_check(struct check *c, const struct rk_record *record)
 		for (int kind = 0; kind < 3; kind++) {
 			struct rk_key_buf key = {0}, entry = {0};
 
-			if (values[kind].len == 0)
+			if (values[kind].len == 0 || (kind == RK_LOOKUP_REF && !under[i]))
 				continue;
-			rk_key_uint(&entry, rk_lookup_rank(record, (enum rk_lookup)kind), 1);
-			rk_key_uint(&entry, rk_key_time(record->first_us), 8);
-			rk_key_record(&entry, record->repo, record->collection, record->rkey);
+			rk_key_entry(&entry, (enum rk_lookup)kind, record);
 			rk_key_lookup(&key, (enum rk_lookup)kind, record->collection, under[i],
 				values[kind]);
 			c->lookups++;
@@ -147,11 +145,13 @@ static void record_entry(struct check *c, struct rk_slice key, struct rk_slice v
 {
 	struct rk_key_buf own = {0};
 	struct rk_record record;
+	int r = rk_record_get(c->s, &record, key);
 
-	if (!rk_value_record_read(&record, key, value)) {
-		say(c, "a record's value cannot be read");
+	if (r) {
+		say(c, "a record is not where it should be, or its value cannot be read");
 		return;
 	}
+	c->answers++;
 	rk_key_record(&own, record.repo, record.collection, record.rkey);
 	if (!rk_slice_equal(rk_key_slice(&own), key))
 		say(c, "repo %u: record %.*s stands under another key", record.repo,
@@ -262,9 +262,9 @@ static void owner_entry(struct check *c, struct rk_slice key, struct rk_slice va
 	rk_repo_id id = (rk_repo_id)rk_reader_uint(&reader, 4);
 	struct rk_repo repo;
 
-	if (!rk_key_is_owner(key))
+	if (key.len == 0 || key.len != key.data[0] + 2u)
 		return; /* follows from a record */
-	c->owners++;
+	c->answers++;
 	if (value.len != 4 || (id && rk_read_repo(c->s, &repo, id) != 0))
 		say(c, "the owner of a ref is repo %u, which is not known", id);
 }
@@ -306,7 +306,8 @@ static void totals_check(struct check *c)
 
 	if (rk_read_counts(c->s, &stored) != 0)
 		say(c, "the counts cannot be read");
-	total_check(c, "lookups", c->lookups + c->owners, rk_table_entries(c->s, RK_TABLE_LOOKUP));
+	total_check(c, "lookups", c->lookups, rk_table_entries(c->s, RK_TABLE_LOOKUP));
+	total_check(c, "records and owners", c->answers, rk_table_entries(c->s, RK_TABLE_ANSWER));
 	total_check(c, "times", c->times, rk_table_entries(c->s, RK_TABLE_WHEN));
 	total_check(c, "DIDs", c->counts.repos, rk_table_entries(c->s, RK_TABLE_DID));
 	total_check(c, "repos to be fetched", c->queued, rk_table_entries(c->s, RK_TABLE_RESYNC));
@@ -350,7 +351,7 @@ int64_t rk_store_check(struct rk_store *store, struct rk_check_summary *out,
 		{RK_TABLE_ISSUE, issue_entry},
 		{RK_TABLE_HANDLE, handle_entry},
 		{RK_TABLE_IDENTITY, identity_entry},
-		{RK_TABLE_LOOKUP, owner_entry},
+		{RK_TABLE_ANSWER, owner_entry},
 		{RK_TABLE_SEEN, seen_entry},
 	};
 	struct check c = {.report = report, .context = context};

@@ -13,12 +13,16 @@
  *   repo     repo(4)                                     -> struct rk_repo
  *   identity DID, as in did                              -> struct rk_identity
  *   resync   retry_ms(8) repo(4)                         -> ""        to be fetched, first due first
- *   record   recordkey                                   -> struct rk_record
- *   lookup   kind(1) repo(4) value collection(1)         => rank(1) first_us(8) recordkey
- *            twice for each value: under its repo and under repo 0 (whoever's)
- *            the key of a ref under repo 0, and ff        -> repo(4) of the document's owner
+ *   entry  = rank(1) first_us(8) recordkey: sorts those that claim one value, best first
+ *
+ *   answer   len(1) ref collection(1)                    -> repo(4) of the document's owner
+ *            len(1) ref collection(1) entry              -> struct rk_record; no ref: len 0
  *            So all that getByRef asks of one ref stands together: in a large index, the way to a
  *            page that no cache holds costs more than what is read there.
+ *   record   recordkey                                   -> rank(1) first_us(8) len(1) ref: with the
+ *            key itself, where in `answer` the record is
+ *   lookup   kind(1) repo(4) value collection(1)         => entry
+ *            under its repo and, but for a ref, under repo 0 (whoever's)
  *   when     repo(4) collection(1) when(8) repo(4) rkey* -> ""        repo 0: whoever's
  *   pending  'R' recordkey | 'G' len(1) ref recordkey    -> struct rk_pending
  *   due      due_ms(8) generation(8)                     -> key in pending
@@ -44,6 +48,7 @@
 	X(REPO, "repo", 0)                                                                         \
 	X(IDENTITY, "identity", 0)                                                                 \
 	X(RESYNC, "resync", 0)                                                                     \
+	X(ANSWER, "answer", 0)                                                                     \
 	X(RECORD, "record", 0)                                                                     \
 	X(LOOKUP, "lookup", MDB_DUPSORT)                                                           \
 	X(WHEN, "when", 0)                                                                         \
@@ -59,7 +64,7 @@ enum rk_table {
 		RK_TABLE_COUNT
 };
 
-enum { RK_SCHEMA = 1 };
+enum { RK_SCHEMA = 2 };
 
 struct rk_store {
 	MDB_env *env;
@@ -71,8 +76,7 @@ struct rk_store {
 struct rk_snapshot {
 	struct rk_store *store;
 	MDB_txn *txn;
-	MDB_cursor *lookup; /* kept between reads: opening one allocates */
-	bool lookup_fresh;  /* bound to the transaction of now */
+	MDB_cursor *answer; /* kept between reads: opening one allocates */
 	/* What a lookup learnt and the reads after it ask again; not kept in a transaction that writes. */
 	struct rk_repo repo;       /* the last one read; id 0: none */
 	struct rk_slice only_rkey; /* of the last answer, if no other record has its ref */
@@ -114,9 +118,10 @@ void rk_key_record(
 void rk_key_did(struct rk_key_buf *key, struct rk_slice did);
 void rk_key_lookup(struct rk_key_buf *key, enum rk_lookup kind, uint8_t collection, rk_repo_id repo,
 	struct rk_slice value);
-enum { RK_KEY_OWNER = 0xff }; /* no collection's id */
-void rk_key_owner(struct rk_key_buf *key, uint8_t collection, struct rk_slice ref);
-bool rk_key_is_owner(struct rk_slice key);
+void rk_key_entry(struct rk_key_buf *key, enum rk_lookup kind, const struct rk_record *record);
+/* A ref in a collection: its owner's key, and in front of those of its records. */
+void rk_key_ref(struct rk_key_buf *key, uint8_t collection, struct rk_slice ref);
+void rk_key_answer(struct rk_key_buf *key, const struct rk_record *record);
 void rk_key_when(struct rk_key_buf *key, rk_repo_id under, const struct rk_record *record);
 void rk_key_pending(struct rk_key_buf *key, bool gone, struct rk_slice ref, rk_repo_id repo,
 	uint8_t collection, struct rk_slice rkey);
@@ -133,8 +138,11 @@ bool rk_value_repo_read(struct rk_repo *out, rk_repo_id id, struct rk_slice in);
 void rk_value_identity(struct rk_buf *out, const struct rk_identity *identity);
 bool rk_value_identity_read(struct rk_identity *out, struct rk_slice in);
 void rk_value_record(struct rk_buf *out, const struct rk_record *record);
-/* key: the recordkey; gives repo, collection and a short rkey. */
+/* key: that of `answer`; gives repo, collection, ref, first_us and a short rkey. */
 bool rk_value_record_read(struct rk_record *out, struct rk_slice key, struct rk_slice in);
+void rk_value_place(struct rk_buf *out, const struct rk_record *record);
+/* The key in `answer`. */
+bool rk_value_place_read(struct rk_key_buf *out, struct rk_slice recordkey, struct rk_slice in);
 void rk_value_pending(struct rk_buf *out, const struct rk_pending *pending);
 bool rk_value_pending_read(struct rk_pending *out, struct rk_slice key, struct rk_slice in);
 void rk_value_issue(struct rk_buf *out, const struct rk_issue *issue);
@@ -183,6 +191,19 @@ int rk_pending_remove(struct rk_write *w, struct rk_slice key);
 /* Sets exactly the issues in `now` among `judged` for a record; record->issues is updated. */
 int rk_issues_set(struct rk_write *w, struct rk_record *record, uint32_t judged, uint32_t now,
 	struct rk_slice message, int64_t at_ms);
+
+/* record.c: records by recordkey, which must live as long as *out. */
+int rk_record_get(struct rk_snapshot *s, struct rk_record *out, struct rk_slice recordkey);
+/* Puts a record in place of what had its key. No slice of it may be borrowed from LMDB. */
 int rk_record_put(struct rk_write *w, const struct rk_record *record);
+int rk_record_remove(struct rk_write *w, const struct rk_record *record);
+
+/* The repo whose records an entry's are, if they are answered. */
+int rk_account_shown(struct rk_snapshot *s, rk_repo_id id, bool *shown);
+/* The rank and repo of an entry. */
+bool rk_entry_head(struct rk_slice entry, uint8_t *rank, rk_repo_id *repo);
+enum { RK_RANK_LINKED, RK_RANK_PLAIN, RK_RANK_CONFLICT };
+/* Entries looked at for one answer: those of inactive accounts are passed over. */
+enum { RK_ENTRIES_MOST = 4096 };
 
 #endif

@@ -64,15 +64,25 @@ void rk_key_lookup(struct rk_key_buf *key, enum rk_lookup kind, uint8_t collecti
 	rk_key_uint(key, collection, 1);
 }
 
-void rk_key_owner(struct rk_key_buf *key, uint8_t collection, struct rk_slice ref)
+void rk_key_entry(struct rk_key_buf *key, enum rk_lookup kind, const struct rk_record *record)
 {
-	rk_key_lookup(key, RK_LOOKUP_REF, collection, 0, ref);
-	rk_key_uint(key, RK_KEY_OWNER, 1);
+	rk_key_uint(key, rk_lookup_rank(record, kind), 1);
+	rk_key_uint(key, rk_key_time(record->first_us), 8);
+	rk_key_record(key, record->repo, record->collection, record->rkey);
 }
 
-bool rk_key_is_owner(struct rk_slice key)
+void rk_key_ref(struct rk_key_buf *key, uint8_t collection, struct rk_slice ref)
 {
-	return key.len && key.data[key.len - 1] == RK_KEY_OWNER;
+	key->failed |= ref.len > RK_REF_MOST;
+	rk_key_uint(key, ref.len, 1);
+	rk_key_add(key, ref);
+	rk_key_uint(key, collection, 1);
+}
+
+void rk_key_answer(struct rk_key_buf *key, const struct rk_record *record)
+{
+	rk_key_ref(key, record->collection, record->ref);
+	rk_key_entry(key, RK_LOOKUP_REF, record);
 }
 
 void rk_key_when(struct rk_key_buf *key, rk_repo_id under, const struct rk_record *record)

@@ -89,7 +89,7 @@ int rk_read_list(struct rk_snapshot *s, const struct rk_list_query *query, rk_re
 	for (r = cursor_place(cursor, &k, &v, &start, query); r == 0;
 		r = mdb_cursor_get(cursor, &k, &v, step)) {
 		struct rk_reader reader = rk_reader_make(rk_val_slice(k));
-		struct rk_slice tail, value;
+		struct rk_slice tail;
 		struct rk_key_buf key = {0};
 		struct rk_record record;
 		int64_t when;
@@ -118,13 +118,9 @@ int rk_read_list(struct rk_snapshot *s, const struct rk_list_query *query, rk_re
 		rk_key_uint(&key, repo, 4);
 		rk_key_uint(&key, query->collection, 1);
 		rk_key_add(&key, tail);
-		bad = rk_table_get(s, RK_TABLE_RECORD, rk_key_slice(&key), &value);
+		bad = rk_record_get(s, &record, rk_key_slice(&key));
 		if (bad)
 			break;
-		if (!rk_value_record_read(&record, rk_key_slice(&key), value)) {
-			bad = RK_STORE_CORRUPT;
-			break;
-		}
 		if (record.rkey.len <= RK_RKEY_PLAIN)
 			record.rkey = tail;
 		if (!visit(context, &record))

@@ -188,7 +188,7 @@ static int record_settle(struct rk_write *w, const struct rk_link_result *result
 /* Whose the document of a ref is. */
 static int owner_settle(struct rk_write *w, const struct rk_link_result *result)
 {
-	struct rk_key_buf key = {0}, now = {0}, before = {0};
+	struct rk_key_buf key = {0}, now = {0};
 	struct rk_owner_view view;
 	int r;
 
@@ -199,13 +199,9 @@ static int owner_settle(struct rk_write *w, const struct rk_link_result *result)
 		return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
 	if (view.known && view.owner.repo == result->owner.repo)
 		return 0;
-	rk_key_owner(&key, result->collection, result->owner_ref);
-	rk_key_uint(&before, view.owner.repo, 4);
+	rk_key_ref(&key, result->collection, result->owner_ref);
 	rk_key_uint(&now, result->owner.repo, 4);
-	/* In a table of duplicates the new one would stand beside the old one. */
-	r = view.known ? rk_table_del(w, RK_TABLE_LOOKUP, rk_key_slice(&key), rk_key_slice(&before))
-		       : 0;
-	return r ? r : rk_table_put(w, RK_TABLE_LOOKUP, rk_key_slice(&key), rk_key_slice(&now));
+	return rk_table_put(w, RK_TABLE_ANSWER, rk_key_slice(&key), rk_key_slice(&now));
 }
 
 int rk_write_link(struct rk_write *w, const struct rk_link_result *result)

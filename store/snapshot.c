@@ -1,4 +1,4 @@
-/* Read transactions, and the plain reads: cursor, counts, repos, identities, records. */
+/* Read transactions, and the plain reads: cursor, counts, repos, identities. */
 #include "store/inside.h"
 
 #include <errno.h>
@@ -27,8 +27,8 @@ void rk_snapshot_destroy(struct rk_snapshot *snapshot)
 	if (!snapshot)
 		return;
 	rk_snapshot_end(snapshot);
-	if (snapshot->lookup)
-		mdb_cursor_close(snapshot->lookup);
+	if (snapshot->answer)
+		mdb_cursor_close(snapshot->answer);
 	mdb_txn_abort(snapshot->txn);
 	free(snapshot);
 }
@@ -38,7 +38,6 @@ int rk_snapshot_begin(struct rk_snapshot *snapshot)
 	int r = rk_lmdb_error(mdb_txn_renew(snapshot->txn));
 
 	snapshot->live = r == 0;
-	snapshot->lookup_fresh = false;
 	snapshot->repo.id = 0;
 	snapshot->only_rkey = (struct rk_slice){0};
 	return r;
@@ -256,60 +255,4 @@ int rk_read_resync_next(struct rk_snapshot *s, struct rk_repo *out, int64_t *wai
 	}
 	mdb_cursor_close(cursor);
 	return rk_lmdb_error(r);
-}
-
-int rk_read_record(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo,
-	uint8_t collection, struct rk_slice rkey)
-{
-	struct rk_key_buf key = {0};
-	struct rk_slice value;
-	int r;
-
-	rk_key_record(&key, repo, collection, rkey);
-	r = rk_table_get(s, RK_TABLE_RECORD, rk_key_slice(&key), &value);
-	if (r)
-		return r;
-	if (!rk_value_record_read(out, rk_key_slice(&key), value))
-		return RK_STORE_CORRUPT;
-	/* A short rkey was read from the key, which is ours: the caller's is as long and lives on. */
-	out->rkey = rkey;
-	return 0;
-}
-
-int rk_read_record_after(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo,
-	uint8_t collection, struct rk_slice rkey)
-{
-	struct rk_key_buf key = {0};
-	MDB_cursor *cursor;
-	MDB_val k, v;
-	int r;
-
-	rk_key_record(&key, repo, collection, rkey);
-	r = rk_table_cursor(s, RK_TABLE_RECORD, &cursor);
-	if (r)
-		return r;
-	k = rk_val(rk_key_slice(&key));
-	r = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-	if (r == 0 && rk_slice_equal(rk_val_slice(k), rk_key_slice(&key)))
-		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-	r = rk_lmdb_error(r);
-	if (r == 0 && (k.mv_size < 5 || memcmp(k.mv_data, key.bytes, 5) != 0))
-		r = RK_STORE_ABSENT;
-	if (r == 0 && !rk_value_record_read(out, rk_val_slice(k), rk_val_slice(v)))
-		r = RK_STORE_CORRUPT;
-	mdb_cursor_close(cursor);
-	return r;
-}
-
-int rk_read_owner(
-	struct rk_snapshot *s, struct rk_owner_view *out, uint8_t collection, struct rk_slice ref)
-{
-	struct rk_key_buf key = {0};
-	int r;
-
-	*out = (struct rk_owner_view){0};
-	rk_key_owner(&key, collection, ref);
-	r = repo_id_get(s, &out->owner.repo, RK_TABLE_LOOKUP, rk_key_slice(&key));
-	out->known = r == 0;
-	return r;
 }

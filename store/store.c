@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 enum { READERS_MOST = 512 };
 
 static const struct {
@@ -23,7 +25,8 @@ static const struct {
 
 /* What turns an index of schema i + 1 into one of schema i + 2, by place; all run in one transaction. */
 typedef int migrate_step(struct rk_write *w);
-static migrate_step *const migrations[RK_SCHEMA] = {NULL};
+static migrate_step empty;
+static migrate_step *const migrations[RK_SCHEMA] = {empty, NULL};
 static const struct rk_slice schema_name = RK_SLICE_LIT("schema");
 
 const char *const rk_issue_names[RK_ISSUE_COUNT] = {
@@ -157,6 +160,21 @@ static int tables_settle(struct rk_store *store, int *error)
 	else
 		mdb_txn_abort(txn);
 	return r;
+}
+
+/* For layouts that no release had: the index is empty, and is filled from the source as a new one is. */
+static int empty(struct rk_write *w)
+{
+	int r = 0;
+
+	rk_log(RK_LOG_WARN, "store",
+		"the index is of an older layout: emptied, to be filled from the source again");
+	for (int i = 0; r == 0 && i < RK_TABLE_COUNT; i++)
+		r = mdb_drop(w->view.txn, w->view.store->dbi[i], 0);
+	w->counts = (struct rk_counts){0};
+	w->next_repo = 1;
+	w->generation = 1;
+	return rk_lmdb_error(r);
 }
 
 /* Brings an older index to the schema of now. */

@@ -77,6 +77,8 @@ enum rk_lookup { RK_LOOKUP_REF, RK_LOOKUP_CODE, RK_LOOKUP_SLUG };
  */
 int rk_read_lookup(struct rk_snapshot *s, struct rk_record *out, enum rk_lookup kind,
 	uint8_t collection, struct rk_slice value, rk_repo_id repo);
+/* The same for a ref, in a collection or (-1) in all of them. */
+int rk_read_ref(struct rk_snapshot *s, struct rk_record *out, struct rk_slice ref, int collection);
 /* Other live records of the answer's repo with the same ref: at most `most` into out[], all of them
  * counted in *count. */
 int rk_read_duplicates(struct rk_snapshot *s, struct rk_record *out, size_t most, uint64_t *count,

@@ -124,9 +124,7 @@ void rk_value_record(struct rk_buf *out, const struct rk_record *record)
 	put_uint(out, record->issues, 4);
 	put_uint(out, record->has_when, 1);
 	put_uint(out, (uint64_t)record->when_ms, 8);
-	put_uint(out, (uint64_t)record->first_us, 8);
 	put_uint(out, (uint64_t)record->indexed_us, 8);
-	put_text(out, record->ref, 1);
 	put_text(out, record->code, 1);
 	put_text(out, record->slug, 1);
 	put_text(out, plain ? (struct rk_slice){0} : record->rkey, 2);
@@ -137,10 +135,15 @@ bool rk_value_record_read(struct rk_record *out, struct rk_slice key, struct rk_
 {
 	struct rk_reader r = rk_reader_make(in), k = rk_reader_make(key);
 	struct rk_slice full;
+	uint64_t of, rank;
 
 	*out = (struct rk_record){0};
 	if (!version_read(&r))
 		return false;
+	out->ref = get_text(&k, 1);
+	of = rk_reader_uint(&k, 1);
+	rank = rk_reader_uint(&k, 1);
+	out->first_us = (int64_t)rk_key_time((int64_t)rk_reader_uint(&k, 8));
 	out->repo = (rk_repo_id)rk_reader_uint(&k, 4);
 	out->collection = (uint8_t)rk_reader_uint(&k, 1);
 	out->rkey = rk_reader_take(&k, rk_reader_left(&k));
@@ -150,9 +153,7 @@ bool rk_value_record_read(struct rk_record *out, struct rk_slice key, struct rk_
 	out->issues = (uint32_t)rk_reader_uint(&r, 4);
 	out->has_when = rk_reader_uint(&r, 1);
 	out->when_ms = (int64_t)rk_reader_uint(&r, 8);
-	out->first_us = (int64_t)rk_reader_uint(&r, 8);
 	out->indexed_us = (int64_t)rk_reader_uint(&r, 8);
-	out->ref = get_text(&r, 1);
 	out->code = get_text(&r, 1);
 	out->slug = get_text(&r, 1);
 	full = get_text(&r, 2);
@@ -160,8 +161,33 @@ bool rk_value_record_read(struct rk_record *out, struct rk_slice key, struct rk_
 	if (full.len)
 		out->rkey = full;
 	return at_end(&r) && !k.failed && out->collection < RK_COLLECTION_COUNT &&
+		of == out->collection && rank == rk_lookup_rank(out, RK_LOOKUP_REF) &&
 		out->link <= RK_LINK_CONFLICT && out->rkey.len > 0 && out->json.len > 0 &&
 		(full.len == 0) == (out->rkey.len <= RK_RKEY_PLAIN);
+}
+
+void rk_value_place(struct rk_buf *out, const struct rk_record *record)
+{
+	put_uint(out, VALUE_VERSION, 1);
+	put_uint(out, rk_lookup_rank(record, RK_LOOKUP_REF), 1);
+	put_uint(out, rk_key_time(record->first_us), 8);
+	put_text(out, record->ref, 1);
+}
+
+bool rk_value_place_read(struct rk_key_buf *out, struct rk_slice recordkey, struct rk_slice in)
+{
+	struct rk_reader r = rk_reader_make(in);
+	struct rk_slice head, ref;
+
+	if (!version_read(&r) || recordkey.len < 6)
+		return false;
+	head = rk_reader_take(&r, 9);
+	ref = get_text(&r, 1);
+	*out = (struct rk_key_buf){0};
+	rk_key_ref(out, recordkey.data[4], ref);
+	rk_key_add(out, head);
+	rk_key_add(out, recordkey);
+	return at_end(&r) && !out->failed;
 }
 
 void rk_value_pending(struct rk_buf *out, const struct rk_pending *pending)

@@ -28,9 +28,6 @@ extern const struct rk_param_row rk_get_by_ref_params[], rk_get_by_rkey_params[]
 rk_method_run rk_get_by_ref, rk_get_by_rkey, rk_resolve, rk_list_records, rk_get_painting,
 	rk_get_repo_status, rk_get_status;
 
-/* The best record for a ref over all collections, or in one (>= 0): as rk_read_lookup. */
-int rk_ref_best(
-	struct rk_snapshot *snapshot, struct rk_record *out, struct rk_slice ref, int collection);
 /* The record a key names, if its account is active: as rk_read_record. *unsure: not there, but its
  * repo is still to be fetched. */
 int rk_key_record_read(struct rk_call *call, struct rk_record *out, struct rk_repo *repo,

@@ -24,7 +24,7 @@ static int item_run(struct rk_call *call, const struct rk_param *item)
 	int r;
 
 	if (by_ref)
-		r = rk_ref_best(call->snapshot, &record, item->ref, -1);
+		r = rk_read_ref(call->snapshot, &record, item->ref, -1);
 	else
 		r = rk_key_record_read(call, &record, &repo, &unsure, &item->uri.authority,
 			item->collection, item->uri.rkey);

@@ -77,8 +77,7 @@ static int lookup(struct index *index, const struct ref *ref)
 
 	if (r)
 		return r;
-	r = rk_read_lookup(index->snapshot, &record, RK_LOOKUP_REF, ref->collection,
-		rk_slice_make(ref->text, ref->len), 0);
+	r = rk_read_ref(index->snapshot, &record, rk_slice_make(ref->text, ref->len), -1);
 	if (r == 0)
 		r = rk_read_repo(index->snapshot, &repo, record.repo);
 	if (r == 0)

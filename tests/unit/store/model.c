@@ -198,3 +198,25 @@ int model_lookup(
 	}
 	return best;
 }
+
+int model_ref(const struct model *m, int ref)
+{
+	int best = NONE, best_standing = 0;
+
+	for (uint8_t c = 0; c < COLLECTIONS; c++) {
+		int at = model_lookup(m, RK_LOOKUP_REF, c, ref, 0), standing;
+
+		if (at == NONE)
+			continue;
+		standing = m->records[at].link == RK_LINK_LINKED ? 0
+			: m->owner[c][ref] != NONE               ? 1
+								 : 2;
+		if (best == NONE || standing < best_standing ||
+			(standing == best_standing &&
+				m->records[at].first_us < m->records[best].first_us)) {
+			best = at;
+			best_standing = standing;
+		}
+	}
+	return best;
+}

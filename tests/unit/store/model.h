@@ -65,6 +65,8 @@ void model_put(struct model *m, int at, const struct record *in, enum rk_change_
 int model_value(const struct record *one, enum rk_lookup kind);
 int model_lookup(
 	const struct model *m, enum rk_lookup kind, uint8_t collection, int value, rk_repo_id repo);
+/* Over all collections: linked, of the document's owner, the rest; then by age. */
+int model_ref(const struct model *m, int ref);
 /* Which of two records of a value comes first: rank, age, key. */
 int model_answer_order(const struct model *m, enum rk_lookup kind, int a, int b);
 

@@ -52,6 +52,14 @@ static void longest_keys_fit(void **state)
 	rk_key_lookup(&key, RK_LOOKUP_SLUG, 0xff, UINT32_MAX, rk_slice_make(did, RK_SLUG_MOST));
 	assert_false(key.failed);
 	key = (struct rk_key_buf){0};
+	record.ref = rk_slice_make(ref, sizeof(ref));
+	rk_key_answer(&key, &record);
+	assert_false(key.failed);
+	assert_int_equal(key.len, 1 + 64 + 1 + 9 + 5 + 255);
+	key = (struct rk_key_buf){0};
+	rk_key_ref(&key, 0, rk_slice_make(did, RK_REF_MOST + 1));
+	assert_int_equal(rk_key_slice(&key).len, 0);
+	key = (struct rk_key_buf){0};
 	rk_key_did(&key, rk_slice_make(did, RK_DID_MOST));
 	assert_false(key.failed);
 	assert_int_equal(key.len, 33);

@@ -221,10 +221,10 @@ static void a_new_owner_takes_the_place_of_the_old_one(void **state)
 	kit_put(k, a, &first, 1);
 	kit_put(k, b, &second, 2);
 	kit_owner(k, MOOD, X, a);
-	entries = rk_table_entries(&k->w.view, RK_TABLE_LOOKUP);
+	entries = rk_table_entries(&k->w.view, RK_TABLE_ANSWER);
 	kit_owner(k, MOOD, X, b);
 	kit_owner(k, MOOD, X, b);
-	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_LOOKUP), entries);
+	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_ANSWER), entries);
 	kit_commit(k);
 	kit_read(k);
 	assert_int_equal(rk_read_owner(k->s, &owner, MOOD, rk_slice_str(X)), 0);
@@ -250,7 +250,7 @@ static void refs_without_bounds_have_no_owner(void **state)
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
 	result.owner_ref = rk_slice_make(text, 600);
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
-	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_LOOKUP), 0);
+	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_ANSWER), 0);
 	result.owner_ref = rk_slice_make(text, 64);
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
 	kit_commit(k);

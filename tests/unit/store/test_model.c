@@ -109,8 +109,34 @@ static void duplicates_compare(struct kit *k, const struct model *m, int at)
 		record_compare(m, order[i], &out[i]);
 }
 
+static void refs_compare(struct kit *k, const struct model *m)
+{
+	for (int ref = 0; ref < REFS; ref++) {
+		struct rk_slice text = rk_slice_str(text_of(RK_LOOKUP_REF, ref));
+		struct rk_record held, out[3];
+		uint64_t count, want;
+
+		for (int c = -1; c < COLLECTIONS; c++) {
+			int at = c < 0 ? model_ref(m, ref)
+				       : model_lookup(m, RK_LOOKUP_REF, (uint8_t)c, ref, 0);
+
+			assert_int_equal(rk_read_ref(k->s, &held, text, c),
+				at == NONE ? RK_STORE_ABSENT : 0);
+			if (at == NONE)
+				continue;
+			record_compare(m, at, &held);
+			/* The same, whether or not the lookup saw that there are none. */
+			assert_int_equal(rk_read_duplicates(k->s, out, 3, &count, &held), 0);
+			held.rkey = model_rkey(at);
+			assert_int_equal(rk_read_duplicates(k->s, out, 3, &want, &held), 0);
+			assert_int_equal(count, want);
+		}
+	}
+}
+
 static void lookups_compare(struct kit *k, const struct model *m)
 {
+	refs_compare(k, m);
 	for (int kind = RK_LOOKUP_REF; kind <= RK_LOOKUP_SLUG; kind++) {
 		int values = kind == RK_LOOKUP_REF ? REFS : CODES;
 

@@ -109,6 +109,50 @@ static void newer_schema_is_refused_and_left_alone(void **state)
 	}
 }
 
+/* Its layout was in no release: what it held is asked for again. */
+static void older_schema_is_emptied(void **state)
+{
+	const uint8_t older[] = {0, 0, 0, 1};
+	const char *dir = *state;
+	struct rk_check_summary summary;
+	struct rk_snapshot *s;
+	struct rk_store *store;
+	struct rk_cursor cursor = {.seq = 7};
+	struct rk_write w = {0};
+	struct rk_repo repo;
+	char error[256];
+
+	assert_int_equal(open_try(&store, dir, error), 0);
+	assert_int_equal(rk_write_begin(&w, store), 0);
+	assert_int_equal(rk_write_repo_make(&w, &repo, rk_slice_str("did:plc:a")), 0);
+	assert_int_equal(rk_write_cursor(&w, rk_slice_str("x"), &cursor), 0);
+	/* As that schema had it: the value under the record's own key. */
+	assert_int_equal(rk_table_put(&w, RK_TABLE_RECORD, rk_slice_make("\0\0\0\1\1k", 6),
+				 rk_slice_str("\1old")),
+		0);
+	assert_int_equal(rk_write_commit(&w), 0);
+	rk_write_finish(&w);
+	schema_set(store, rk_slice_make(older, 4));
+	rk_store_close(store);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(open_try(&store, dir, error), 0);
+		assert_int_equal(rk_store_check(store, &summary, NULL, NULL), 0);
+		assert_true(summary.counts.repos == (uint64_t)i);
+		assert_int_equal(rk_snapshot_create(&s, store), 0);
+		assert_int_equal(rk_snapshot_begin(s), 0);
+		assert_int_equal(rk_read_cursor(s, &cursor, rk_slice_str("x")), RK_STORE_ABSENT);
+		assert_int_equal(rk_table_entries(s, RK_TABLE_RECORD), 0);
+		rk_snapshot_destroy(s);
+		/* What comes in now is there the next time: it is emptied once. */
+		assert_int_equal(rk_write_begin(&w, store), 0);
+		assert_int_equal(rk_write_repo_make(&w, &repo, rk_slice_str("did:plc:a")), 0);
+		assert_int_equal(repo.id, 1);
+		assert_int_equal(rk_write_commit(&w), 0);
+		rk_write_finish(&w);
+		rk_store_close(store);
+	}
+}
+
 static void broken_schema_is_refused(void **state)
 {
 	static const struct rk_slice values[] = {
@@ -352,6 +396,8 @@ int main(void)
 			second_open_is_locked, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
 			newer_schema_is_refused_and_left_alone, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			older_schema_is_emptied, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
 			broken_schema_is_refused, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
