@@ -77,7 +77,7 @@ export class Account {
     const sealed = await block(commit);
     await this.storage.putMany(draft.fresh);
     await this.storage.putBlock(sealed.cid, sealed.bytes);
-    this.tree = MST.load(this.storage, draft.unsigned.data);
+    this.tree = draft.tree;
     this.head = { cid: sealed.cid, bytes: sealed.bytes, rev: commit.rev, data: commit.data, sig: commit.sig };
     for (const { path, value, cid } of draft.changes) {
       const before = this.records.get(path)?.value.ref;
