@@ -328,8 +328,9 @@ static int visit_page(const json_t *repos, rk_pds_visit_repo *visit, void *user)
 	return 0;
 }
 
-int rk_pds_list_repos(struct rk_pds *pds, struct rk_pds_reply *reply, const char *origin,
-	rk_pds_visit_repo *visit, void *user)
+/* method: with the start of its query, "com.atproto.sync.listRepos?". */
+static int list(struct rk_pds *pds, struct rk_pds_reply *reply, const char *origin,
+	const char *method, rk_pds_visit_repo *visit, void *user)
 {
 	struct cursor_watch watch = {0};
 	struct rk_buf url = {0}, cursor = {0};
@@ -341,8 +342,8 @@ int rk_pds_list_repos(struct rk_pds *pds, struct rk_pds_reply *reply, const char
 		json_t *root, *repos;
 
 		rk_buf_clear(&url);
-		add_method(&url, origin, "com.atproto.sync.listRepos");
-		rk_buf_printf(&url, "?limit=%d", PAGE_REPOS);
+		add_method(&url, origin, method);
+		rk_buf_printf(&url, "limit=%d", PAGE_REPOS);
 		if (cursor.len > 0) {
 			rk_buf_add_str(&url, "&cursor=");
 			rk_http_escape(&url, rk_buf_slice(&cursor));
@@ -371,7 +372,66 @@ int rk_pds_list_repos(struct rk_pds *pds, struct rk_pds_reply *reply, const char
 	return rc;
 }
 
+int rk_pds_list_repos(struct rk_pds *pds, struct rk_pds_reply *reply, const char *origin,
+	rk_pds_visit_repo *visit, void *user)
+{
+	return list(pds, reply, origin, "com.atproto.sync.listRepos?", visit, user);
+}
+
+int rk_pds_list_repos_by_collection(struct rk_pds *pds, struct rk_pds_reply *reply,
+	const char *origin, const char *collection, rk_pds_visit_repo *visit, void *user)
+{
+	struct rk_buf method = {0};
+	int rc;
+
+	rk_buf_add_str(&method, "com.atproto.sync.listReposByCollection?collection=");
+	rk_http_escape(&method, rk_slice_str(collection));
+	rk_buf_add_byte(&method, '&');
+	rc = rk_buf_failed(&method);
+	if (rc == 0)
+		rc = list(pds, reply, origin, rk_buf_cstr(&method), visit, user);
+	rk_buf_finish(&method);
+	return rc;
+}
+
 /* Repos */
+
+/* What does not fit is no text that is expected: left empty. */
+static void take_text(char *out, size_t size, struct rk_slice text)
+{
+	out[0] = '\0';
+	if (text.len < size)
+		snprintf(out, size, "%.*s", (int)text.len, (const char *)text.data);
+}
+
+int rk_pds_repo_status(struct rk_pds *pds, struct rk_pds_reply *reply, char rev[RK_PDS_REV_SIZE],
+	const char *origin, const char *did)
+{
+	struct rk_buf url = {0};
+	json_t *root;
+	int rc;
+
+	rev[0] = '\0';
+	add_method(&url, origin, "com.atproto.sync.getRepoStatus?did=");
+	rk_http_escape(&url, rk_slice_str(did));
+	rc = ask_json(pds, reply, &root, &url, ANSWER_MOST);
+	rk_buf_finish(&url);
+	if (rc != RK_PDS_OK)
+		return rc;
+	if (!rk_slice_equal_str(json_slice(root, "did"), did) ||
+		!json_is_boolean(json_object_get(root, "active"))) {
+		rc = wrong(reply, "the answer is of no account, or does not say if it is active");
+	} else if (json_is_false(json_object_get(root, "active"))) {
+		take_text(reply->account_status, sizeof(reply->account_status),
+			json_slice(root, "status"));
+		snprintf(reply->message, sizeof(reply->message), "the account is not active");
+		rc = RK_PDS_INACTIVE;
+	} else {
+		take_text(rev, RK_PDS_REV_SIZE, json_slice(root, "rev"));
+	}
+	json_decref(root);
+	return rc;
+}
 
 /* A file without a name, gone with its descriptor. Not every file system has O_TMPFILE. */
 static int open_spool(const char *dir)

@@ -59,6 +59,8 @@ void rk_pds_destroy(struct rk_pds *pds); /* NULL is fine */
 int rk_pds_describe_server(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *did,
 	const char *origin) __attribute__((warn_unused_result));
 
+enum { RK_PDS_REV_SIZE = 32 };
+
 struct rk_pds_repo {
 	struct rk_slice did, head, rev; /* head and rev empty if not given */
 	struct rk_slice status;         /* empty if not given */
@@ -73,6 +75,17 @@ typedef int rk_pds_visit_repo(void *user, const struct rk_pds_repo *repo);
  * visited. */
 int rk_pds_list_repos(struct rk_pds *pds, struct rk_pds_reply *reply, const char *origin,
 	rk_pds_visit_repo *visit, void *user) __attribute__((warn_unused_result));
+
+/* The same for the repos that have records of a collection, which relays know; entries are DIDs and no
+ * more. */
+int rk_pds_list_repos_by_collection(struct rk_pds *pds, struct rk_pds_reply *reply,
+	const char *origin, const char *collection, rk_pds_visit_repo *visit, void *user)
+	__attribute__((warn_unused_result));
+
+/* How a repo stands at its host. OK: the account is active; *rev gets the text of its rev, empty if it is
+ * not given. INACTIVE, ABSENT: as for its repo. */
+int rk_pds_repo_status(struct rk_pds *pds, struct rk_pds_reply *reply, char rev[RK_PDS_REV_SIZE],
+	const char *origin, const char *did) __attribute__((warn_unused_result));
 
 /* The repo's CAR in an unlinked file in dir, read from its start: *fd is the caller's to close, -1
  * unless the result is RK_PDS_OK. More than bytes_most is RK_PDS_WRONG. */

@@ -462,6 +462,68 @@ static void documents_come_from_where_the_did_says(void **state)
 	server_stop(&server);
 }
 
+static void a_relay_lists_by_collection(void **state)
+{
+	static const char *const bodies[] = {"{\"cursor\":\"1\",\"repos\":[{\"did\":\"d1\"}]}",
+		"{\"repos\":[{\"did\":\"d2\"},{}]}"};
+	struct pages pages = {.bodies = bodies, .count = 2};
+	struct seen seen = {0};
+	struct rk_pds *pds = client();
+	struct rk_pds_reply reply;
+	struct server server;
+
+	server_start(&server, answer_pages, &pages);
+	assert_int_equal(
+		rk_pds_list_repos_by_collection(pds, &reply, server.http, "a.b.c&d", note, &seen),
+		RK_PDS_OK);
+	assert_string_equal(seen.text, "d1,,,1,;d2,,,1,;");
+	rk_pds_destroy(pds);
+	server_stop(&server);
+	assert_non_null(strstr(pages.last,
+		"GET /xrpc/com.atproto.sync.listReposByCollection?collection=a.b.c%26d&limit=500"
+		"&cursor=1 "));
+}
+
+static void a_repo_s_status_is_of_that_repo(void **state)
+{
+#define OF "{\"did\":\"" DID "\","
+	static const struct {
+		struct answer answer;
+		int result;
+		const char *rev, *account_status;
+	} cases[] = {
+		{{"200 OK", "", OF "\"active\":true,\"rev\":\"3kabc\"}"}, RK_PDS_OK, "3kabc", ""},
+		{{"200 OK", "", OF "\"active\":true}"}, RK_PDS_OK, "", ""},
+		{{"200 OK", "",
+			 OF "\"active\":true,\"rev\":\"0123456789012345678901234567890123\"}"},
+			RK_PDS_OK, "", ""},
+		{{"200 OK", "", OF "\"active\":false,\"status\":\"takendown\"}"}, RK_PDS_INACTIVE,
+			"", "takendown"},
+		{{"200 OK", "", OF "\"active\":false}"}, RK_PDS_INACTIVE, "", ""},
+		{{"200 OK", "", OF "\"active\":1}"}, RK_PDS_WRONG, "", ""},
+		{{"200 OK", "", "{\"did\":\"did:plc:other\",\"active\":true}"}, RK_PDS_WRONG, "",
+			""},
+		{{"200 OK", "", "{\"active\":true}"}, RK_PDS_WRONG, "", ""},
+		{{"400 Bad", "", "{\"error\":\"RepoNotFound\"}"}, RK_PDS_ABSENT, "", ""},
+		{{"503 Later", "", ""}, RK_PDS_RETRY, "", ""},
+	};
+	struct rk_pds *pds = client();
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char rev[RK_PDS_REV_SIZE];
+		struct rk_pds_reply reply;
+		struct server server;
+
+		server_start(&server, answer_all, &cases[i].answer);
+		assert_int_equal(
+			rk_pds_repo_status(pds, &reply, rev, server.http, DID), cases[i].result);
+		assert_string_equal(rev, cases[i].rev);
+		assert_string_equal(reply.account_status, cases[i].account_status);
+		server_stop(&server);
+	}
+	rk_pds_destroy(pds);
+}
+
 static int setup(void **state)
 {
 	return rk_http_global_init();
@@ -481,6 +543,8 @@ int main(void)
 		cmocka_unit_test(cursors_that_go_round_end),
 		cmocka_unit_test(repos_are_read_from_the_start),
 		cmocka_unit_test(documents_come_from_where_the_did_says),
+		cmocka_unit_test(a_relay_lists_by_collection),
+		cmocka_unit_test(a_repo_s_status_is_of_that_repo),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
