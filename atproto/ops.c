@@ -28,9 +28,9 @@ static struct rk_mst_edit undoing(const struct rk_event_op *op)
 int rk_ops_load(struct rk_ops *out, struct rk_arena *arena, const struct rk_event *event)
 {
 	bool said = rk_cid_is_set(&event->prev_data);
-	bool undo = said || event->since == 0;
+	bool undo = true;
 
-	*out = (struct rk_ops){.undone = undo};
+	*out = (struct rk_ops){.undone = true};
 	if (event->op_count == 0)
 		return RK_OPS_OK;
 	out->edits = rk_arena_calloc(arena, event->op_count, sizeof(*out->edits));

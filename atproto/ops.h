@@ -21,8 +21,8 @@ enum rk_ops_result {
 	RK_OPS_PREV,      /* an update or a delete lacks prev, though the tree before is said */
 };
 
-/* What is undone: with prev_data, or as the first commit of a repo (no since), whose tree before is
- * the empty one; the latter only if no operation lacks prev. Negative: no memory. */
+/* All operations are to be undone if none lacks prev; one may only where prev_data is not said. Negative: no
+ * memory. */
 int rk_ops_load(struct rk_ops *out, struct rk_arena *arena, const struct rk_event *event)
 	__attribute__((warn_unused_result));
 /* Makes of what would undo the operations what only proves them. */

@@ -240,15 +240,19 @@ static int ops_lead_from_the_tree_before(struct subject *s)
 	if (rk_cid_is_set(before)) {
 		if (result)
 			return result;
+		s->out->before = root;
 		return rk_cid_equal(&root, before) ? 0 : RK_VERDICT_INVERSION;
 	}
-	/* Not a repo's first commit after all, though it follows none. */
-	if (result == RK_VERDICT_TREE_MISSING && s->ops.undone) {
+	/* From before sync 1.1, or not a repo's first commit after all, though it follows none. */
+	if (s->ops.undone && (s->event->since ? result : result == RK_VERDICT_TREE_MISSING)) {
 		rk_ops_only_prove(&s->ops);
 		result = ops_are_in_the_tree(s, &root);
 	}
+	if (result == 0 && s->ops.undone)
+		s->out->before = root;
 	rk_cid_compute(&empty, RK_CODEC_DAG_CBOR, rk_slice_str(RK_MST_EMPTY));
-	s->out->legacy = result || !s->ops.undone || !rk_cid_equal(&root, &empty);
+	s->out->legacy =
+		result || s->event->since || !s->ops.undone || !rk_cid_equal(&root, &empty);
 	return result;
 }
 

@@ -81,6 +81,9 @@ struct rk_verified {
 	/* Of a commit: its creates and updates are proven, but not that there was nothing else, for
 	 * it does not say the tree before. Senders from before sync 1.1; the repo is to be fetched. */
 	bool legacy;
+	/* Of a commit: the root of the tree with its operations undone; unset where they cannot be. Whoever
+	 * holds that very tree has the proof that a legacy commit lacks. */
+	struct rk_cid before;
 };
 
 /* Negative: no memory. Else an enum rk_verdict; out is whole only with RK_VERDICT_OK. A commit that
