@@ -11,6 +11,8 @@
 #define RK_METRICS(X)                                                                              \
 	X(FRAMES, COUNTER, "frames_total", "Firehose frames received")                             \
 	X(FRAME_BYTES, COUNTER, "frame_bytes_total", "Bytes of firehose frames received")          \
+	X(FRAMES_FOREIGN, COUNTER, "frames_foreign_total",                                         \
+		"Frames of repos that are none of ours")                                           \
 	X(COMMITS_APPLIED, COUNTER, "commits_applied_total", "Commits applied to the index")       \
 	X(COMMITS_REPLAYED, COUNTER, "commits_replayed_total", "Commits already in the index")     \
 	X(RECORDS_PUT, COUNTER, "records_put_total", "Records written to the index")               \

@@ -54,6 +54,7 @@ static int indexer_start(struct rk_service *service)
 	const struct rk_settings *settings = service->settings;
 	const struct rk_indexer_options options = {
 		.source = settings->pds_url,
+		.relay = settings->source == RK_SOURCE_RELAY,
 		.public_origin = settings->pds_public_url,
 		.plc = settings->plc_url,
 		.data_dir = settings->data_dir,
@@ -94,12 +95,9 @@ static int xrpc_start(struct rk_service *service, struct rk_xrpc **xrpc)
 /* What the contract promises and this version does not do yet must not look as if it did. */
 static bool settings_served(const struct rk_settings *settings)
 {
-	if (settings->source == RK_SOURCE_RELAY)
-		fputs("refkey: REFKEY_SOURCE=relay: following a relay is not built yet; use pds\n",
-			stderr);
 	if (settings->publish != RK_PUBLISH_OFF)
 		fputs("refkey: REFKEY_PUBLISH: publishing is not built yet; use off\n", stderr);
-	return settings->source == RK_SOURCE_PDS && settings->publish == RK_PUBLISH_OFF;
+	return settings->publish == RK_PUBLISH_OFF;
 }
 
 int rk_command_serve(const struct rk_command_call *call)

@@ -28,7 +28,7 @@ static const struct rk_setting_row rows[] = {
 		.help = "what DID documents name as this PDS when REFKEY_PDS_URL is an inner address; both "
 			"are taken as this PDS"},
 	{"REFKEY_SOURCE", "--source", RK_SETTING_ENUM, FIELD(source), .value = "pds",
-		.names = source_names, .unbuilt = true,
+		.names = source_names,
 		.help = "relay: the source carries the repos of many PDSs, fetched from where each DID "
 			"document says"},
 	{"REFKEY_PLC_URL", "--plc-url", RK_SETTING_URL, FIELD(plc_url),

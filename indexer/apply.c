@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "indexer/state.h"
 
 /* The tree without entries: what a repo's first commit may have. */
 static const char empty_tree[] = "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm";
@@ -29,15 +30,19 @@ static int repo_read(struct applying *a)
 	return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
 }
 
-static int desynchronize(struct applying *a, const char *why)
+static void happen(struct applying *a, enum rk_repo_event event)
+{
+	rk_repo_happen(&a->repo, event, a->now_us / 1000, 0);
+}
+
+static int desynchronize(struct applying *a, enum rk_repo_event event, const char *why)
 {
 	if (a->repo.sync == RK_SYNC_DESYNCHRONIZED)
 		return 0;
 	rk_log(RK_LOG_INFO, "indexer", "a repo has a gap and is fetched again",
 		RK_LOG_SLICE("did", a->repo.did), RK_LOG_INT("seq", a->event->seq),
 		RK_LOG_STR("reason", why));
-	a->repo.sync = RK_SYNC_DESYNCHRONIZED;
-	a->repo.retry_ms = 0;
+	happen(a, event);
 	return rk_write_repo(a->w, &a->repo);
 }
 
@@ -169,6 +174,7 @@ static int commit_born(struct applying *a)
 static int commit_apply(struct applying *a)
 {
 	const struct rk_event *event = a->event;
+	enum rk_repo_event amiss = RK_REPO_EVENT_GAP;
 	const char *gap = NULL;
 	int r = repo_read(a);
 
@@ -188,13 +194,14 @@ static int commit_apply(struct applying *a)
 		gap = "the commit was too big for the stream";
 	else if (event->since != a->repo.rev)
 		gap = "the commit does not follow from the rev held";
-	else if (!rk_cid_is_set(&event->prev_data))
-		gap = "the commit does not name the tree it changed";
-	else if (!rk_cid_equal(&event->prev_data, &a->repo.data))
-		gap = "the commit changed another tree than the one held";
+	else if (!rk_cid_equal(&a->decoded->verified.before, &a->repo.data))
+		gap = "the commit is not shown to have changed the tree that is held";
+	/* What says nothing of the tree before shows no gap, and may be a forged copy of what does. */
+	if (!rk_cid_is_set(&event->prev_data))
+		amiss = RK_REPO_EVENT_UNPROVEN;
 	if (!gap)
 		return commit_take(a);
-	r = desynchronize(a, gap);
+	r = desynchronize(a, amiss, gap);
 	return r ? r : commit_wait(a);
 }
 
@@ -212,8 +219,17 @@ static int sync_apply(struct applying *a)
 	if (a->repo.sync == RK_SYNC_DESYNCHRONIZED)
 		return RK_APPLY_WAIT;
 	if (!rk_cid_equal(&commit->data, &a->repo.data))
-		return desynchronize(a, "a #sync names another tree");
+		return desynchronize(a, RK_REPO_EVENT_GAP, "a #sync names another tree");
 	a->repo.rev = commit->rev;
+	return rk_write_repo(a->w, &a->repo);
+}
+
+/* Nothing is hidden or removed on a relay's word: the account's host is asked, by way of the queue of
+ * fetches, and no sooner than was said after the last time. */
+static int account_doubt(struct applying *a, enum rk_account account)
+{
+	happen(a,
+		account == RK_ACCOUNT_DELETED ? RK_REPO_EVENT_SAID_DELETED : RK_REPO_EVENT_DOUBTED);
 	return rk_write_repo(a->w, &a->repo);
 }
 
@@ -234,20 +250,15 @@ static int account_apply(struct applying *a)
 		account = RK_ACCOUNT_INACTIVE;
 	if (account == a->repo.account)
 		return 0;
+	if (a->apply->relay && account != RK_ACCOUNT_ACTIVE)
+		return account_doubt(a, account);
 	rk_log(RK_LOG_INFO, "indexer", "an account changed", RK_LOG_SLICE("did", a->repo.did),
 		RK_LOG_INT("seq", a->event->seq), RK_LOG_STR("status", rk_account_name(account)));
-	/* What happened while it was not active is not known. */
-	if (account == RK_ACCOUNT_ACTIVE) {
-		a->repo.sync = RK_SYNC_DESYNCHRONIZED;
-		a->repo.retry_ms = 0;
-	}
 	/* Deleted accounts are looked at before their records are given up. */
-	a->repo.flags &= (uint8_t)~RK_REPO_PURGE;
-	if (account == RK_ACCOUNT_DELETED) {
-		a->repo.flags |= RK_REPO_PURGE;
-		a->repo.sync = RK_SYNC_DESYNCHRONIZED;
-		a->repo.retry_ms = 0;
-	}
+	happen(a,
+		account == RK_ACCOUNT_ACTIVE            ? RK_REPO_EVENT_ACTIVATED
+			: account == RK_ACCOUNT_DELETED ? RK_REPO_EVENT_DELETED
+							: RK_REPO_EVENT_DEACTIVATED);
 	a->repo.account = (uint8_t)account;
 	return rk_write_repo(a->w, &a->repo);
 }

@@ -19,6 +19,7 @@ struct rk_stream_notes {
 
 struct rk_apply {
 	struct rk_slice source; /* whose cursor moves */
+	bool relay; /* it is not the accounts' host: what it says of them is asked there */
 	struct rk_stream_notes *notes;
 	/* The account's DID document is to be read (again). */
 	void (*identity)(void *context, struct rk_slice did);

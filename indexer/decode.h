@@ -11,6 +11,7 @@
 
 struct rk_decoded {
 	enum rk_verdict verdict;
+	bool foreign; /* none of our repos': only the event's type, seq, did and time are set */
 	int64_t key_age_ms; /* of the DID document it was judged by; INT64_MAX: none was held */
 	struct rk_event event;
 	struct rk_verified verified;      /* of commits and syncs that are believed */

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-enum { IDLE_MS = 1000, IDENTITIES_AT_ONCE = 2 };
+enum { IDLE_MS = 1000, IDENTITIES_AT_ONCE = 4 };
 
 /* Under the lock: the place of a claim on the repo that is due first, or -1. */
 static int claim_take(struct rk_fetcher *fetcher, int64_t *wait_ms)

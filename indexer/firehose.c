@@ -182,7 +182,7 @@ static bool public_origin_find(struct firehose *f)
 	char url[RK_ORIGIN_MOST];
 	int r;
 
-	if (indexer->origins[1])
+	if (indexer->options.relay || indexer->origins[1])
 		return true;
 	r = rk_pds_describe_server(f->fetcher.pds, &reply, &did, indexer->options.source);
 	if (r == RK_PDS_OK && rk_slice_starts(rk_buf_slice(&did), web)) {

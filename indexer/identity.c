@@ -105,8 +105,9 @@ static bool handle_is_true(
 
 	if (!doc->handle[0])
 		return false;
-	r = rk_pds_resolve_handle(
-		fetcher->pds, &reply, &resolved, fetcher->indexer->options.source, doc->handle);
+	r = rk_pds_resolve_handle(fetcher->pds, &reply, &resolved,
+		fetcher->indexer->options.relay ? doc->pds : fetcher->indexer->options.source,
+		doc->handle);
 	same = r == RK_PDS_OK && rk_slice_equal_str(rk_buf_slice(&resolved), did);
 	rk_buf_finish(&resolved);
 	return same;

@@ -8,24 +8,32 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "indexer/foreign.h"
 
-/* Events of one transaction: enough to share a sync, few enough to answer soon. */
-enum { DRAIN_MOST = 1024, STOP_MS = 5000 };
+enum {
+	STOP_MS = 5000,
+	CURSOR_US = 1000000, /* between cursors of a stream that has nothing for us */
+};
 
 /* A worker's own. */
 struct worker {
+	bool relay;
 	struct rk_snapshot *snapshot;
 	struct rk_keys *keys;
 };
 
 static int slot_try(struct rk_slot *slot, struct worker *worker)
 {
+	struct rk_slice frame = rk_slice_make(slot->frame, slot->len);
 	int r = rk_snapshot_begin(worker->snapshot);
 
 	if (r)
 		return r;
-	r = rk_decode(&slot->decoded, &slot->arena, rk_slice_make(slot->frame, slot->len),
-		rk_clock_wall_ms(), worker->keys, worker->snapshot);
+	if (worker->relay)
+		r = rk_foreign(&slot->decoded, frame, worker->snapshot);
+	if (r == RK_FOREIGN_NO)
+		r = rk_decode(&slot->decoded, &slot->arena, frame, rk_clock_wall_ms(), worker->keys,
+			worker->snapshot);
 	rk_snapshot_end(worker->snapshot);
 	return r;
 }
@@ -50,7 +58,10 @@ static void slot_decode(struct rk_slot *slot, struct worker *worker)
 static void *worker_run(void *context)
 {
 	struct rk_indexer *indexer = context;
-	struct worker worker = {.keys = rk_keys_create(indexer->origins)};
+	struct worker worker = {
+		.relay = indexer->options.relay,
+		.keys = rk_keys_create(indexer->origins),
+	};
 	struct rk_slot *slot;
 
 	if (!worker.keys || rk_snapshot_create(&worker.snapshot, indexer->store) != 0)
@@ -72,25 +83,43 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 	struct rk_drained *drained = &indexer->drained;
 	int64_t seq = 0, now_us = rk_clock_wall_us();
 	const struct rk_slot *slot;
+	size_t ours = 0;
 	int r = 0;
 
 	while (r >= 0 && drained->slots < RK_DRAIN_MOST &&
 		(slot = rk_ring_ready(indexer->ring, drained->slots))) {
-		r = rk_apply(&indexer->apply, w, &slot->decoded, now_us, false);
+		if (!slot->decoded.foreign) {
+			r = rk_apply(&indexer->apply, w, &slot->decoded, now_us, false);
+			ours++;
+		} else if (slot->decoded.event.time_ms > atomic_load(&indexer->notes.event_ms)) {
+			atomic_store(&indexer->notes.event_ms, slot->decoded.event.time_ms);
+		}
 		drained->wait[drained->slots++] = r == RK_APPLY_WAIT;
 		/* What is not believed says nothing of how far the stream has come. */
 		if (slot->decoded.verdict == RK_VERDICT_OK && slot->decoded.event.seq > seq)
 			seq = slot->decoded.event.seq;
 	}
-	if (r >= 0 && seq)
+	*count = 0;
+	rk_metric_add(RK_METRIC_FRAMES_FOREIGN, (int64_t)(drained->slots - ours));
+	/* For foreign frames alone no transaction is written, but for the cursor now and then. */
+	if (ours == 0 && drained->slots && now_us - indexer->cursor_us < CURSOR_US)
+		return 0;
+	if (r >= 0 && seq) {
 		r = rk_apply_cursor(&indexer->apply, w, seq);
+		indexer->cursor_us = now_us;
+	}
 	*count = drained->slots;
 	return r < 0 ? r : 0;
 }
 
 static void stream_committed(void *context)
 {
-	rk_replay_committed(context);
+	struct rk_indexer *indexer = context;
+
+	rk_replay_committed(indexer);
+	/* After foreign frames alone the writer does not know that there was anything. */
+	if (rk_ring_ready(indexer->ring, 0))
+		rk_writer_wake(indexer->writer);
 }
 
 static void stream_aborted(void *context)
@@ -194,6 +223,22 @@ int rk_repo_copy_read(struct rk_fetcher *fetcher, struct rk_repo_copy *out, rk_r
 	return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
 }
 
+bool rk_fetcher_host(struct rk_fetcher *fetcher, char out[RK_ORIGIN_MOST], struct rk_slice did)
+{
+	struct rk_identity identity;
+
+	out[0] = '\0';
+	if (rk_snapshot_begin(fetcher->snapshot) != 0)
+		return false;
+	if (rk_read_identity(fetcher->snapshot, &identity, did) == 0 && !identity.failed &&
+		identity.pds.len < RK_ORIGIN_MOST) {
+		memcpy(out, identity.pds.data, identity.pds.len);
+		out[identity.pds.len] = '\0';
+	}
+	rk_snapshot_end(fetcher->snapshot);
+	return out[0] != '\0';
+}
+
 static int threads_start(struct rk_indexer *indexer)
 {
 	int r = 0;
@@ -235,6 +280,7 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 	indexer->writer = writer;
 	indexer->apply = (struct rk_apply){
 		.source = rk_slice_str(options->source),
+		.relay = options->relay,
 		.notes = &indexer->notes,
 		.identity = rk_replay_wish,
 		.waits = rk_replay_waits,
@@ -251,13 +297,16 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 	pthread_cond_init(&indexer->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&indexer->lock, NULL);
-	indexer->origins[0] = options->source;
-	if (options->public_origin)
+	/* To a relay every host is as good as another. */
+	if (!options->relay) {
+		indexer->origins[0] = options->source;
 		indexer->origins[1] = options->public_origin;
+	}
+	indexer->hosts = rk_hosts_create();
 	indexer->ring = rk_ring_create();
 	indexer->waiting = rk_waiting_create();
 	indexer->keys = rk_keys_create(indexer->origins);
-	if (!indexer->ring || !indexer->waiting || !indexer->keys)
+	if (!indexer->hosts || !indexer->ring || !indexer->waiting || !indexer->keys)
 		goto fail;
 	rk_writer_set_stream(writer, &indexer->stream);
 	r = threads_start(indexer);
@@ -298,6 +347,7 @@ void rk_indexer_destroy(struct rk_indexer *indexer)
 	rk_ring_destroy(indexer->ring);
 	rk_waiting_destroy(indexer->waiting);
 	rk_keys_destroy(indexer->keys);
+	rk_hosts_destroy(indexer->hosts);
 	for (size_t i = 0; i < indexer->identity_count; i++)
 		free(indexer->identities[i].did);
 	pthread_cond_destroy(&indexer->wake);

@@ -9,7 +9,8 @@
 #include "store/writer.h"
 
 struct rk_indexer_options {
-	const char *source; /* origin of the PDS (or relay) */
+	const char *source; /* origin of the PDS or relay */
+	bool relay;         /* repos are fetched from where each DID document says */
 	const char *
 		public_origin; /* as DID documents name it, if that differs; NULL: the PDS is asked */
 	const char *plc;       /* origin of the DID directory */

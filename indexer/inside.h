@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "indexer/apply.h"
+#include "indexer/hosts.h"
 #include "indexer/indexer.h"
 #include "indexer/ring.h"
 #include "indexer/waiting.h"
@@ -12,7 +13,7 @@
 #include "net/ws.h"
 
 enum {
-	RK_FETCHERS = 6,      /* threads that fetch repos and DID documents */
+	RK_FETCHERS = 16,     /* threads that fetch repos and DID documents */
 	RK_DRAIN_MOST = 1024, /* events of one transaction: enough to share a sync, few enough to
 				      * answer soon */
 	RK_IDENTITY_QUEUE =
@@ -53,7 +54,10 @@ struct rk_indexer {
 	struct rk_waiting *waiting; /* this and the next two are the writer's thread's */
 	struct rk_keys *keys;
 	struct rk_drained drained;
-	const char *origins[3]; /* of the source; ended by NULL */
+	int64_t cursor_us; /* the writer's: when the cursor was last written */
+	struct rk_hosts *hosts;
+	const char
+		*origins[3]; /* of the source; ended by NULL. None: a relay, everybody is at home */
 	char public_origin[RK_ORIGIN_MOST];
 	atomic_bool stopping, connected, swept;
 
@@ -97,6 +101,8 @@ struct rk_repo_copy {
 /* RK_STORE_OK, RK_STORE_ABSENT or negative. */
 int rk_repo_copy_read(struct rk_fetcher *fetcher, struct rk_repo_copy *out, rk_repo_id id);
 
+/* Where the account's repo is asked for behind a relay: its DID document, as it is held, names it. */
+bool rk_fetcher_host(struct rk_fetcher *fetcher, char out[RK_ORIGIN_MOST], struct rk_slice did);
 /* Fetches a claimed repo whole and makes the index equal to it. Whatever comes of it is written. */
 void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id);
 /* Reads the DID document of an account, if the one held is older than age_ms (or was not to be had and

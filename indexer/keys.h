@@ -11,7 +11,7 @@
 struct rk_keys;
 
 /* origins: of the source, as it is reached and as DID documents may name it; ended by NULL and borrowed
- * for as long as the keys live. NULL: no memory. */
+ * for as long as the keys live; none: a relay, behind which every host is right. NULL: no memory. */
 struct rk_keys *rk_keys_create(const char *const *origins);
 void rk_keys_destroy(struct rk_keys *keys);
 

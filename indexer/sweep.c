@@ -2,8 +2,12 @@
  * The sweep: what the source lists against what the index holds. Repos that are new, that differ once
  * the stream has passed the moment of the listing, or that are no longer listed, are marked to be
  * fetched. At every start, every sweep_seconds, and when the stream says that it lost something.
+ *
+ * A relay lists who has records of our collections, and not everybody's revs, which would be the whole
+ * network's: how each known repo stands is asked at its host (survey.c). Being left out of a relay's
+ * list says nothing.
  */
-#include "indexer/inside.h"
+#include "indexer/sweep.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,27 +21,11 @@ enum {
 	PASS_MOST_MS = 60000, /* a stream that does not catch up in this time is not waited for */
 	PASS_STEP_MS = 100,
 	RETRY_MS = 1000,
+	RELAY_BEHIND_MS =
+		5000, /* one host's events may reach a relay so much later than another's */
 };
 
-struct entry {
-	char *did; /* owned */
-	uint64_t rev;
-	rk_repo_id repo; /* 0: not known yet */
-	enum rk_account account;
-};
-
-struct sweep {
-	struct rk_fetcher fetcher;
-	int64_t started_ms;    /* wall clock */
-	struct entry *entries; /* that differ */
-	size_t count, cap;
-	size_t fresh;    /* of them not known yet */
-	uint8_t *listed; /* bit per repo id */
-	size_t listed_bytes;
-	uint64_t repos;
-};
-
-static void entries_free(struct sweep *s)
+static void entries_free(struct rk_sweep *s)
 {
 	for (size_t i = 0; i < s->count; i++)
 		free(s->entries[i].did);
@@ -45,7 +33,7 @@ static void entries_free(struct sweep *s)
 	s->fresh = 0;
 }
 
-static bool listed_mark(struct sweep *s, rk_repo_id id)
+static bool listed_mark(struct rk_sweep *s, rk_repo_id id)
 {
 	size_t at = id / 8;
 
@@ -63,17 +51,17 @@ static bool listed_mark(struct sweep *s, rk_repo_id id)
 	return true;
 }
 
-static bool listed_has(const struct sweep *s, rk_repo_id id)
+static bool listed_has(const struct rk_sweep *s, rk_repo_id id)
 {
 	return id / 8 < s->listed_bytes && s->listed[id / 8] & 1 << id % 8;
 }
 
 static int new_repos_run(void *context, struct rk_write *w)
 {
-	const struct sweep *s = context;
+	const struct rk_sweep *s = context;
 
 	for (size_t i = 0; i < s->count; i++) {
-		const struct entry *entry = &s->entries[i];
+		const struct rk_sweep_entry *entry = &s->entries[i];
 		struct rk_repo repo;
 		int r;
 
@@ -93,7 +81,7 @@ static int new_repos_run(void *context, struct rk_write *w)
 }
 
 /* New repos are taken at once: there is nothing the stream could have to say about them first. */
-static int new_repos_write(struct sweep *s)
+static int new_repos_write(struct rk_sweep *s)
 {
 	size_t kept = 0;
 	int r = rk_writer_call(s->fetcher.indexer->writer, new_repos_run, s);
@@ -119,10 +107,58 @@ static int new_repos_write(struct sweep *s)
 	return r;
 }
 
-static int visit(void *context, const struct rk_pds_repo *listed)
+static int entry_add(struct rk_sweep *s, struct rk_sweep_entry entry, struct rk_slice did)
 {
-	struct sweep *s = context;
-	struct entry entry = {.account = RK_ACCOUNT_ACTIVE};
+	if (s->count == s->cap) {
+		size_t cap = s->cap ? s->cap * 2 : BATCH;
+		struct rk_sweep_entry *entries = realloc(s->entries, cap * sizeof(*entries));
+
+		if (!entries)
+			return -ENOMEM;
+		s->entries = entries;
+		s->cap = cap;
+	}
+	entry.did = strndup((const char *)did.data, did.len);
+	if (!entry.did)
+		return -ENOMEM;
+	s->entries[s->count++] = entry;
+	s->fresh += entry.repo == 0;
+	return s->fresh >= BATCH ? new_repos_write(s) : 0;
+}
+
+int rk_sweep_doubt(struct rk_sweep *s, const struct rk_repo *repo)
+{
+	const struct rk_sweep_entry entry = {.repo = repo->id, .doubted = true};
+
+	return entry_add(s, entry, repo->did);
+}
+
+/* Of a relay's list: who has records of ours, and no more. */
+static int visit_name(void *context, const struct rk_pds_repo *listed)
+{
+	const struct rk_sweep_entry entry = {.account = RK_ACCOUNT_ACTIVE};
+	struct rk_sweep *s = context;
+	struct rk_repo repo;
+	struct rk_did did;
+	int r;
+
+	if (!rk_did_parse(&did, listed->did))
+		return 0;
+	s->repos++;
+	r = rk_snapshot_begin(s->fetcher.snapshot);
+	if (r)
+		return r;
+	r = rk_read_repo_by_did(s->fetcher.snapshot, &repo, did.text);
+	rk_snapshot_end(s->fetcher.snapshot);
+	return r == RK_STORE_ABSENT     ? entry_add(s, entry, did.text)
+		: r == RK_STORE_CORRUPT ? -EUCLEAN
+					: r;
+}
+
+int rk_sweep_visit(void *context, const struct rk_pds_repo *listed)
+{
+	struct rk_sweep *s = context;
+	struct rk_sweep_entry entry = {.account = RK_ACCOUNT_ACTIVE};
 	struct rk_did did;
 	struct rk_repo repo;
 	bool same;
@@ -154,33 +190,18 @@ static int visit(void *context, const struct rk_pds_repo *listed)
 		if (!listed_mark(s, repo.id))
 			return -ENOMEM;
 	}
-	if (same)
-		return 0;
-	if (s->count == s->cap) {
-		size_t cap = s->cap ? s->cap * 2 : BATCH;
-		struct entry *entries = realloc(s->entries, cap * sizeof(*entries));
-
-		if (!entries)
-			return -ENOMEM;
-		s->entries = entries;
-		s->cap = cap;
-	}
-	entry.did = strndup((const char *)did.text.data, did.text.len);
-	if (!entry.did)
-		return -ENOMEM;
-	s->entries[s->count++] = entry;
-	s->fresh += entry.repo == 0;
-	return s->fresh >= BATCH ? new_repos_write(s) : 0;
+	return same ? 0 : entry_add(s, entry, did.text);
 }
 
 /*
  * Waits until the stream has shown everything that happened before the listing: an event of later time
  * is in the index, or the peer answered and had nothing more, with everything received applied.
  */
-static bool stream_passed(struct sweep *s)
+static bool stream_passed(struct rk_sweep *s)
 {
 	struct rk_indexer *indexer = s->fetcher.indexer;
 	int64_t listed_wall = rk_clock_wall_ms(), listed_mono = rk_clock_mono_ms();
+	int64_t behind = indexer->options.relay ? RELAY_BEHIND_MS : 0;
 
 	while (!atomic_load(&indexer->stopping)) {
 		bool quiet = atomic_load(&indexer->quiet_ms) > listed_mono &&
@@ -188,7 +209,7 @@ static bool stream_passed(struct sweep *s)
 
 		if (!atomic_load(&indexer->connected))
 			return false;
-		if (quiet || atomic_load(&indexer->notes.event_ms) > listed_wall ||
+		if (quiet || atomic_load(&indexer->notes.event_ms) > listed_wall + behind ||
 			rk_clock_mono_ms() - listed_mono > PASS_MOST_MS)
 			return true;
 		pthread_mutex_lock(&indexer->lock);
@@ -198,9 +219,10 @@ static bool stream_passed(struct sweep *s)
 	return false;
 }
 
-static int entry_settle(struct sweep *s, struct rk_write *w, const struct entry *entry)
+static int entry_settle(struct rk_sweep *s, struct rk_write *w, const struct rk_sweep_entry *entry)
 {
 	const uint8_t doubt = RK_REPO_WENT_BACK | RK_REPO_RESET;
+	enum rk_repo_event event;
 	struct rk_repo repo;
 	int r = rk_read_repo(rk_write_view(w), &repo, entry->repo);
 
@@ -214,32 +236,28 @@ static int entry_settle(struct sweep *s, struct rk_write *w, const struct entry 
 		repo.account = (uint8_t)entry->account;
 		return rk_write_repo(w, &repo);
 	}
-	if (repo.account != RK_ACCOUNT_ACTIVE) {
-		/* Active again, and nobody said so: what it holds now is not known. */
-		repo.account = RK_ACCOUNT_ACTIVE;
-		repo.sync = RK_SYNC_DESYNCHRONIZED;
-		repo.retry_ms = 0;
-	} else if (repo.sync == RK_SYNC_DESYNCHRONIZED) {
+	if (entry->doubted)
+		event = RK_REPO_EVENT_DOUBTED;
+	else if (repo.account != RK_ACCOUNT_ACTIVE) /* and nobody said so */
+		event = RK_REPO_EVENT_ACTIVATED;
+	else if (repo.sync == RK_SYNC_DESYNCHRONIZED)
 		return 0;
-	} else if (repo.rev == entry->rev) {
-		repo.flags &= (uint8_t)~doubt;
-	} else if (repo.rev < entry->rev) {
-		repo.sync = RK_SYNC_DESYNCHRONIZED;
-		repo.retry_ms = 0;
-	} else if (rk_tid_unix_us(repo.rev) / 1000 < s->started_ms || repo.flags & doubt) {
-		/* Listed with an older rev than was held before the listing began. */
-		repo.flags |= RK_REPO_WENT_BACK;
-		repo.sync = RK_SYNC_DESYNCHRONIZED;
-		repo.retry_ms = 0;
-	} else {
+	else if (repo.rev == entry->rev)
+		event = RK_REPO_EVENT_LISTED_SAME;
+	else if (repo.rev < entry->rev)
+		event = RK_REPO_EVENT_LISTED_AHEAD;
+	else if (rk_tid_unix_us(repo.rev) / 1000 < s->started_ms || repo.flags & doubt)
+		event = RK_REPO_EVENT_LISTED_BEHIND; /* and it was held before the listing began */
+	else
 		return 0; /* a commit that came after the listing */
-	}
+	repo.account = RK_ACCOUNT_ACTIVE;
+	rk_repo_happen(&repo, event, rk_clock_wall_ms(), 0);
 	return rk_write_repo(w, &repo);
 }
 
 static int entries_run(void *context, struct rk_write *w)
 {
-	struct sweep *s = context;
+	struct rk_sweep *s = context;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->count; i++) {
@@ -265,9 +283,7 @@ static int unlisted_run(void *context, struct rk_write *w)
 		r = rk_read_repo(rk_write_view(w), &repo, u->ids[i]);
 		if (r)
 			return r < 0 ? r : -EUCLEAN;
-		repo.flags |= RK_REPO_WENT_BACK;
-		repo.sync = RK_SYNC_DESYNCHRONIZED;
-		repo.retry_ms = 0;
+		rk_repo_happen(&repo, RK_REPO_EVENT_LISTED_BEHIND, rk_clock_wall_ms(), 0);
 		r = rk_write_repo(w, &repo);
 	}
 	return r;
@@ -275,7 +291,7 @@ static int unlisted_run(void *context, struct rk_write *w)
 
 /* One pass over all repos: those that should have been listed and were not, and DID documents to be
  * read again. */
-static int repos_walk(struct sweep *s)
+static int repos_walk(struct rk_sweep *s)
 {
 	struct rk_indexer *indexer = s->fetcher.indexer;
 	struct unlisted unlisted = {0};
@@ -296,9 +312,9 @@ static int repos_walk(struct sweep *s)
 			break;
 		}
 		at = repo.id;
-		missing = repo.account == RK_ACCOUNT_ACTIVE && !(repo.flags & RK_REPO_MOVED) &&
-			repo.sync == RK_SYNC_SYNCHRONIZED && !listed_has(s, repo.id) &&
-			rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
+		missing = !indexer->options.relay && repo.account == RK_ACCOUNT_ACTIVE &&
+			!(repo.flags & RK_REPO_MOVED) && repo.sync == RK_SYNC_SYNCHRONIZED &&
+			!listed_has(s, repo.id) && rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
 		/* None held: it is as old as can be. */
 		stale = repo.rev &&
 			rk_read_identity(s->fetcher.snapshot, &identity, repo.did) >= 0 &&
@@ -321,8 +337,22 @@ static int repos_walk(struct sweep *s)
 	return r;
 }
 
+/* An enum rk_pds_result, or negative. */
+static int source_list(struct rk_sweep *s, struct rk_pds_reply *reply)
+{
+	const struct rk_indexer_options *options = &s->fetcher.indexer->options;
+	int r = RK_PDS_OK;
+
+	if (!options->relay)
+		return rk_pds_list_repos(s->fetcher.pds, reply, options->source, rk_sweep_visit, s);
+	for (int i = 0; r == RK_PDS_OK && i < RK_COLLECTION_COUNT; i++)
+		r = rk_pds_list_repos_by_collection(s->fetcher.pds, reply, options->source,
+			rk_collections[i].nsid, visit_name, s);
+	return r;
+}
+
 /* 0, or the sweep is to be tried again. */
-static int sweep(struct sweep *s)
+static int sweep(struct rk_sweep *s)
 {
 	struct rk_indexer *indexer = s->fetcher.indexer;
 	struct rk_pds_reply reply = {0};
@@ -332,7 +362,7 @@ static int sweep(struct sweep *s)
 	s->repos = 0;
 	if (s->listed)
 		memset(s->listed, 0, s->listed_bytes);
-	r = rk_pds_list_repos(s->fetcher.pds, &reply, indexer->options.source, visit, s);
+	r = source_list(s, &reply);
 	if (r != RK_PDS_OK) {
 		if (!atomic_load(&indexer->stopping))
 			rk_log(RK_LOG_WARN, "sweep", "the source's repos could not be listed",
@@ -340,6 +370,8 @@ static int sweep(struct sweep *s)
 		return -EAGAIN;
 	}
 	r = new_repos_write(s);
+	if (r == 0 && indexer->options.relay)
+		r = rk_survey(s);
 	if (r == 0 && s->count) {
 		if (!stream_passed(s))
 			return -EAGAIN;
@@ -358,7 +390,7 @@ static int sweep(struct sweep *s)
 void *rk_sweep_run(void *context)
 {
 	struct rk_indexer *indexer = context;
-	struct sweep s = {0};
+	struct rk_sweep s = {0};
 	int64_t due = 0;
 
 	if (rk_fetcher_init(&s.fetcher, indexer) != 0) {

@@ -317,6 +317,7 @@ class Connection {
   }
 }
 
-export async function startProxy(target) {
-  return new Proxy(target, await freePort()).up();
+// port: one that DID documents are to name, chosen before the PDS is started.
+export async function startProxy(target, port) {
+  return new Proxy(target, port ?? (await freePort())).up();
 }

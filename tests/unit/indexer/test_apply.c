@@ -128,6 +128,7 @@ static struct rk_decoded commit(struct rk_change_record *record, uint64_t rev, b
 		record->cid = tree((uint8_t)(100 + rev));
 	record->created = put;
 	decoded.verified.commit.data = tree((uint8_t)rev);
+	decoded.verified.before = decoded.event.prev_data;
 	return decoded;
 }
 
@@ -213,6 +214,21 @@ static void what_does_not_follow_is_a_gap(void **state)
 	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
 }
 
+/* What the commit does not say is known: the tree with its operations undone is the one that is held. */
+static void commit_without_prev_data_is_taken_where_the_tree_held_proves_it(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+
+	repo_in(world);
+	decoded.event.prev_data = (struct rk_cid){0};
+	assert_int_equal(apply(world, &decoded), RK_APPLY_DONE);
+	assert_int_equal(repo_now(world).rev, 11);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+}
+
+/* Each has it fetched, but what does not say what it changed may be a forged copy: later. */
 static void gap_by_tree_by_missing_prev_data_and_by_size(void **state)
 {
 	struct world *world = *state;
@@ -224,15 +240,17 @@ static void gap_by_tree_by_missing_prev_data_and_by_size(void **state)
 		struct rk_repo repo;
 
 		if (i == 0)
-			decoded.event.prev_data = tree(99);
+			decoded.event.prev_data = decoded.verified.before = tree(99);
 		if (i == 1)
-			decoded.event.prev_data = (struct rk_cid){0};
+			decoded.event.prev_data = decoded.verified.before = (struct rk_cid){0};
 		if (i == 2)
 			decoded.event.too_big = true;
 		apply(world, &decoded);
 		repo = repo_now(world);
 		assert_int_equal(repo.sync, RK_SYNC_DESYNCHRONIZED);
 		assert_int_equal(repo.rev, 10);
+		assert_int_equal(repo.retry_ms > 0, i == 1);
+		repo.retry_ms = 0;
 		repo.sync = RK_SYNC_SYNCHRONIZED;
 		assert_int_equal(rk_write_repo(&world->w, &repo), 0);
 	}
@@ -306,6 +324,39 @@ static void later_events_wait_behind_earlier_ones(void **state)
 	assert_int_equal(repo_now(world).rev, 10);
 	assert_int_equal(apply_as(world, &decoded, true), RK_APPLY_DONE);
 	assert_int_equal(repo_now(world).rev, 11);
+}
+
+static void account_events_of_a_relay_are_asked_at_the_host(void **state)
+{
+	static const struct {
+		const char *status;
+		uint8_t flags;
+	} cases[] = {{"deleted", RK_REPO_PURGE}, {"takendown", 0}, {"deactivated", 0}};
+	struct world *world = *state;
+
+	repo_in(world);
+	world->apply.relay = true;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rk_decoded account = {
+			.event =
+				{
+					.type = RK_EVENT_ACCOUNT,
+					.seq = 8,
+					.did = {.text = rk_slice_str(did)},
+					.status = rk_slice_str(cases[i].status),
+				},
+		};
+		struct rk_repo repo = repo_now(world);
+
+		repo.sync = RK_SYNC_SYNCHRONIZED;
+		repo.flags = RK_REPO_BACKFILLED;
+		assert_int_equal(rk_write_repo(&world->w, &repo), 0);
+		apply(world, &account);
+		assert_int_equal(repo_now(world).account, RK_ACCOUNT_ACTIVE);
+		assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
+		assert_int_equal(repo_now(world).flags & RK_REPO_PURGE, cases[i].flags);
+	}
+	world->apply.relay = false;
 }
 
 static void account_events_sent_again_change_nothing(void **state)
@@ -496,11 +547,13 @@ int main(void)
 		RULE(takes_a_commit_that_follows),
 		RULE(skips_replayed_rev),
 		RULE(what_does_not_follow_is_a_gap),
+		RULE(commit_without_prev_data_is_taken_where_the_tree_held_proves_it),
 		RULE(gap_by_tree_by_missing_prev_data_and_by_size),
 		RULE(refused_frames_change_nothing),
 		RULE(unknown_repo_is_made_and_to_be_fetched),
 		RULE(what_is_not_proven_waits_for_another_key),
 		RULE(later_events_wait_behind_earlier_ones),
+		RULE(account_events_of_a_relay_are_asked_at_the_host),
 		RULE(account_events_sent_again_change_nothing),
 		RULE(first_commit_without_records_is_a_whole_repo),
 		RULE(record_created_during_the_first_fetch_is_not_from_before),

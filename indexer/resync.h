@@ -1,0 +1,50 @@
+/*
+ * A repo being fetched: what resync.c (asking, verifying, what becomes of the repo) and difference.c
+ * (comparing with the index, writing) share. One fetching thread's.
+ */
+#ifndef RK_INDEXER_RESYNC_H
+#define RK_INDEXER_RESYNC_H
+
+#include "indexer/inside.h"
+#include "indexer/state.h"
+
+enum {
+	RK_PIECE_RECORDS = 4000, /* of one transaction: many share its cost, few enough not to hold
+				  * up the stream for long */
+	RK_PIECE_BYTES = 8 << 20,
+};
+
+/* Records to be written in one go. */
+struct rk_piece {
+	struct rk_arena arena;
+	struct rk_change_record *records; /* owned; room for RK_PIECE_RECORDS once there is one */
+	size_t count;
+	bool vanished; /* removals are not believed: documents stay */
+};
+
+struct rk_resync {
+	struct rk_fetcher *fetcher;
+	struct rk_repo_copy copy;  /* as it was when the fetch began */
+	char host[RK_ORIGIN_MOST]; /* that is asked */
+	struct rk_verified verified;
+	uint64_t *keys[RK_COLLECTION_COUNT]; /* digests of the tree's rkeys, sorted */
+	size_t counts[RK_COLLECTION_COUNT], caps[RK_COLLECTION_COUNT];
+	struct rk_piece piece;
+	uint64_t put, removed;
+	int error; /* of a visitor */
+};
+
+/* Called for each entry of the tree while it is verified. */
+bool rk_difference_collect(void *resync, struct rk_slice key, const struct rk_cid *value);
+/* Forgets what was collected. */
+void rk_difference_clear(struct rk_resync *s);
+void rk_difference_finish(struct rk_resync *s);
+/* Makes the records of the index those of the verified tree; what is left to write goes into one
+ * transaction with head, which has the fetch itself as its context. 0 or negative. */
+int rk_difference_write(struct rk_resync *s, int (*head)(void *resync, struct rk_write *w))
+	__attribute__((warn_unused_result));
+/* Removes every record. believed: their documents follow. 0 or negative. */
+int rk_difference_remove_all(struct rk_resync *s, bool believed)
+	__attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,36 @@
+/* What the sweep (sweep.c) and its survey of the hosts behind a relay (survey.c) share. */
+#ifndef RK_INDEXER_SWEEP_H
+#define RK_INDEXER_SWEEP_H
+
+#include "indexer/inside.h"
+#include "indexer/state.h"
+
+/* A repo that differs. */
+struct rk_sweep_entry {
+	char *did; /* owned */
+	uint64_t rev;
+	rk_repo_id repo; /* 0: not known yet */
+	enum rk_account account;
+	bool doubted; /* its host calls it absent or not active: to be asked once more, with care */
+};
+
+struct rk_sweep {
+	struct rk_fetcher fetcher;
+	int64_t started_ms;             /* wall clock */
+	struct rk_sweep_entry *entries; /* that differ */
+	size_t count, cap;
+	size_t fresh;    /* of them not known yet */
+	uint8_t *listed; /* bit per repo id */
+	size_t listed_bytes;
+	uint64_t repos;
+	rk_repo_id survey_after; /* where the next survey begins */
+};
+
+/* A repo's host said how it stands. 0 or negative. */
+int rk_sweep_visit(void *sweep, const struct rk_pds_repo *listed);
+int rk_sweep_doubt(struct rk_sweep *s, const struct rk_repo *repo);
+/* Asks the host of every known repo. 0 or negative; hosts that are failing are left out, and come first
+ * the next time. */
+int rk_survey(struct rk_sweep *s);
+
+#endif

@@ -1,0 +1,215 @@
+// A relay as the source: two PDSs behind it, each behind a proxy that counts what is asked of it.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { startPds, startPlc } from '../kit/pds.mjs';
+import { startProxy } from '../kit/proxy.mjs';
+import { Refkey } from '../kit/refkey.mjs';
+import { startRelay } from '../kit/relay.mjs';
+import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
+import { freePort, until } from '../kit/wait.mjs';
+import { assertChecks, assertIndexEqualsPds, explain, metrics, parts, seen, settled, soon, unseen } from './scene.mjs';
+
+const FOREIGN = 'app.example.note';
+
+// Behind a proxy whose URL its accounts' DID documents name.
+async function startHost(plc) {
+  const [port, publicPort] = [await freePort(), await freePort()];
+  const proxy = await startProxy(`http://127.0.0.1:${port}`, publicPort);
+  const pds = await startPds({ plc, port, publicUrl: `http://localhost:${publicPort}` });
+  return { pds, proxy };
+}
+
+describe('behind a relay', () => {
+  const ends = [];
+  let [plc, one, two, relay, refkey, count] = [];
+
+  before(async () => {
+    plc = await startPlc();
+    ends.push(() => plc.stop());
+    [one, two] = await Promise.all([startHost(plc), startHost(plc)]);
+    for (const { pds, proxy } of [one, two]) ends.push(() => proxy.close(), () => pds.close());
+    relay = await startRelay([one.pds.url, two.pds.url]);
+    ends.push(() => relay.close());
+    refkey = new Refkey({
+      REFKEY_SOURCE: 'relay',
+      REFKEY_PDS_URL: relay.url,
+      REFKEY_PLC_URL: plc.url,
+      REFKEY_SWEEP_SECONDS: '3600',
+    });
+    count = 0;
+  });
+  after(async () => {
+    await refkey?.close();
+    for (const end of ends.reverse()) await end();
+  });
+  afterEach((t) => explain(t, refkey));
+
+  const mood = (text, ref = objectId()) => moodRecord({ mood: text, ref });
+  const person = async ({ pds, proxy }) => ({ pds, proxy, ...(await pds.account(`person${count++}.test`)) });
+  const create = (who, record, collection = MOOD) => who.pds.createRecord(who, collection, record);
+  const asked = ({ proxy, did }, method = 'getRepo') =>
+    proxy.requests.filter((r) => r.method === `com.atproto.sync.${method}` && r.query.get('did') === did).length;
+  // What the relay has sent by now is in the index, or passed over.
+  async function passed() {
+    const { sent } = relay;
+    await until(async () => (await metrics(refkey)).refkey_frames_total >= sent, { what: 'frames', ...soon });
+    await until(async () => (await metrics(refkey)).refkey_ring_frames === 0, { what: 'an empty ring', ...soon });
+  }
+
+  it('finds repos by their collections, fetches them where they live, and no others', async () => {
+    const people = await Promise.all([one, one, two].map(person));
+    const strangers = await Promise.all([one, two].map(person));
+    for (const who of people) await create(who, mood('before'));
+    for (const who of strangers) await create(who, { text: 'a note' }, FOREIGN);
+    await until(() => relay.repos(MOOD).size === 3 && relay.repos(FOREIGN).size === 2, { what: 'the relay', ...soon });
+    await refkey.start();
+    await refkey.ready({ deadline: 60_000 });
+    await settled(refkey);
+    for (const who of people) {
+      await assertIndexEqualsPds(refkey, who.pds, [who.did]);
+      assert.ok(asked(who) >= 1);
+    }
+    const frames = relay.frames.length;
+    for (const who of strangers) await create(who, { text: 'another' }, FOREIGN);
+    await until(() => relay.frames.length === frames + 2, { what: 'their frames', ...soon });
+    await passed();
+    for (const who of strangers) {
+      assert.equal(asked(who), 0);
+      assert.equal((await refkey.xrpc('getRepoStatus', { repo: who.did })).body.error, 'RepoNotFound');
+    }
+    assert.equal(relay.count('com.atproto.sync.listRepos'), 0);
+    assert.ok((await metrics(refkey)).refkey_frames_foreign_total > 0);
+  });
+
+  it('takes live commits of both hosts, a handle, and the way back from ref to record', async () => {
+    for (const host of [one, two]) {
+      const who = await person(host);
+      const ref = objectId();
+      await create(who, { text: 'not ours' }, FOREIGN);
+      const first = await create(who, mood('its first', ref)); // from now on it is tracked
+      await seen(refkey, first, soon);
+      assert.equal((await refkey.xrpc('getByRef', { ref: String(ref) })).body.uri, first.uri);
+      const fetched = asked(who);
+      const second = await create(who, mood('live'));
+      await seen(refkey, second, soon);
+      await who.pds.deleteRecord(who, MOOD, first.rkey);
+      await unseen(refkey, first);
+      assert.equal(asked(who), fetched, 'a commit that follows makes nothing be fetched');
+      const { rkey } = parts(second.uri);
+      await refkey.until('getByRkey', { repo: who.handle, collection: MOOD, rkey });
+    }
+  });
+
+  it('hides, purges and moves nothing on the relay’s word alone', async () => {
+    const claims = ['deleted', 'takendown', 'deactivated'].map(async (status) => {
+      const who = await person(one);
+      const record = await create(who, mood('stays'));
+      await seen(refkey, record);
+      const before = asked(who, 'getRepoStatus');
+      relay.say('#account', { did: who.did, active: false, status });
+      await until(() => asked(who, 'getRepoStatus') > before, { what: `${status} asked at its host`, ...soon });
+      await settled(refkey);
+      assert.equal((await refkey.xrpc('getByRkey', parts(record.uri))).status, 200, status);
+      assert.equal(asked(who), 1, status);
+    });
+    await Promise.all(claims);
+  });
+
+  it('hides what its host confirms, and shows it again', async () => {
+    const who = await person(two);
+    const record = await create(who, mood('hidden'));
+    await seen(refkey, record);
+    await who.pds.deactivate(who);
+    await unseen(refkey, record);
+    await who.pds.activate(who);
+    await seen(refkey, record);
+  });
+
+  it('purges an account that its host no longer knows', async () => {
+    const who = await person(one);
+    const record = await create(who, mood('gone'));
+    await seen(refkey, record);
+    await who.pds.deleteAccount(who.did);
+    await unseen(refkey, record);
+    await until(async () => (await refkey.xrpc('getRepoStatus', { repo: who.did })).body.status === 'deleted', soon);
+  });
+
+  it('fetches again what the relay swallowed, once it shows', async () => {
+    const who = await person(two);
+    await seen(refkey, await create(who, mood('one')));
+    relay.drop = (frame) => frame.body.repo === who.did;
+    const swallowed = await create(who, mood('two'));
+    await until(async () => (await who.pds.listRecordsAll(who.did, MOOD)).length === 2, soon);
+    relay.drop = () => false;
+    const third = await create(who, mood('three'));
+    await seen(refkey, third);
+    await seen(refkey, swallowed);
+    await assertIndexEqualsPds(refkey, who.pds, [who.did]);
+  });
+
+  it('finds at a start what happened meanwhile and the relay did not tell', async () => {
+    const who = await person(one);
+    const kept = await create(who, mood('kept'));
+    await seen(refkey, kept);
+    await refkey.stop();
+    relay.drop = (frame) => frame.body.repo === who.did;
+    await who.pds.deleteRecord(who, MOOD, kept.rkey);
+    const found = await create(who, mood('found by the survey'));
+    await refkey.start();
+    await refkey.ready({ deadline: 60_000 });
+    await seen(refkey, found);
+    await unseen(refkey, kept);
+    relay.drop = () => false;
+  });
+
+  it('is not held up by a host that is down', async () => {
+    const lost = await person(two);
+    const well = await person(one);
+    await seen(refkey, await create(lost, mood('before')));
+    await two.proxy.down();
+    // A gap, which would have it fetched.
+    relay.drop = (frame) => frame.body.repo === lost.did && frame.body.ops.some((op) => op.action === 'delete');
+    const next = await create(lost, mood('swallowed'));
+    await lost.pds.deleteRecord(lost, MOOD, next.rkey);
+    await create(lost, mood('after'));
+    await seen(refkey, await create(well, mood('elsewhere')), soon);
+    const { body } = await refkey.xrpc('getStatus');
+    assert.equal(body.desynchronized, 1);
+    await two.proxy.up();
+    relay.drop = () => false;
+    await settled(refkey, { deadline: 60_000, every: 100 });
+    await assertIndexEqualsPds(refkey, lost.pds, [lost.did]);
+  });
+
+  it('spends nothing on a hundred thousand strangers', async () => {
+    const rss = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${refkey.child.pid}/status`, 'utf8'))[1]);
+    const size = async () => (await refkey.run(['status', '--json'])).stdout;
+    const bytes = relay.frames.find((b) => b.includes(FOREIGN) && b.includes('#commit'));
+    const at = bytes.indexOf('did:plc:');
+    const letters = 'abcdefghijklmnopqrstuvwxyz234567';
+    const send = (from, to) => {
+      for (let n = from; n < to; n++) {
+        const frame = Buffer.from(bytes);
+        for (let i = 0, left = n; i < 8; i++, left = Math.floor(left / 32)) frame.write(letters[left % 32], at + 8 + i);
+        for (const client of relay.clients) client.send(frame);
+      }
+    };
+    const foreign = async () => (await metrics(refkey)).refkey_frames_foreign_total;
+    const start = await foreign();
+    const [requests, records] = [one.proxy.requests.length + two.proxy.requests.length, JSON.parse(await size())];
+    send(0, 5000);
+    await until(async () => (await foreign()) === start + 5000, soon);
+    const [before, commits] = [rss(), (await metrics(refkey)).refkey_writer_commits_total];
+    send(5000, 105_000);
+    await until(async () => (await foreign()) === start + 105_000, { deadline: 60_000, every: 100 });
+    const now = JSON.parse(await size());
+    assert.deepEqual(now.repos, records.repos);
+    assert.ok(rss() - before < 16 << 10, `grew by ${rss() - before} KiB`);
+    assert.equal(one.proxy.requests.length + two.proxy.requests.length, requests);
+    const spent = (await metrics(refkey)).refkey_writer_commits_total - commits;
+    assert.ok(spent < 1000, `${spent} transactions`);
+    await assertChecks(refkey);
+  });
+});
