@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -152,14 +153,14 @@ static void method_run(struct rk_call *call, const struct rk_http *http,
 /* The path and query of a target in origin form (/path?query) or absolute form (http://host/path). */
 static void target_split(struct rk_slice *path, struct rk_slice *query, struct rk_slice target)
 {
-	static const struct rk_slice schemes[] = {
-		RK_SLICE_LIT("http://"), RK_SLICE_LIT("https://")};
+	static const char *const schemes[] = {"http://", "https://"};
 	const uint8_t *mark;
 
 	for (size_t i = 0; i < 2; i++) {
-		if (rk_slice_starts(target, schemes[i])) {
-			size_t from = schemes[i].len;
+		size_t from = strlen(schemes[i]);
 
+		if (target.len >= from &&
+			strncasecmp((const char *)target.data, schemes[i], from) == 0) {
 			while (from < target.len && target.data[from] != '/' &&
 				target.data[from] != '?')
 				from++;
@@ -173,6 +174,9 @@ static void target_split(struct rk_slice *path, struct rk_slice *query, struct r
 		path->len = (size_t)(mark - target.data);
 		*query = rk_slice_sub(target, path->len + 1, target.len - path->len - 1);
 	}
+	/* Only the absolute form may go without one. */
+	if (path->len == 0)
+		*path = rk_slice_str("/");
 }
 
 static void route(struct rk_call *call, const struct rk_http *http)
