@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "atproto/origin.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "indexer/source.h"
 #include "net/backoff.h"
 
 enum {
@@ -169,34 +169,18 @@ static void receive(struct firehose *f, struct rk_ws *ws)
 	}
 }
 
-/*
- * What DID documents call the source when its own URL is an inner address: https and the host of the
- * did:web by which it describes itself.
- */
 static bool public_origin_find(struct firehose *f)
 {
 	struct rk_indexer *indexer = f->indexer;
-	static const struct rk_slice web = RK_SLICE_LIT("did:web:");
-	struct rk_buf did = {.limit = RK_DID_MOST};
 	struct rk_pds_reply reply;
-	char url[RK_ORIGIN_MOST];
 	int r;
 
 	if (indexer->options.relay || indexer->origins[1])
 		return true;
-	r = rk_pds_describe_server(f->fetcher.pds, &reply, &did, indexer->options.source);
-	if (r == RK_PDS_OK && rk_slice_starts(rk_buf_slice(&did), web)) {
-		snprintf(url, sizeof(url), "https://%s", rk_buf_cstr(&did) + web.len);
-		/* A port is written %3A; such a PDS is named by its own URL. */
-		if (rk_origin_parse(indexer->public_origin, rk_slice_str(url)))
-			indexer->origins[1] = indexer->public_origin;
-	}
-	if (r == RK_PDS_OK && !indexer->origins[1])
-		rk_log(RK_LOG_WARN, "firehose",
-			"the source's own DID does not tell its public URL: if DID documents do not name it "
-			"by REFKEY_PDS_URL, set REFKEY_PDS_PUBLIC_URL",
-			RK_LOG_SLICE("did", rk_buf_slice(&did)));
-	rk_buf_finish(&did);
+	r = rk_source_public_origin(
+		f->fetcher.pds, &reply, indexer->public_origin, indexer->options.source);
+	if (indexer->public_origin[0])
+		indexer->origins[1] = indexer->public_origin;
 	if (r == RK_PDS_OK || r == RK_PDS_WRONG || r == RK_PDS_ABSENT)
 		return true;
 	if (r != -ECANCELED)
