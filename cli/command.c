@@ -1,6 +1,22 @@
 /* The tables of commands and options. See command.h; reading a command line is in command_line.c. */
 #include "cli/command.h"
 
+#include "atproto/syntax.h"
+
+static bool is_nsid(const char *text)
+{
+	struct rk_nsid nsid;
+
+	return rk_nsid_parse(&nsid, rk_slice_str(text));
+}
+
+static bool is_did(const char *text)
+{
+	struct rk_did did;
+
+	return rk_did_parse(&did, rk_slice_str(text));
+}
+
 #define FIELD(name) .offset = offsetof(struct rk_command_options, name)
 
 static const struct rk_option_row options[] = {
@@ -9,7 +25,7 @@ static const struct rk_option_row options[] = {
 	{"--skip", "@HANDLE", RK_OPTION_IS_LIST, FIELD(skip),
 		.help = "not this user; may be repeated"},
 	{"--limit", "N", RK_OPTION_IS_NUMBER, FIELD(limit), .least = 1, .most = 1000000000,
-		.help = "stop after N were written"},
+		.help = "stop after N were written; of tail, after N events"},
 	{"--batch-size", "N", RK_OPTION_IS_NUMBER, FIELD(batch_size), .least = 1, .most = 100000,
 		.help = "N in one batch; REFKEY_MONGO_BATCH if not given"},
 	{"--delay", "MS", RK_OPTION_IS_NUMBER, FIELD(delay_ms), .least = 0, .most = 3600000,
@@ -19,10 +35,20 @@ static const struct rk_option_row options[] = {
 	{"--json", NULL, RK_OPTION_IS_SWITCH, FIELD(json), .help = "print JSON"},
 	{"--restore", NULL, RK_OPTION_IS_SWITCH, FIELD(restore),
 		.help = "MongoDB was lost: also insert documents that were there before, for their owners"},
+	{"--collection", "NSID", RK_OPTION_IS_LIST, FIELD(collections),
+		.help = "only commits to this collection, and of these what is in it; may be repeated",
+		.accepts = is_nsid, .accepted = "an NSID, such as computer.aesthetic.mood"},
+	{"--did", "DID", RK_OPTION_IS_LIST, FIELD(dids),
+		.help = "only events of this account; may be repeated", .accepts = is_did,
+		.accepted = "a DID, such as did:plc:… or did:web:…"},
+	{"--cursor", "SEQ", RK_OPTION_IS_NUMBER, FIELD(cursor), .least = 0, .most = 999999999999999,
+		.help = "first what the source still has behind this sequence number; 0: all it has"},
+	{"--unverified", NULL, RK_OPTION_IS_SWITCH, FIELD(unverified),
+		.help = "also print what is refused, and the verdict on each"},
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_RESTORE, "a bit for each row");
+_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_UNVERIFIED, "a bit for each row");
 
 static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
@@ -36,6 +62,9 @@ static const struct rk_command_row commands[] = {
 	{"backup", "DIR",
 		"write a compacted copy of the index into DIR, also beside a running serve",
 		rk_command_backup, .options = RK_OPTION_JSON, .least = 1, .most = 1},
+	{"tail", NULL, "print verified events of the firehose as JSON lines", rk_command_tail,
+		.options = RK_OPTION_LIMIT | RK_OPTION_COLLECTION | RK_OPTION_DID |
+			RK_OPTION_CURSOR | RK_OPTION_UNVERIFIED},
 	{"publish", "moods|paintings", "MongoDB to ATProto: what has no atproto.rkey"},
 	{"audit", NULL, "compare both sides, per user or all"},
 	{"repair", NULL, "mend duplicates, orphans, unlinked and vanished records"},

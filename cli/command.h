@@ -25,6 +25,10 @@ enum {
 	RK_OPTION_DRY_RUN = 1 << 5,
 	RK_OPTION_JSON = 1 << 6,
 	RK_OPTION_RESTORE = 1 << 7,
+	RK_OPTION_COLLECTION = 1 << 8,
+	RK_OPTION_DID = 1 << 9,
+	RK_OPTION_CURSOR = 1 << 10,
+	RK_OPTION_UNVERIFIED = 1 << 11,
 	RK_OPTION_SHARED = RK_OPTION_RESTORE - 1, /* what every command over records takes */
 };
 
@@ -36,7 +40,12 @@ struct rk_command_options {
 	uint64_t batch_size; /* 0: the setting */
 	uint64_t delay_ms;
 	bool dry_run, json, restore;
+	const char *const *collections; /* NSIDs */
+	const char *const *dids;
+	uint64_t cursor; /* RK_CURSOR_NOW: not given */
+	bool unverified;
 };
+#define RK_CURSOR_NOW UINT64_MAX
 
 enum rk_option_kind { RK_OPTION_IS_SWITCH, RK_OPTION_IS_NUMBER, RK_OPTION_IS_LIST };
 
@@ -47,6 +56,8 @@ struct rk_option_row {
 	size_t offset;        /* in struct rk_command_options */
 	uint64_t least, most; /* of a number */
 	const char *help;
+	bool (*accepts)(const char *text); /* of a list's values; NULL: any but empty */
+	const char *accepted;              /* … in words */
 };
 
 struct rk_command_call;
@@ -104,6 +115,7 @@ int rk_command_recover(const struct rk_command_call *call);
 int rk_command_status(const struct rk_command_call *call);
 int rk_command_check(const struct rk_command_call *call);
 int rk_command_backup(const struct rk_command_call *call);
+int rk_command_tail(const struct rk_command_call *call);
 int rk_command_reference(const struct rk_command_call *call);
 
 #endif

@@ -41,7 +41,7 @@ static int number_set(struct reading *reading, const struct rk_option_row *row, 
 	struct rk_command_line *line = reading->line;
 	uint64_t value = 0;
 	size_t len = strlen(text);
-	bool good = len > 0 && len <= 12;
+	bool good = len > 0 && len <= 15;
 
 	for (size_t i = 0; good && i < len; i++) {
 		good = rk_ascii_is_digit((uint8_t)text[i]);
@@ -96,6 +96,12 @@ static int option_set(struct reading *reading, const struct rk_option_row *row, 
 	case RK_OPTION_IS_NUMBER:
 		return number_set(reading, row, text);
 	case RK_OPTION_IS_LIST:
+		if (row->accepts && !row->accepts(text)) {
+			rk_buf_printf(&line->problems, "%s is ", row->flag);
+			rk_setting_quote(&line->problems, rk_slice_str(text));
+			rk_buf_printf(&line->problems, "; accepted: %s\n", row->accepted);
+			return 0;
+		}
 		return list_add(line, row, text);
 	}
 	return 0;
@@ -330,6 +336,7 @@ int rk_command_line_read(struct rk_command_line *line, int argc, const char *con
 	struct reading reading = {.line = line};
 
 	memset(line, 0, sizeof(*line));
+	line->options.cursor = RK_CURSOR_NOW;
 	if (argc < 2) {
 		rk_buf_add_str(&line->problems, "which command?\n");
 		return wrong(line, NULL);

@@ -63,7 +63,7 @@ static bool is_choice(const struct rk_setting_row *row)
 static void unbuilt_add(struct rk_buf *out, const struct rk_setting_row *row)
 {
 	if (row->unbuilt && row->kind == RK_SETTING_ENUM)
-		rk_buf_printf(out, "; not built yet: all but %s is refused", row->value);
+		rk_buf_printf(out, "; not built yet: serve takes only %s", row->value);
 	else if (row->unbuilt)
 		rk_buf_add_str(out, "; not built yet: no effect");
 }
@@ -136,7 +136,7 @@ void rk_help_command(struct rk_buf *out, const struct rk_command_row *command)
 	for (size_t i = 0; i < rk_setting_count(); i++) {
 		const struct rk_setting_row *row = rk_setting_row(i);
 
-		if (row->required_by && strcmp(row->required_by, command->name) == 0)
+		if (rk_setting_is_required(row, command->name))
 			rk_buf_printf(
 				out, "\nNeeds %s (%s): %s.\n", row->env, row->flag, row->help);
 	}

@@ -17,11 +17,13 @@ static const char *const publish_names[] = {"off", "on", "exclusive", NULL};
 static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
 static const char *const format_names[] = {"text", "json", NULL};
 
+static const char *const followers[] = {"serve", "tail", NULL};
+
 #define FIELD(name) .offset = offsetof(struct rk_settings, name)
 
 static const struct rk_setting_row rows[] = {
-	{"REFKEY_PDS_URL", "--pds-url", RK_SETTING_ORIGIN, FIELD(pds_url), .required_by = "serve",
-		.otherwise = "required by serve",
+	{"REFKEY_PDS_URL", "--pds-url", RK_SETTING_ORIGIN, FIELD(pds_url), .required_by = followers,
+		.otherwise = "required by serve and tail",
 		.help = "the PDS (or a relay) whose firehose is followed"},
 	{"REFKEY_PDS_PUBLIC_URL", "--pds-public-url", RK_SETTING_ORIGIN, FIELD(pds_public_url),
 		.otherwise = "https:// and the host of the PDS's own did:web",
@@ -120,6 +122,15 @@ const struct rk_setting_row *rk_setting_by_env(struct rk_slice env)
 			return &rows[i];
 	}
 	return NULL;
+}
+
+bool rk_setting_is_required(const struct rk_setting_row *row, const char *command)
+{
+	for (const char *const *by = row->required_by; by && *by; by++) {
+		if (strcmp(*by, command) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool rk_setting_is_secret(const struct rk_setting_row *row)
@@ -228,7 +239,7 @@ int rk_settings_load(struct rk_settings *out, struct rk_buf *problems,
 			return result;
 		if (result == RK_SETTING_WRONG)
 			wrong_add(problems, row, value, flag);
-		if (!value && row->required_by && strcmp(row->required_by, command) == 0) {
+		if (!value && rk_setting_is_required(row, command)) {
 			rk_buf_printf(problems,
 				"%s (%s) is not set and %s needs it; accepted: ", row->env,
 				row->flag, command);

@@ -71,10 +71,11 @@ struct rk_setting_row {
 	const char *env;  /* "REFKEY_PDS_URL" */
 	const char *flag; /* "--pds-url" */
 	enum rk_setting_kind kind;
-	size_t offset;           /* in struct rk_settings */
-	const char *value;       /* default, as a user would write it; NULL: none */
-	const char *otherwise;   /* for help, where value is NULL: what holds instead */
-	const char *required_by; /* the command that does not run without it; NULL */
+	size_t offset;         /* in struct rk_settings */
+	const char *value;     /* default, as a user would write it; NULL: none */
+	const char *otherwise; /* for help, where value is NULL: what holds instead */
+	const char *const
+		*required_by; /* commands that do not run without it, ended by NULL; NULL */
 	const char *help;
 	enum rk_setting_scope scope;
 	bool unbuilt;             /* read and checked, but nothing uses it yet */
@@ -88,6 +89,7 @@ const struct rk_setting_row *rk_setting_row(size_t at);
 /* The row of a flag ("--pds-url", any bytes) or a name in the environment; NULL. */
 const struct rk_setting_row *rk_setting_by_flag(struct rk_slice flag);
 const struct rk_setting_row *rk_setting_by_env(struct rk_slice env);
+bool rk_setting_is_required(const struct rk_setting_row *row, const char *command);
 bool rk_setting_is_secret(const struct rk_setting_row *row);
 
 /* Flags as given, by place of their row; NULL: not given. An empty one is as good as unset. */

@@ -21,6 +21,7 @@ STAND_IN(status, 103)
 STAND_IN(check, 104)
 STAND_IN(backup, 105)
 STAND_IN(reference, 106)
+STAND_IN(tail, 107)
 
 static int read_line(
 	struct rk_command_line *line, const char *const *args, const char *const *environment)
@@ -52,6 +53,9 @@ static void each_command_runs_its_function(void **state)
 		{{"backup", "--json", "--", "-n"}, 105, 1},
 		{{"check", "--allow-private=off", "--json"}, 104, 0},
 		{{"reference", "markdown"}, 106, 1},
+		{{"tail", "--pds-url=http://pds:3000", "--cursor", "0"}, 107, 0},
+		{{"tail", "--pds-url=http://pds:3000", "--cursor=999999999999999", "--unverified"},
+			107, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -101,7 +105,7 @@ static void wrong_lines_say_what_is_accepted(void **state)
 	} cases[] = {
 		{{NULL}, "which command?", "see: refkey --help"},
 		{{"recvoer"}, "unknown command \"recvoer\"",
-			"serve recover status check backup help"},
+			"serve recover status check backup tail help"},
 		{{""}, "unknown command \"\"", "see: refkey --help"},
 		{{"publish", "moods"}, "publish (", "is not built yet"},
 		{{"audit", "--json"}, "audit (", "is not built yet"},
@@ -151,6 +155,15 @@ static void wrong_lines_say_what_is_accepted(void **state)
 		{{"recover", "--delay", "18446744073709551616"}, "--delay is", "from 0 to 3600000"},
 		{{"recover", "--mongo-batch", "0"}, "REFKEY_MONGO_BATCH (--mongo-batch) is \"0\"",
 			"a whole number from 1 to 100000"},
+		{{"tail", "--collection", "moods"}, "--collection is \"moods\"",
+			"accepted: an NSID"},
+		{{"tail", "--did", "@ada"}, "--did is \"@ada\"", "accepted: a DID"},
+		{{"tail", "--did", "did:plc:"}, "--did is", "accepted: a DID"},
+		{{"tail", "--cursor", "1000000000000000"}, "--cursor is", "from 0 to"},
+		{{"tail", "--cursor=-1"}, "--cursor is", "from 0 to"},
+		{{"tail", "--user", "@ada"}, "unknown option \"--user\"",
+			"accepted by tail: --limit --collection --did --cursor --unverified"},
+		{{"tail"}, "REFKEY_PDS_URL (--pds-url) is not set", "see: refkey tail --help"},
 		{{"serve"}, "REFKEY_PDS_URL (--pds-url) is not set", "see: refkey serve --help"},
 		{{"reference"}, "reference needs markdown", "see: refkey --help"},
 	};
