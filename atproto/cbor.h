@@ -14,7 +14,11 @@
 #include "atproto/cid.h"
 #include "base/reader.h"
 
-enum { RK_CBOR_DEPTH_MOST = 64 }; /* arrays and maps within each other */
+enum {
+	/* Arrays and maps within each other. The reference PDS takes what its stack holds, from 1,500 up to some
+	 * thousands; 2,048 levels of JSON is what its readers take. */
+	RK_CBOR_DEPTH_MOST = 2000,
+};
 
 enum rk_cbor_type {
 	RK_CBOR_INVALID, /* malformed, not canonical or past the end */

@@ -4,7 +4,7 @@
  * The reference PDS decodes a record into JavaScript objects and prints those with JSON.stringify,
  * whose objects put keys that are array indexes first. Records with such keys behind others are
  * rare: they are found out on the way, and the whole value is then printed again, each map in two
- * passes.
+ * passes. What is passed over in that is passed over once for each map around it: in all it is bounded.
  */
 #include "atproto/data.h"
 
@@ -14,11 +14,14 @@
 
 #define SAFE_INTEGER_MOST 9007199254740991.0 /* of a number written as a float */
 
+enum { PASSED_MOST = 64 << 20 }; /* bytes passed over when printing in two passes */
+
 struct printer {
 	struct rk_buf *out;
 	struct rk_reader reader;
 	bool index_keys_first; /* two passes */
 	bool again;            /* stopped for want of two passes */
+	size_t passed;         /* bytes passed over */
 };
 
 static bool is_array_index(struct rk_slice key)
@@ -67,10 +70,13 @@ static bool pairs_print(
 	struct printer *p, struct rk_cbor_map map, bool index, bool *first, unsigned depth)
 {
 	while (rk_cbor_map_next(&map, &p->reader)) {
-		if (is_array_index(map.key) != index)
-			rk_cbor_skip(&p->reader);
-		else if (!pair_print(p, map.key, first, depth))
+		if (is_array_index(map.key) != index) {
+			p->passed += rk_cbor_skip(&p->reader).len;
+			if (p->passed > PASSED_MOST)
+				return false;
+		} else if (!pair_print(p, map.key, first, depth)) {
 			return false;
+		}
 	}
 	return !p->reader.failed;
 }

@@ -226,7 +226,7 @@ static void nest(struct rk_buf *out, size_t depth, bool maps)
 	rk_buf_add_byte(out, 0);
 }
 
-static void depth_64_ok_65_refused(void **state)
+static void depth_2000_ok_2001_refused(void **state)
 {
 	struct rk_buf in = {0};
 
@@ -319,7 +319,7 @@ int main(void)
 		cmocka_unit_test(both_readers_agree),
 		cmocka_unit_test(floats_are_read_but_no_data),
 		cmocka_unit_test(items_carry_their_values),
-		cmocka_unit_test(depth_64_ok_65_refused),
+		cmocka_unit_test(depth_2000_ok_2001_refused),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(failure_sticks),
 		cmocka_unit_test(what_is_written_is_read_back),

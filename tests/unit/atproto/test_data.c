@@ -87,7 +87,7 @@ static void refused_cbor_appends_nothing(void **state)
 	rk_buf_finish(&json);
 }
 
-static void depth_64_ok_65_refused(void **state)
+static void depth_2000_ok_2001_refused(void **state)
 {
 	for (size_t depth = RK_CBOR_DEPTH_MOST; depth <= RK_CBOR_DEPTH_MOST + 1; depth++) {
 		struct rk_buf cbor = {0}, json = {0}, back = {0};
@@ -125,6 +125,29 @@ static void late_index_keys_at_every_depth_stay_cheap(void **state)
 			"\x01");
 	assert_true(rk_data_cbor_to_json(&json, rk_buf_slice(&cbor)));
 	assert_memory_equal(json.data, "{\"10\":1,\"k\":{\"10\":1,\"k\":", 24);
+	rk_buf_finish(&cbor);
+	rk_buf_finish(&json);
+}
+
+/* … and what lies deepest is not read at every level without end. */
+static void late_index_keys_around_a_megabyte_are_refused(void **state)
+{
+	struct rk_buf cbor = {0}, json = {0};
+
+	for (size_t i = 0; i < RK_CBOR_DEPTH_MOST; i++)
+		rk_buf_add_str(&cbor, "\xa2\x61k");
+	rk_buf_add_str(&cbor, "\x7a");
+	for (int i = 0; i < 4; i++)
+		rk_buf_add_byte(&cbor, i == 1 ? 0x10 : 0);
+	for (size_t i = 0; i < 1 << 20; i++)
+		rk_buf_add_byte(&cbor, 'x');
+	for (size_t i = 0; i < RK_CBOR_DEPTH_MOST; i++)
+		rk_buf_add_str(&cbor,
+			"\x62"
+			"10"
+			"\x01");
+	assert_true(rk_cbor_check(rk_buf_slice(&cbor)));
+	assert_false(rk_data_cbor_to_json(&json, rk_buf_slice(&cbor)));
 	rk_buf_finish(&cbor);
 	rk_buf_finish(&json);
 }
@@ -176,8 +199,9 @@ int main(void)
 		cmocka_unit_test(records_print_as_the_reference_prints_them),
 		cmocka_unit_test(numbers_print_plain),
 		cmocka_unit_test(refused_cbor_appends_nothing),
-		cmocka_unit_test(depth_64_ok_65_refused),
+		cmocka_unit_test(depth_2000_ok_2001_refused),
 		cmocka_unit_test(late_index_keys_at_every_depth_stay_cheap),
+		cmocka_unit_test(late_index_keys_around_a_megabyte_are_refused),
 		cmocka_unit_test(json_of_other_shapes),
 	};
 	return cmocka_run_group_tests_name("atproto/data", tests, NULL, NULL);
