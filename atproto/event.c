@@ -16,7 +16,7 @@
 
 enum kind {
 	KIND_INT,
-	KIND_SEQ, /* from 1 */
+	KIND_SEQ, /* from 1 to what every reader of numbers can hold */
 	KIND_BOOL,
 	KIND_BYTES,
 	KIND_TEXT,
@@ -184,7 +184,9 @@ static int field_parse(struct parser *parser, void *base, const struct field *fi
 		return RK_EVENT_MALFORMED_BODY;
 	case RK_CBOR_UINT:
 	case RK_CBOR_NEGINT:
-		good = field->kind == KIND_INT || (field->kind == KIND_SEQ && item.number > 0);
+		good = field->kind == KIND_INT ||
+			(field->kind == KIND_SEQ && item.number > 0 &&
+				item.number <= RK_EVENT_SEQ_MOST);
 		if (good)
 			*(int64_t *)to = item.number;
 		break;

@@ -15,6 +15,8 @@ enum {
 	RK_EVENT_BLOCKS_MOST = 2000000, /* bytes of a commit's CAR slice */
 };
 
+#define RK_EVENT_SEQ_MOST INT64_C(9007199254740991) /* 2^53 - 1, as the data model has it */
+
 enum rk_event_type {
 	RK_EVENT_UNKNOWN, /* a type we do not know: ignored and counted */
 	RK_EVENT_COMMIT,
@@ -38,7 +40,7 @@ struct rk_event_op {
 /* Everything borrowed from the frame but ops, which is the arena's. */
 struct rk_event {
 	enum rk_event_type type;
-	int64_t seq;       /* from 1; 0 for info, error and unknown */
+	int64_t seq;       /* 1 to RK_EVENT_SEQ_MOST; 0 for info, error and unknown */
 	struct rk_did did; /* commit: repo; else did */
 	int64_t time_ms;   /* 0 if absent or malformed */
 	/* commit, sync */

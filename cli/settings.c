@@ -90,7 +90,7 @@ static const struct rk_setting_row rows[] = {
 	{"REFKEY_ALLOW_PRIVATE", "--allow-private", RK_SETTING_BOOL, FIELD(allow_private),
 		.value = "off",
 		.help = "allow DID documents to point at private addresses (tests, local networks); the "
-			"origin of REFKEY_PDS_URL is always allowed"},
+			"origins of REFKEY_PDS_URL and REFKEY_PLC_URL are always allowed"},
 };
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };

@@ -188,7 +188,7 @@ static void connection(struct tail *t)
 		.http =
 			{
 				.allow_private = settings->allow_private,
-				.trusted_origin = settings->pds_url,
+				.trusted = {settings->pds_url},
 				.cancel = &stop,
 				.user_agent = RK_USER_AGENT,
 			},

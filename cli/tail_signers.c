@@ -42,7 +42,7 @@ struct rk_tail_signers *rk_tail_signers_create(
 		.http =
 			{
 				.allow_private = settings->allow_private,
-				.trusted_origin = settings->pds_url,
+				.trusted = {settings->pds_url, settings->plc_url},
 				.cancel = stop,
 				.user_agent = RK_USER_AGENT,
 			},

@@ -235,16 +235,14 @@ static int account_doubt(struct applying *a, enum rk_account account)
 
 static int account_apply(struct applying *a)
 {
-	struct rk_cursor cursor = {0};
 	enum rk_account account;
 	int r = repo_read(a);
 
 	if (r)
 		return r < 0 ? r : 0;
 	/* Sent again it may be older than what was fetched since. */
-	r = rk_read_cursor(rk_write_view(a->w), &cursor, a->apply->source);
-	if (r < 0 || a->event->seq <= cursor.seq)
-		return r < 0 ? r : 0;
+	if (rk_course_is_old(a->apply->course, a->event->seq))
+		return 0;
 	account = a->event->active ? RK_ACCOUNT_ACTIVE : rk_account_parse(a->event->status);
 	if (!a->event->active && account == RK_ACCOUNT_ACTIVE)
 		account = RK_ACCOUNT_INACTIVE;
@@ -299,18 +297,7 @@ static int event_apply(struct applying *a)
 	return 0;
 }
 
-int rk_apply_cursor(const struct rk_apply *apply, struct rk_write *w, int64_t seq)
-{
-	struct rk_cursor cursor = {0};
-	int r = rk_read_cursor(rk_write_view(w), &cursor, apply->source);
-
-	if (r < 0 || seq <= cursor.seq)
-		return r < 0 ? r : 0;
-	cursor.seq = seq;
-	return rk_write_cursor(w, apply->source, &cursor);
-}
-
-static void refuse(const struct rk_decoded *decoded)
+void rk_apply_refuse(const struct rk_decoded *decoded)
 {
 	rk_metric_refused_add(decoded->verdict);
 	rk_log(RK_LOG_WARN, "verify", "a frame was refused",
@@ -319,18 +306,37 @@ static void refuse(const struct rk_decoded *decoded)
 		RK_LOG_INT("seq", decoded->event.seq));
 }
 
-/* Whether another DID document than the one held could make the event good. */
-static bool is_curable(const struct rk_decoded *decoded)
+/* Whether the DID document that the event was judged by is the one held, and was read just now. */
+static int document_is_new(struct applying *a, bool *out)
 {
-	switch (decoded->verdict) {
+	struct rk_identity held = {0};
+	int r = rk_read_identity(rk_write_view(a->w), &held, a->event->did.text);
+	int64_t age_ms = a->now_us / 1000 - held.fetched_ms;
+
+	*out = held.fetched_ms == a->decoded->key_fetched_ms && age_ms <= RK_KEY_TRUST_MS;
+	return r == RK_STORE_CORRUPT ? -EUCLEAN : r < 0 ? r : 0;
+}
+
+/* Whether another DID document could make the event good. */
+static bool is_curable(enum rk_verdict verdict)
+{
+	switch (verdict) {
 	case RK_VERDICT_KEY_UNKNOWN:
 	case RK_VERDICT_KEY_MISSING:
 	case RK_VERDICT_SIGNATURE_WRONG:
 	case RK_VERDICT_REPO_ELSEWHERE:
-		return decoded->key_age_ms > RK_KEY_TRUST_MS;
+		return true;
 	default:
 		return false;
 	}
+}
+
+void rk_apply_time(struct rk_stream_notes *notes, int64_t time_ms, int64_t now_us)
+{
+	if (time_ms > now_us / 1000)
+		time_ms = now_us / 1000;
+	if (time_ms > atomic_load(&notes->event_ms))
+		atomic_store(&notes->event_ms, time_ms);
 }
 
 int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_decoded *decoded,
@@ -345,20 +351,26 @@ int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_d
 		.again = again,
 	};
 	bool ordered = a.event->type == RK_EVENT_COMMIT || a.event->type == RK_EVENT_SYNC;
+	bool judged = true;
 	int r;
 
-	if (decoded->verdict != RK_VERDICT_OK && !again && is_curable(decoded)) {
-		r = identity_stale(&a);
-		return r ? r : RK_APPLY_WAIT;
+	if (!again && is_curable(decoded->verdict)) {
+		r = document_is_new(&a, &judged);
+		if (r == 0 && !judged)
+			r = identity_stale(&a);
+		if (r)
+			return r;
 	}
+	if (!judged)
+		return decoded->verdict == RK_VERDICT_KEY_UNKNOWN ? RK_APPLY_WAIT : RK_APPLY_DOUBT;
 	if (decoded->verdict != RK_VERDICT_OK) {
-		refuse(decoded);
+		rk_apply_refuse(decoded);
 		return RK_APPLY_DONE;
 	}
 	if (ordered && !again && apply->waits(apply->context, a.event->did.text))
 		return RK_APPLY_WAIT;
 	r = event_apply(&a);
-	if (r >= 0 && a.event->time_ms > atomic_load(&apply->notes->event_ms))
-		atomic_store(&apply->notes->event_ms, a.event->time_ms);
+	if (r >= 0)
+		rk_apply_time(apply->notes, a.event->time_ms, now_us);
 	return r;
 }

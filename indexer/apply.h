@@ -8,19 +8,22 @@
 
 #include <stdatomic.h>
 
+#include "indexer/course.h"
 #include "indexer/decode.h"
 
 /* What the stream said of itself, for the thread that receives it. */
 struct rk_stream_notes {
 	atomic_bool outdated;      /* #info OutdatedCursor: the sweep has to find what was missed */
 	atomic_bool future_cursor; /* error FutureCursor: the sequence was reset */
-	atomic_llong event_ms;     /* `time` of the newest event applied, Unix ms; 0: none */
+	atomic_llong
+		event_ms; /* `time` of the newest event applied, Unix ms, never ahead; 0: none */
 };
 
 struct rk_apply {
 	struct rk_slice source; /* whose cursor moves */
 	bool relay; /* it is not the accounts' host: what it says of them is asked there */
 	struct rk_stream_notes *notes;
+	const struct rk_course *course; /* up to the event before */
 	/* The account's DID document is to be read (again). */
 	void (*identity)(void *context, struct rk_slice did);
 	/* Whether earlier events of the account wait: then later ones do, too. */
@@ -31,6 +34,9 @@ struct rk_apply {
 enum rk_apply_result {
 	RK_APPLY_DONE,
 	RK_APPLY_WAIT, /* to be decoded and applied again, in order, once the account waits for nothing */
+	/* Refused by the DID document held, which may be an old one: to be decoded and applied again once a
+	 * newer one was asked for. Nothing waits behind it. */
+	RK_APPLY_DOUBT,
 };
 
 enum {
@@ -44,8 +50,9 @@ enum {
  */
 int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_decoded *decoded,
 	int64_t now_us, bool again) __attribute__((warn_unused_result));
-/* Moves the source's cursor to the newest sequence number applied, in the same transaction. */
-int rk_apply_cursor(const struct rk_apply *apply, struct rk_write *w, int64_t seq)
-	__attribute__((warn_unused_result));
+/* Notes the time of an event, as no later than now. */
+void rk_apply_time(struct rk_stream_notes *notes, int64_t time_ms, int64_t now_us);
+/* Counts a frame as refused, and logs it. */
+void rk_apply_refuse(const struct rk_decoded *decoded);
 
 #endif

@@ -56,7 +56,7 @@ int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice fr
 	struct rk_signer signer;
 	int r;
 
-	*out = (struct rk_decoded){.key_age_ms = INT64_MAX};
+	*out = (struct rk_decoded){0};
 	r = rk_event_parse(&out->event, arena, frame);
 	if (r < 0)
 		return r;
@@ -64,10 +64,10 @@ int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice fr
 	if (out->verdict != RK_VERDICT_OK ||
 		(out->event.type != RK_EVENT_COMMIT && out->event.type != RK_EVENT_SYNC))
 		return 0;
-	r = rk_keys_find(keys, &signer, snapshot, out->event.did.text, now_ms);
+	r = rk_keys_find(keys, &signer, snapshot, out->event.did.text);
 	if (r)
 		return r;
-	out->key_age_ms = signer.age_ms;
+	out->key_fetched_ms = signer.fetched_ms;
 	if (signer.elsewhere) {
 		out->verdict = RK_VERDICT_REPO_ELSEWHERE;
 		return 0;

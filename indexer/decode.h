@@ -12,7 +12,7 @@
 struct rk_decoded {
 	enum rk_verdict verdict;
 	bool foreign; /* none of our repos': only the event's type, seq, did and time are set */
-	int64_t key_age_ms; /* of the DID document it was judged by; INT64_MAX: none was held */
+	int64_t key_fetched_ms; /* Unix ms when the DID document was read that it was judged by; 0: none */
 	struct rk_event event;
 	struct rk_verified verified;      /* of commits and syncs that are believed */
 	struct rk_change_record *records; /* of our collections, in the commit's order */

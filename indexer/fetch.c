@@ -43,25 +43,13 @@ static int claim_take(struct rk_fetcher *fetcher, int64_t *wait_ms)
 	return place;
 }
 
-/* Under the lock: the DID whose document is due to be read, now the caller's; NULL: none. */
-static char *wish_take(struct rk_indexer *indexer, int64_t *wait_ms)
+/* Under the lock: a wish that is due, its DID now the caller's. */
+static bool wish_take(struct rk_indexer *indexer, struct rk_wish *out, int64_t *wait_ms)
 {
-	int64_t now = rk_clock_mono_ms();
-
-	for (size_t i = 0; i < indexer->identity_count; i++) {
-		char *did = indexer->identities[i].did;
-
-		if (indexer->identities[i].due_ms > now) {
-			if (indexer->identities[i].due_ms - now < *wait_ms)
-				*wait_ms = indexer->identities[i].due_ms - now;
-			continue;
-		}
-		indexer->identity_count--;
-		memmove(&indexer->identities[i], &indexer->identities[i + 1],
-			(indexer->identity_count - i) * sizeof(indexer->identities[0]));
-		return did;
-	}
-	return NULL;
+	/* However many directories do not answer, most threads are there for repos. */
+	return indexer->identities_read < IDENTITIES_AT_ONCE &&
+		rk_wishes_take(&indexer->wishes, out, rk_clock_mono_ms(), indexer->reading,
+			RK_FETCHERS, wait_ms);
 }
 
 static void work(struct rk_fetcher *fetcher)
@@ -70,13 +58,13 @@ static void work(struct rk_fetcher *fetcher)
 	int64_t wait_ms = IDLE_MS, wish_ms = IDLE_MS;
 	rk_repo_id repo = 0;
 	int place = -1;
-	char *did;
+	struct rk_wish wish;
+	bool wished;
 
 	pthread_mutex_lock(&indexer->lock);
-	/* However many directories do not answer, most threads are there for repos. */
-	did = indexer->identities_read < IDENTITIES_AT_ONCE ? wish_take(indexer, &wish_ms) : NULL;
-	indexer->identities_read += did != NULL;
-	if (!did) {
+	wished = wish_take(indexer, &wish, &wish_ms);
+	indexer->identities_read += wished;
+	if (!wished) {
 		place = claim_take(fetcher, &wait_ms);
 		if (place >= 0)
 			repo = indexer->claims[place];
@@ -84,9 +72,9 @@ static void work(struct rk_fetcher *fetcher)
 			rk_indexer_wait(indexer, wait_ms < wish_ms ? wait_ms : wish_ms);
 	}
 	pthread_mutex_unlock(&indexer->lock);
-	if (did) {
-		rk_identity_refresh(fetcher, did, 0);
-		free(did);
+	if (wished) {
+		rk_identity_grant(fetcher, &wish);
+		free(wish.did);
 		pthread_mutex_lock(&indexer->lock);
 		indexer->identities_read--;
 		pthread_mutex_unlock(&indexer->lock);

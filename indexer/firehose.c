@@ -159,8 +159,11 @@ static void receive(struct firehose *f, struct rk_ws *ws)
 			}
 			break;
 		default:
-			rk_log(RK_LOG_WARN, "firehose", "the connection ended",
-				RK_LOG_STR("reason", r < 0 ? strerror(-r) : rk_ws_error(ws)));
+			/* Interrupted by us, it has no reason. */
+			if (!stopping(indexer))
+				rk_log(RK_LOG_WARN, "firehose", "the connection ended",
+					RK_LOG_STR(
+						"reason", r < 0 ? strerror(-r) : rk_ws_error(ws)));
 			return;
 		}
 		if (rk_clock_mono_ms() - opened > HEALTHY_MS &&
@@ -196,7 +199,7 @@ static void connection(struct firehose *f)
 		.http =
 			{
 				.allow_private = indexer->options.allow_private,
-				.trusted_origin = indexer->options.source,
+				.trusted = {indexer->options.source},
 				.cancel = &indexer->stopping,
 				.user_agent = indexer->options.user_agent,
 			},

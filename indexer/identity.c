@@ -2,6 +2,8 @@
  * DID documents: read from the directory (did:plc) or the host (did:web), kept in the index. A handle
  * is kept only if it is true in both directions: the document names it, and the source resolves it to
  * this DID.
+ *
+ * An answer that is no document hides the account until there is one again; no answer changes nothing.
  */
 #include "indexer/inside.h"
 
@@ -10,15 +12,27 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "net/backoff.h"
 
-/* Asked again so soon while events wait for it. */
-enum { RETRY_MS = 2000 };
+enum {
+	WEBS_MOST = 3,  /* hosts of did:web asked at the same time, for whatever reason */
+	TRIES_MOST = 6, /* while nothing but hope asks for it; then the sweep does */
+};
+
+enum outcome {
+	READ,
+	GONE,    /* an answer came, and it was no document of this DID */
+	UNASKED, /* nobody answered, or nobody may be asked: what is held stays */
+};
 
 struct identity {
 	struct rk_indexer *indexer;
 	struct rk_slice did;
 	struct rk_did_doc doc;
-	bool verified, failed;
+	enum outcome outcome;
+	bool verified;
+	bool unresolved; /* the handle's other direction could not be asked for */
+	bool settled;    /* UNASKED: no longer waited for */
 	int64_t now_ms;
 };
 
@@ -38,23 +52,37 @@ static bool is_fresh(struct rk_fetcher *fetcher, struct rk_slice did, int64_t ag
 	return fresh;
 }
 
-/* Whether the account lives at the source decides if its repo is fetched and its commits taken. */
+/* Whether it has a document, and lives at the source, decides if its repo is answered, fetched and its
+ * commits taken. */
 static int home_note(const struct identity *found, struct rk_write *w)
 {
-	bool elsewhere = rk_keys_elsewhere(found->indexer->origins, rk_slice_str(found->doc.pds));
+	bool gone = found->outcome == GONE, elsewhere, back = false;
 	struct rk_repo repo;
 	int r = rk_read_repo_by_did(rk_write_view(w), &repo, found->did);
 
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
-	if (elsewhere == !!(repo.flags & RK_REPO_MOVED))
+	elsewhere = gone ? repo.flags & RK_REPO_MOVED
+			 : rk_keys_elsewhere(found->indexer->origins, rk_slice_str(found->doc.pds));
+	if (gone == repo.unreadable && elsewhere == !!(repo.flags & RK_REPO_MOVED))
 		return 0;
-	rk_log(RK_LOG_INFO, "identity",
-		elsewhere ? "an account moved away" : "an account is at home again",
-		RK_LOG_SLICE("did", found->did), RK_LOG_STR("host", found->doc.pds));
 	repo.did = found->did;
-	repo.flags ^= RK_REPO_MOVED;
-	if (!elsewhere) {
+	if (gone != repo.unreadable) {
+		rk_log(gone ? RK_LOG_WARN : RK_LOG_INFO, "identity",
+			gone ? "an account has no DID document any more: its records are hidden"
+			     : "an account has a DID document again",
+			RK_LOG_SLICE("did", found->did));
+		repo.unreadable = gone;
+		back = !gone;
+	}
+	if (elsewhere != !!(repo.flags & RK_REPO_MOVED)) {
+		rk_log(RK_LOG_INFO, "identity",
+			elsewhere ? "an account moved away" : "an account is at home again",
+			RK_LOG_SLICE("did", found->did), RK_LOG_STR("host", found->doc.pds));
+		repo.flags ^= RK_REPO_MOVED;
+		back |= !elsewhere;
+	}
+	if (back && !elsewhere) {
 		repo.sync = RK_SYNC_DESYNCHRONIZED;
 		repo.retry_ms = 0;
 	}
@@ -74,79 +102,199 @@ static int loss_note(const struct identity *found, struct rk_write *w)
 	return rk_write_repo(w, &repo);
 }
 
+static int identity_write(const struct identity *found, struct rk_write *w)
+{
+	struct rk_identity held = {0},
+			   identity = {
+				   .pds = rk_slice_str(found->doc.pds),
+				   .key = found->doc.key,
+				   .fetched_ms = found->now_ms,
+				   .failed = found->outcome == GONE,
+			   };
+	struct rk_slice handle = rk_slice_str(found->doc.handle);
+	int r = rk_read_identity(rk_write_view(w), &held, found->did);
+
+	if (r && r != RK_STORE_ABSENT)
+		return r < 0 ? r : -EUCLEAN;
+	/* What was true in both directions, and is in the one that could be asked for, stays. */
+	if (found->verified || (found->unresolved && rk_slice_equal(held.handle, handle)))
+		identity.handle = handle;
+	r = rk_write_identity(w, found->did, &identity);
+	return r ? r : home_note(found, w);
+}
+
+/* Nothing is known to have changed: frames that a document held refuses are refused, those that wait for the
+ * first one go on waiting. */
+static int unasked_note(const struct identity *found, struct rk_write *w, bool *replay)
+{
+	struct rk_identity held;
+	int r = rk_read_identity(rk_write_view(w), &held, found->did);
+
+	*replay = found->settled || (r == 0 && !held.failed);
+	return r == RK_STORE_CORRUPT ? -EUCLEAN : r < 0 ? r : 0;
+}
+
 static int identity_run(void *context, struct rk_write *w)
 {
 	const struct identity *found = context;
-	struct rk_identity identity = {
-		.handle = rk_slice_make(
-			found->doc.handle, found->verified ? strlen(found->doc.handle) : 0),
-		.pds = rk_slice_str(found->doc.pds),
-		.key = found->doc.key,
-		.fetched_ms = found->now_ms,
-		.failed = found->failed,
-	};
-	bool lost;
-	int r = rk_write_identity(w, found->did, &identity);
+	bool lost = false, replay = true;
+	int r = found->outcome == UNASKED ? unasked_note(found, w, &replay)
+					  : identity_write(found, w);
 
-	if (r == 0 && !found->failed)
-		r = home_note(found, w);
-	if (r == 0)
+	if (r == 0 && replay)
 		r = rk_replay(found->indexer, w, found->did, &lost);
 	return r == 0 && lost ? loss_note(found, w) : r;
 }
 
-static bool handle_is_true(
-	struct rk_fetcher *fetcher, const struct rk_did_doc *doc, const char *did)
+/* Asks for the other direction of the handle that the document names. */
+static void handle_verify(struct rk_fetcher *fetcher, struct identity *found)
 {
 	struct rk_buf resolved = {.limit = RK_DID_MOST};
 	struct rk_pds_reply reply;
-	bool same;
 	int r;
 
-	if (!doc->handle[0])
-		return false;
+	if (!found->doc.handle[0])
+		return;
 	r = rk_pds_resolve_handle(fetcher->pds, &reply, &resolved,
-		fetcher->indexer->options.relay ? doc->pds : fetcher->indexer->options.source,
-		doc->handle);
-	same = r == RK_PDS_OK && rk_slice_equal_str(rk_buf_slice(&resolved), did);
+		fetcher->indexer->options.relay ? found->doc.pds : fetcher->indexer->options.source,
+		found->doc.handle);
+	found->verified = r == RK_PDS_OK && rk_slice_equal(rk_buf_slice(&resolved), found->did);
+	found->unresolved = r == RK_PDS_RETRY || r < 0;
 	rk_buf_finish(&resolved);
-	return same;
 }
 
-void rk_identity_refresh(struct rk_fetcher *fetcher, const char *text, int64_t age_ms)
+/* False: we are stopping. */
+static bool document_read(
+	struct rk_fetcher *fetcher, struct identity *found, const char *did, unsigned tries)
 {
-	struct rk_indexer *indexer = fetcher->indexer;
 	struct rk_buf json = {.limit = RK_DID_DOC_MOST};
+	struct rk_pds_reply reply = {0};
+	const struct rk_did parsed = {.text = found->did};
+	bool quiet;
+	int r = rk_pds_did_document(
+		fetcher->pds, &reply, &json, fetcher->indexer->options.plc, did);
+
+	/* A malformed one is as good as none; and so is any other answer. */
+	if (r == RK_PDS_OK && rk_did_doc_parse(&found->doc, parsed, rk_buf_slice(&json)))
+		found->outcome = READ;
+	else
+		found->outcome = r >= 0 && reply.http_status && r != RK_PDS_RETRY ? GONE : UNASKED;
+	rk_buf_finish(&json);
+	if (found->outcome == READ)
+		rk_metric_add(RK_METRIC_IDENTITY_FETCHES, 1);
+	if (found->outcome == READ || r == -ECANCELED)
+		return r != -ECANCELED;
+	rk_metric_add(RK_METRIC_IDENTITY_FAILURES, 1);
+	quiet = tries || r == RK_PDS_RETRY;
+	rk_log(quiet ? RK_LOG_DEBUG : RK_LOG_WARN, "identity", "a DID document is not to be had",
+		RK_LOG_STR("did", did),
+		RK_LOG_STR("reason",
+			r == RK_PDS_OK  ? "it is malformed"
+				: r < 0 ? strerror(-r)
+					: reply.message));
+	return true;
+}
+
+static bool repo_is_known(struct rk_fetcher *fetcher, struct rk_slice did)
+{
+	struct rk_repo repo;
+	bool known;
+
+	if (rk_snapshot_begin(fetcher->snapshot) != 0)
+		return true;
+	known = rk_read_repo_by_did(fetcher->snapshot, &repo, did) != RK_STORE_ABSENT;
+	rk_snapshot_end(fetcher->snapshot);
+	return known;
+}
+
+/* What is not settled is tried again, less and less often. */
+static void again_wish(struct rk_fetcher *fetcher, struct identity *found, unsigned tries)
+{
+	bool known;
+
+	if (found->outcome == READ && !found->unresolved)
+		return;
+	known = repo_is_known(fetcher, found->did);
+	if (tries >= TRIES_MOST && (found->outcome != UNASKED || !known)) {
+		found->settled = true;
+		return;
+	}
+	/* Of a DID that has neither repo nor document nothing more is asked. */
+	if (known || found->outcome == UNASKED)
+		rk_identity_wish(fetcher->indexer, found->did,
+			rk_wish_wait_ms(tries, rk_backoff_random()), tries + 1);
+}
+
+static void refresh(struct rk_fetcher *fetcher, const char *text, unsigned tries)
+{
 	struct identity found = {
-		.indexer = indexer,
+		.indexer = fetcher->indexer,
 		.did = rk_slice_str(text),
 		.now_ms = rk_clock_wall_ms(),
 	};
-	struct rk_pds_reply reply = {0};
 	struct rk_did did;
-	int r;
 
-	if (!rk_did_parse(&did, found.did) || is_fresh(fetcher, found.did, age_ms))
+	if (!rk_did_parse(&did, found.did) || !document_read(fetcher, &found, text, tries))
 		return;
-	r = rk_pds_did_document(fetcher->pds, &reply, &json, indexer->options.plc, text);
-	if (r == RK_PDS_OK && rk_did_doc_parse(&found.doc, did, rk_buf_slice(&json))) {
-		found.verified = handle_is_true(fetcher, &found.doc, text);
-		rk_metric_add(RK_METRIC_IDENTITY_FETCHES, 1);
-	} else if (r != -ECANCELED) {
-		found.failed = true;
-		rk_metric_add(RK_METRIC_IDENTITY_FAILURES, 1);
-		rk_log(r == RK_PDS_RETRY ? RK_LOG_DEBUG : RK_LOG_WARN, "identity",
-			"a DID document is not to be had", RK_LOG_STR("did", text),
-			RK_LOG_STR("reason", r == RK_PDS_OK ? "it is malformed" : reply.message));
-	}
-	rk_buf_finish(&json);
-	if (r == -ECANCELED)
-		return;
-	if (r == RK_PDS_RETRY) {
-		/* Nothing is known to have changed: what is held stays, what waits goes on waiting. */
-		rk_identity_queue(indexer, found.did, RETRY_MS);
-		return;
-	}
-	if (rk_writer_call(indexer->writer, identity_run, &found) != 0)
+	if (found.outcome == READ)
+		handle_verify(fetcher, &found);
+	again_wish(fetcher, &found, tries);
+	if (rk_writer_call(fetcher->indexer->writer, identity_run, &found) != 0)
 		rk_log(RK_LOG_DEBUG, "identity", "stopped before the identity was written");
+}
+
+/* One reader an account: answers could pass each other. */
+static bool reading_begin(struct rk_indexer *indexer, const char *did, size_t webs_most)
+{
+	const char **free_place = NULL;
+	bool begun;
+
+	pthread_mutex_lock(&indexer->lock);
+	begun = !rk_wish_is_web(did) || rk_wish_webs(indexer->reading, RK_FETCHERS) < webs_most;
+	for (int i = 0; i < RK_FETCHERS; i++) {
+		if (!indexer->reading[i])
+			free_place = &indexer->reading[i];
+		else if (strcmp(indexer->reading[i], did) == 0)
+			begun = false;
+	}
+	begun = begun && free_place;
+	if (begun)
+		*free_place = did;
+	pthread_mutex_unlock(&indexer->lock);
+	return begun;
+}
+
+static void reading_end(struct rk_indexer *indexer, const char *did)
+{
+	pthread_mutex_lock(&indexer->lock);
+	for (int i = 0; i < RK_FETCHERS; i++) {
+		if (indexer->reading[i] == did)
+			indexer->reading[i] = NULL;
+	}
+	pthread_cond_broadcast(&indexer->wake);
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+static void read_or_wish(
+	struct rk_fetcher *fetcher, const char *did, unsigned tries, size_t webs_most)
+{
+	struct rk_indexer *indexer = fetcher->indexer;
+
+	if (reading_begin(indexer, did, webs_most)) {
+		refresh(fetcher, did, tries);
+		reading_end(indexer, did);
+	} else {
+		rk_identity_wish(indexer, rk_slice_str(did), 0, tries);
+	}
+}
+
+void rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t age_ms)
+{
+	if (!is_fresh(fetcher, rk_slice_str(did), age_ms))
+		read_or_wish(fetcher, did, 0, WEBS_MOST);
+}
+
+void rk_identity_grant(struct rk_fetcher *fetcher, const struct rk_wish *wish)
+{
+	read_or_wish(fetcher, wish->did, wish->tries, RK_WISH_WEBS_MOST);
 }

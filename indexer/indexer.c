@@ -81,31 +81,35 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 {
 	struct rk_indexer *indexer = context;
 	struct rk_drained *drained = &indexer->drained;
-	int64_t seq = 0, now_us = rk_clock_wall_us();
+	int64_t now_us = rk_clock_wall_us();
 	const struct rk_slot *slot;
 	size_t ours = 0;
-	int r = 0;
+	int r;
 
+	if (drained->slots == 0)
+		drained->course = indexer->course;
+	r = rk_course_read(&drained->course, rk_write_view(w), indexer->apply.source);
 	while (r >= 0 && drained->slots < RK_DRAIN_MOST &&
 		(slot = rk_ring_ready(indexer->ring, drained->slots))) {
+		r = 0;
 		if (!slot->decoded.foreign) {
 			r = rk_apply(&indexer->apply, w, &slot->decoded, now_us, false);
 			ours++;
-		} else if (slot->decoded.event.time_ms > atomic_load(&indexer->notes.event_ms)) {
-			atomic_store(&indexer->notes.event_ms, slot->decoded.event.time_ms);
+		} else {
+			rk_apply_time(&indexer->notes, slot->decoded.event.time_ms, now_us);
 		}
-		drained->wait[drained->slots++] = r == RK_APPLY_WAIT;
+		drained->results[drained->slots++] = r > 0 ? (uint8_t)r : RK_APPLY_DONE;
 		/* What is not believed says nothing of how far the stream has come. */
-		if (slot->decoded.verdict == RK_VERDICT_OK && slot->decoded.event.seq > seq)
-			seq = slot->decoded.event.seq;
+		if (slot->decoded.verdict == RK_VERDICT_OK && slot->decoded.event.seq > 0)
+			rk_course_take(&drained->course, slot->decoded.event.seq);
 	}
 	*count = 0;
 	rk_metric_add(RK_METRIC_FRAMES_FOREIGN, (int64_t)(drained->slots - ours));
 	/* For foreign frames alone no transaction is written, but for the cursor now and then. */
 	if (ours == 0 && drained->slots && now_us - indexer->cursor_us < CURSOR_US)
 		return 0;
-	if (r >= 0 && seq) {
-		r = rk_apply_cursor(&indexer->apply, w, seq);
+	if (r >= 0) {
+		r = rk_course_write(&drained->course, w, indexer->apply.source);
 		indexer->cursor_us = now_us;
 	}
 	*count = drained->slots;
@@ -127,25 +131,27 @@ static void stream_aborted(void *context)
 	rk_replay_aborted(context);
 }
 
-void rk_identity_queue(struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms)
+static bool wish_add(
+	struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms, unsigned tries, size_t most)
 {
-	int64_t due = rk_clock_mono_ms() + in_ms;
-	size_t at = 0;
-	char *copy;
+	bool added;
 
 	pthread_mutex_lock(&indexer->lock);
-	while (at < indexer->identity_count &&
-		!rk_slice_equal_str(did, indexer->identities[at].did))
-		at++;
-	if (at < indexer->identity_count) {
-		if (indexer->identities[at].due_ms > due)
-			indexer->identities[at].due_ms = due;
-	} else if (at < RK_IDENTITY_QUEUE && (copy = strndup((const char *)did.data, did.len))) {
-		indexer->identities[at] = (struct rk_identity_wish){.did = copy, .due_ms = due};
-		indexer->identity_count++;
-	}
+	added = rk_wishes_add(&indexer->wishes, did, rk_clock_mono_ms() + in_ms, tries, most);
 	pthread_cond_broadcast(&indexer->wake);
 	pthread_mutex_unlock(&indexer->lock);
+	return added;
+}
+
+void rk_identity_queue(struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms)
+{
+	wish_add(indexer, did, in_ms, 0, RK_WISHES_MOST / 2);
+}
+
+bool rk_identity_wish(
+	struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms, unsigned tries)
+{
+	return wish_add(indexer, did, in_ms, tries, RK_WISHES_MOST);
 }
 
 void rk_sweep_request(struct rk_indexer *indexer)
@@ -182,7 +188,7 @@ int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer)
 		.http =
 			{
 				.allow_private = indexer->options.allow_private,
-				.trusted_origin = indexer->options.source,
+				.trusted = {indexer->options.source, indexer->options.plc},
 				.cancel = &indexer->stopping,
 				.user_agent = indexer->options.user_agent,
 			},
@@ -284,6 +290,7 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 		.notes = &indexer->notes,
 		.identity = rk_replay_wish,
 		.waits = rk_replay_waits,
+		.course = &indexer->drained.course,
 		.context = indexer,
 	};
 	indexer->stream = (struct rk_writer_stream){
@@ -348,8 +355,7 @@ void rk_indexer_destroy(struct rk_indexer *indexer)
 	rk_waiting_destroy(indexer->waiting);
 	rk_keys_destroy(indexer->keys);
 	rk_hosts_destroy(indexer->hosts);
-	for (size_t i = 0; i < indexer->identity_count; i++)
-		free(indexer->identities[i].did);
+	rk_wishes_finish(&indexer->wishes);
 	pthread_cond_destroy(&indexer->wake);
 	pthread_mutex_destroy(&indexer->lock);
 	free(indexer);

@@ -9,6 +9,7 @@
 #include "indexer/indexer.h"
 #include "indexer/ring.h"
 #include "indexer/waiting.h"
+#include "indexer/wishes.h"
 #include "net/pds.h"
 #include "net/ws.h"
 
@@ -16,25 +17,19 @@ enum {
 	RK_FETCHERS = 16,     /* threads that fetch repos and DID documents */
 	RK_DRAIN_MOST = 1024, /* events of one transaction: enough to share a sync, few enough to
 				      * answer soon */
-	RK_IDENTITY_QUEUE =
-		4096, /* repos whose DID document is to be read; more wait for the sweep */
 	RK_REPO_CAR_MOST = 1 << 30, /* bytes of a whole repo */
 	RK_IDENTITY_FRESH_MS = 24 * 3600 * 1000,
 	RK_IDENTITY_FAILED_MS = 2 * 60 * 1000,
 };
 
-/* An account whose DID document is to be read. */
-struct rk_identity_wish {
-	char *did;      /* owned */
-	int64_t due_ms; /* monotonic */
-};
-
 /* What the writer's thread keeps of the transaction under way, until it is on disk. */
 struct rk_drained {
-	size_t slots;             /* taken from the ring */
-	bool wait[RK_DRAIN_MOST]; /* those of them that go to the waiting room */
-	struct rk_shift {         /* frames of the waiting room that were replayed */
-		char *did;        /* owned */
+	size_t slots; /* taken from the ring */
+	/* What came of each: enum rk_apply_result. Those that wait go to the waiting room. */
+	uint8_t results[RK_DRAIN_MOST];
+	struct rk_course course;
+	struct rk_shift {  /* frames of the waiting room that were replayed */
+		char *did; /* owned */
 		size_t count;
 		bool lost; /* that some were lost has been seen to */
 	} * shifts;
@@ -54,6 +49,7 @@ struct rk_indexer {
 	struct rk_waiting *waiting; /* this and the next two are the writer's thread's */
 	struct rk_keys *keys;
 	struct rk_drained drained;
+	struct rk_course course;
 	int64_t cursor_us; /* the writer's: when the cursor was last written */
 	struct rk_hosts *hosts;
 	const char
@@ -64,9 +60,10 @@ struct rk_indexer {
 	pthread_mutex_t lock;           /* of everything below */
 	pthread_cond_t wake;            /* something below, or in the index, changed */
 	rk_repo_id claims[RK_FETCHERS]; /* repos being fetched now; 0: free */
-	struct rk_identity_wish identities[RK_IDENTITY_QUEUE];
-	size_t identity_count;
-	unsigned identities_read; /* by fetchers, now */
+	struct rk_wishes wishes;
+	unsigned identities_read; /* by fetchers, now, because it was wished for */
+	const char
+		*reading[RK_FETCHERS]; /* DIDs whose documents are read now, for whatever reason */
 	bool sweep_wanted;
 	struct rk_ws *ws; /* the open connection, for interrupting it */
 
@@ -106,20 +103,27 @@ bool rk_fetcher_host(struct rk_fetcher *fetcher, char out[RK_ORIGIN_MOST], struc
 /* Fetches a claimed repo whole and makes the index equal to it. Whatever comes of it is written. */
 void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id);
 /* Reads the DID document of an account, if the one held is older than age_ms (or was not to be had and
- * is older than RK_IDENTITY_FAILED_MS), and replays what waits for it. */
+ * is older than RK_IDENTITY_FAILED_MS), and replays what waits for it. Where it cannot be asked for, what
+ * is held stays, and it is wished for again, later. */
 void rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t age_ms);
+/* … of a wish, whatever is held. */
+void rk_identity_grant(struct rk_fetcher *fetcher, const struct rk_wish *wish);
 
 /* Asks for a sweep as soon as may be. */
 void rk_sweep_request(struct rk_indexer *indexer);
-/* Queues an account for rk_identity_refresh, in so many milliseconds. */
+/* Queues an account for rk_identity_refresh, in so many milliseconds; not if half of the room is taken, which
+ * is for what the stream waits for. */
 void rk_identity_queue(struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms);
+/* … for frames that wait, after so many tries in vain. False: there is no room. */
+bool rk_identity_wish(
+	struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms, unsigned tries);
 /* Waits on `wake` for at most ms; the lock must be held. */
 void rk_indexer_wait(struct rk_indexer *indexer, int64_t ms);
 
 /* The waiting room (replay.c); all on the writer's thread. */
 
-/* Applies what waits for the account, in order, as far as it can be; *lost gets whether some was lost
- * (the repo has to be fetched). 0 or negative. */
+/* Applies what waits for the account, in order, as far as it can be, by the DID document now held; *lost gets
+ * whether some was lost (the repo has to be fetched). 0 or negative. */
 int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice did, bool *lost)
 	__attribute__((warn_unused_result));
 /* Whether events of the account wait, or will once the transaction under way is on disk. */

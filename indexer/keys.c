@@ -70,15 +70,15 @@ static const struct rk_key_ready *ready_get(struct rk_keys *keys, const struct r
 }
 
 int rk_keys_find(struct rk_keys *keys, struct rk_signer *out, struct rk_snapshot *snapshot,
-	struct rk_slice did, int64_t now_ms)
+	struct rk_slice did)
 {
 	struct rk_identity identity;
 	int r = rk_read_identity(snapshot, &identity, did);
 
-	*out = (struct rk_signer){.age_ms = INT64_MAX};
+	*out = (struct rk_signer){0};
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
-	out->age_ms = now_ms - identity.fetched_ms;
+	out->fetched_ms = identity.fetched_ms;
 	if (identity.failed)
 		return 0;
 	out->known = true;

@@ -16,16 +16,16 @@ struct rk_keys *rk_keys_create(const char *const *origins);
 void rk_keys_destroy(struct rk_keys *keys);
 
 struct rk_signer {
-	bool known;     /* the DID document was read */
-	bool elsewhere; /* it names another PDS than the source */
-	int64_t age_ms; /* since it was read; large if it is to be read again */
+	bool known;         /* the DID document was read */
+	bool elsewhere;     /* it names another PDS than the source */
+	int64_t fetched_ms; /* Unix ms when it was read; 0: never, or it is to be read again */
 	const struct rk_key_ready
 		*key; /* NULL: not known; RK_KEY_NONE: it has none. Until the next find */
 };
 
 /* Reads the identity of the DID in an open snapshot. 0 or negative. */
 int rk_keys_find(struct rk_keys *keys, struct rk_signer *out, struct rk_snapshot *snapshot,
-	struct rk_slice did, int64_t now_ms) __attribute__((warn_unused_result));
+	struct rk_slice did) __attribute__((warn_unused_result));
 struct rk_key_checker *rk_keys_checker(struct rk_keys *keys);
 /* True if the origin is none of the source's. An empty one is nobody's and so not elsewhere. */
 bool rk_keys_elsewhere(const char *const *origins, struct rk_slice pds);

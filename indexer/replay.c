@@ -16,7 +16,6 @@ static void drained_clear(struct rk_drained *drained)
 	for (size_t i = 0; i < drained->wish_count; i++)
 		free(drained->wishes[i]);
 	free(drained->shifts);
-	memset(drained->wait, 0, drained->slots);
 	drained->shifts = NULL;
 	drained->slots = drained->shift_count = drained->wish_count = 0;
 }
@@ -24,6 +23,21 @@ static void drained_clear(struct rk_drained *drained)
 void rk_replay_aborted(struct rk_indexer *indexer)
 {
 	drained_clear(&indexer->drained);
+}
+
+static void wait(struct rk_indexer *indexer, struct rk_slot *slot, int result)
+{
+	struct rk_slice did = slot->decoded.event.did.text;
+
+	if (result == RK_APPLY_WAIT) {
+		rk_waiting_add(indexer->waiting, did, slot->frame, slot->len);
+		slot->frame = NULL;
+	} else if (result == RK_APPLY_DOUBT) {
+		if (rk_waiting_add_doubt(indexer->waiting, did, slot->frame, slot->len))
+			slot->frame = NULL;
+		else
+			rk_apply_refuse(&slot->decoded);
+	}
 }
 
 void rk_replay_committed(struct rk_indexer *indexer)
@@ -38,20 +52,20 @@ void rk_replay_committed(struct rk_indexer *indexer)
 		else
 			rk_waiting_shift(indexer->waiting, rk_slice_str(shift->did), shift->count);
 	}
-	for (size_t i = 0; i < drained->slots; i++) {
-		struct rk_slot *slot = rk_ring_ready(indexer->ring, i);
+	for (size_t i = 0; i < drained->slots; i++)
+		wait(indexer, rk_ring_ready(indexer->ring, i), drained->results[i]);
+	/* Only now do others see what the wishes are for. What nobody will come for does not wait; the
+	 * account's next commit or the sweep shows that it is missing. */
+	for (size_t i = 0; i < drained->wish_count; i++) {
+		struct rk_slice did = rk_slice_str(drained->wishes[i]);
 
-		if (!drained->wait[i])
-			continue;
-		rk_waiting_add(
-			indexer->waiting, slot->decoded.event.did.text, slot->frame, slot->len);
-		slot->frame = NULL;
+		if (!rk_identity_wish(indexer, did, 0, 0))
+			rk_waiting_drop(indexer->waiting, did);
 	}
-	/* Only now do others see what the wishes are for. */
-	for (size_t i = 0; i < drained->wish_count; i++)
-		rk_identity_queue(indexer, rk_slice_str(drained->wishes[i]), 0);
-	if (drained->slots)
+	if (drained->slots) {
 		rk_ring_release(indexer->ring, drained->slots);
+		indexer->course = drained->course;
+	}
 	drained_clear(drained);
 }
 
@@ -74,7 +88,7 @@ bool rk_replay_waits(void *context, struct rk_slice did)
 	if (rk_waiting_has(indexer->waiting, did))
 		return true;
 	for (size_t i = 0; i < indexer->drained.slots; i++) {
-		if (indexer->drained.wait[i] &&
+		if (indexer->drained.results[i] == RK_APPLY_WAIT &&
 			rk_slice_equal(
 				rk_ring_ready(indexer->ring, i)->decoded.event.did.text, did))
 			return true;

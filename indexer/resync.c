@@ -173,8 +173,7 @@ static int signer_read(struct rk_resync *s, struct rk_signer *out)
 
 	if (r)
 		return r;
-	r = rk_keys_find(
-		fetcher->keys, out, fetcher->snapshot, s->copy.repo.did, rk_clock_wall_ms());
+	r = rk_keys_find(fetcher->keys, out, fetcher->snapshot, s->copy.repo.did);
 	rk_snapshot_end(fetcher->snapshot);
 	return r;
 }

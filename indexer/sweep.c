@@ -316,7 +316,7 @@ static int repos_walk(struct rk_sweep *s)
 			!(repo.flags & RK_REPO_MOVED) && repo.sync == RK_SYNC_SYNCHRONIZED &&
 			!listed_has(s, repo.id) && rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
 		/* None held: it is as old as can be. */
-		stale = repo.rev &&
+		stale = (repo.rev || repo.unreadable) &&
 			rk_read_identity(s->fetcher.snapshot, &identity, repo.did) >= 0 &&
 			rk_clock_wall_ms() - identity.fetched_ms >
 				(identity.failed ? RK_IDENTITY_FAILED_MS : RK_IDENTITY_FRESH_MS);

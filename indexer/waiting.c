@@ -8,7 +8,7 @@ enum { BUCKETS = 1024 };
 struct account {
 	struct account *next; /* in its bucket */
 	struct rk_waiting_frame *first, **last;
-	size_t frames, bytes;
+	size_t frames, bytes, doubts;
 	bool lost;
 	size_t did_len;
 	uint8_t did[];
@@ -16,7 +16,7 @@ struct account {
 
 struct rk_waiting {
 	struct account *buckets[BUCKETS];
-	size_t bytes;
+	size_t accounts, bytes, doubt_bytes;
 };
 
 struct rk_waiting *rk_waiting_create(void)
@@ -43,18 +43,26 @@ static struct account *const *place_of(const struct rk_waiting *waiting, struct 
 	return place;
 }
 
+static void frame_free(struct rk_waiting *waiting, struct account *account)
+{
+	struct rk_waiting_frame *frame = account->first;
+
+	account->first = frame->next;
+	if (!account->first)
+		account->last = &account->first;
+	account->frames--;
+	account->bytes -= frame->len;
+	waiting->bytes -= frame->len;
+	account->doubts -= frame->doubt;
+	waiting->doubt_bytes -= frame->doubt ? frame->len : 0;
+	free(frame->data);
+	free(frame);
+}
+
 static void frames_free(struct rk_waiting *waiting, struct account *account)
 {
-	while (account->first) {
-		struct rk_waiting_frame *next = account->first->next;
-
-		free(account->first->data);
-		free(account->first);
-		account->first = next;
-	}
-	waiting->bytes -= account->bytes;
-	account->last = &account->first;
-	account->frames = account->bytes = 0;
+	while (account->first)
+		frame_free(waiting, account);
 }
 
 void rk_waiting_destroy(struct rk_waiting *waiting)
@@ -79,13 +87,28 @@ static struct account *account_make(struct rk_waiting *waiting, struct rk_slice 
 
 	if (*place)
 		return *place;
+	if (waiting->accounts == RK_WAITING_ACCOUNTS)
+		return NULL;
 	*place = calloc(1, sizeof(**place) + did.len);
 	if (!*place)
 		return NULL;
 	(*place)->last = &(*place)->first;
 	(*place)->did_len = did.len;
 	memcpy((*place)->did, did.data, did.len);
+	waiting->accounts++;
 	return *place;
+}
+
+static void frame_append(
+	struct rk_waiting *waiting, struct account *account, struct rk_waiting_frame *frame)
+{
+	*account->last = frame;
+	account->last = &frame->next;
+	account->frames++;
+	account->bytes += frame->len;
+	waiting->bytes += frame->len;
+	account->doubts += frame->doubt;
+	waiting->doubt_bytes += frame->doubt ? frame->len : 0;
 }
 
 bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len)
@@ -105,17 +128,35 @@ bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, uint8_t *da
 		return false;
 	}
 	*frame = (struct rk_waiting_frame){.data = data, .len = len};
-	*account->last = frame;
-	account->last = &frame->next;
-	account->frames++;
-	account->bytes += len;
-	waiting->bytes += len;
+	frame_append(waiting, account, frame);
+	return true;
+}
+
+bool rk_waiting_add_doubt(
+	struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len)
+{
+	struct account *account = account_make(waiting, did);
+	struct rk_waiting_frame *frame = account ? malloc(sizeof(*frame)) : NULL;
+
+	if (!frame || account->lost || account->doubts == RK_WAITING_DOUBTS ||
+		account->bytes + len > RK_WAITING_BYTES ||
+		waiting->doubt_bytes + len > RK_WAITING_DOUBT_BYTES ||
+		waiting->bytes + len > RK_WAITING_ALL_BYTES) {
+		free(frame);
+		if (account)
+			rk_waiting_shift(waiting, did, 0); /* made for nothing, it goes again */
+		return false;
+	}
+	*frame = (struct rk_waiting_frame){.data = data, .len = len, .doubt = true};
+	frame_append(waiting, account, frame);
 	return true;
 }
 
 bool rk_waiting_has(const struct rk_waiting *waiting, struct rk_slice did)
 {
-	return *place_of(waiting, did) != NULL;
+	const struct account *account = *place_of(waiting, did);
+
+	return account && (account->lost || account->frames > account->doubts);
 }
 
 bool rk_waiting_lost(const struct rk_waiting *waiting, struct rk_slice did)
@@ -139,18 +180,8 @@ void rk_waiting_shift(struct rk_waiting *waiting, struct rk_slice did, size_t co
 
 	if (!account)
 		return;
-	for (; count && account->first; count--) {
-		struct rk_waiting_frame *frame = account->first;
-
-		account->first = frame->next;
-		if (!account->first)
-			account->last = &account->first;
-		account->frames--;
-		account->bytes -= frame->len;
-		waiting->bytes -= frame->len;
-		free(frame->data);
-		free(frame);
-	}
+	for (; count && account->first; count--)
+		frame_free(waiting, account);
 	if (!account->first && !account->lost)
 		rk_waiting_drop(waiting, did);
 }
@@ -164,6 +195,7 @@ void rk_waiting_drop(struct rk_waiting *waiting, struct rk_slice did)
 		return;
 	*place = account->next;
 	frames_free(waiting, account);
+	waiting->accounts--;
 	free(account);
 }
 

@@ -3,8 +3,10 @@
  * fit, and is read again), or because its repo is being fetched. Once the reason is gone they are
  * decoded anew and applied in the same order.
  *
+ * A frame in doubt waits for itself alone: what comes after it is not held up.
+ *
  * Belongs to the writer's thread. Bounded: an account that has more waiting than it may loses all of
- * it, and is known to have lost some.
+ * it, and is known to have lost some; one for which there is no room at all is not even known.
  */
 #ifndef RK_INDEXER_WAITING_H
 #define RK_INDEXER_WAITING_H
@@ -15,6 +17,9 @@ enum {
 	RK_WAITING_FRAMES = 512,         /* of one account */
 	RK_WAITING_BYTES = 2 << 20,      /* of one account */
 	RK_WAITING_ALL_BYTES = 16 << 20, /* of all */
+	RK_WAITING_ACCOUNTS = 32768,
+	RK_WAITING_DOUBTS = 16,           /* frames of one account in doubt */
+	RK_WAITING_DOUBT_BYTES = 4 << 20, /* of all in doubt */
 };
 
 struct rk_waiting;
@@ -23,6 +28,7 @@ struct rk_waiting;
 struct rk_waiting_frame {
 	uint8_t *data; /* owned by the waiting room */
 	size_t len;
+	bool doubt;
 	struct rk_waiting_frame *next;
 };
 
@@ -32,6 +38,11 @@ void rk_waiting_destroy(struct rk_waiting *waiting);
 /* Takes over data (malloc). False: there was no room (or memory); the account's frames are dropped,
  * this one too, and rk_waiting_lost says so until rk_waiting_drop. */
 bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len);
+/* The same of a frame in doubt; false: there are enough of them. Then data stays the caller's, and nothing
+ * else is lost. */
+bool rk_waiting_add_doubt(
+	struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len);
+/* Whether the account's later frames have to wait, too. */
 bool rk_waiting_has(const struct rk_waiting *waiting, struct rk_slice did);
 bool rk_waiting_lost(const struct rk_waiting *waiting, struct rk_slice did);
 /* The first frame, then along `next`; NULL: none. */

@@ -127,7 +127,7 @@ static int rival_find(struct rk_round *round, const struct rk_item *item, int64_
 			(other->flags & RK_RECORD_INVALID))
 			continue;
 		r = rk_read_repo(s, &repo, other->repo);
-		if (r || repo.account != RK_ACCOUNT_ACTIVE || (repo.flags & RK_REPO_TOMBSTONE) ||
+		if (r || !rk_repo_is_active(&repo) || (repo.flags & RK_REPO_TOMBSTONE) ||
 			!rk_users_by_did(&round->mirror->users, repo.did))
 			continue;
 		facts->rival = true;
@@ -293,7 +293,7 @@ int rk_item_decide(struct rk_round *round, struct rk_item *item)
 		return r > 0 ? -EUCLEAN : r;
 	facts.flags = record.flags;
 	facts.tombstone = repo.flags & RK_REPO_TOMBSTONE;
-	facts.active = repo.account == RK_ACCOUNT_ACTIVE;
+	facts.active = rk_repo_is_active(&repo);
 	facts.claimed = user != NULL;
 	facts.oid_sec = item->derived ? 0 : rk_oid_unix_sec(&item->target);
 	item->claimed = user != NULL;

@@ -27,7 +27,7 @@ static int record_judge(struct rk_sweep *sweep, const struct rk_record *record,
 	found = rk_seen_find(seen, &target);
 	switch (record->link) {
 	case RK_LINK_UNKNOWN:
-		*look = repo->account == RK_ACCOUNT_ACTIVE && !(repo->flags & RK_REPO_TOMBSTONE);
+		*look = rk_repo_is_active(repo) && !(repo->flags & RK_REPO_TOMBSTONE);
 		return 0;
 	case RK_LINK_LINKED:
 		*look = found ? !found->links : !(derived && rk_seen_names(seen, record->rkey));
@@ -143,7 +143,7 @@ int rk_sweep_records(struct rk_sweep *sweep)
 		if (!records)
 			continue;
 		if (!claimed && !(repo.flags & (RK_REPO_UNCLAIMED | RK_REPO_TOMBSTONE)) &&
-			repo.account == RK_ACCOUNT_ACTIVE)
+			rk_repo_is_active(&repo))
 			r = rk_claims_mark(mirror, id);
 		else
 			r = repo_records(sweep, id);

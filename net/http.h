@@ -9,11 +9,15 @@
 
 #include "base/buf.h"
 
+enum { RK_HTTP_TRUSTED_MOST = 2 };
+
 struct rk_http_options {
-	bool allow_private;         /* connect to loopback, link-local and private addresses */
-	const char *trusted_origin; /* scheme://host[:port] that may be private; NULL: none */
-	const atomic_bool *cancel;  /* set by another thread: ends with -ECANCELED soon; NULL */
-	const char *user_agent;     /* NULL: refkey/VERSION */
+	bool allow_private; /* connect to loopback, link-local and private addresses */
+	const char *trusted
+		[RK_HTTP_TRUSTED_MOST]; /* origins, scheme://host[:port], that may be private;
+						    * NULL: none */
+	const atomic_bool *cancel;      /* set by another thread: ends with -ECANCELED soon; NULL */
+	const char *user_agent;         /* NULL: refkey/VERSION */
 };
 
 struct rk_http;
@@ -21,7 +25,7 @@ struct rk_http;
 /* Once per process, before threads; SIGPIPE is ignored from then on. 0 or negative. */
 int rk_http_global_init(void) __attribute__((warn_unused_result));
 
-/* NULL: no memory, or a trusted_origin that is none. Options' pointers must outlive the client. */
+/* NULL: no memory, or a trusted origin that is none. Options' pointers must outlive the client. */
 struct rk_http *rk_http_create(const struct rk_http_options *options);
 void rk_http_destroy(struct rk_http *http);
 

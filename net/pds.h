@@ -45,7 +45,7 @@ struct rk_pds_options {
 
 struct rk_pds;
 
-/* NULL: no memory or a wrong trusted_origin. Options' pointers must outlive the client. */
+/* NULL: no memory or a wrong trusted origin. Options' pointers must outlive the client. */
 struct rk_pds *rk_pds_create(const struct rk_pds_options *options);
 void rk_pds_destroy(struct rk_pds *pds); /* NULL is fine */
 

@@ -14,9 +14,11 @@ int rk_transfer_init(struct rk_transfer *t, const struct rk_http_options *option
 	*t = (struct rk_transfer){.options = *options};
 	if (!t->options.user_agent)
 		t->options.user_agent = "refkey/" REFKEY_VERSION;
-	if (options->trusted_origin &&
-		!rk_http_origin(t->trusted, sizeof(t->trusted), options->trusted_origin))
-		return -EINVAL;
+	for (int i = 0; i < RK_HTTP_TRUSTED_MOST; i++) {
+		if (options->trusted[i] &&
+			!rk_http_origin(t->trusted[i], sizeof(t->trusted[i]), options->trusted[i]))
+			return -EINVAL;
+	}
 	t->multi = curl_multi_init();
 	t->easy = curl_easy_init();
 	if (!t->multi || !t->easy) {
@@ -81,8 +83,9 @@ int rk_transfer_prepare(struct rk_transfer *t, const char *url, char *error)
 		snprintf(error, ERROR_SIZE, "no memory");
 		return -ENOMEM;
 	}
-	t->allow_private =
-		t->options.allow_private || (t->trusted[0] && strcmp(origin, t->trusted) == 0);
+	t->allow_private = t->options.allow_private;
+	for (int i = 0; i < RK_HTTP_TRUSTED_MOST; i++)
+		t->allow_private |= t->trusted[i][0] && strcmp(origin, t->trusted[i]) == 0;
 	t->address_refused = false;
 	t->sockets = 0;
 	t->sent = 0;
@@ -141,7 +144,8 @@ static int result_of(const struct rk_transfer *t, CURLcode code, char *error)
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 		if (connect_result(t) == -EACCES)
-			snprintf(error, ERROR_SIZE, "the address is not public");
+			snprintf(error, ERROR_SIZE,
+				"the address is not public, and REFKEY_ALLOW_PRIVATE is off");
 		return connect_result(t);
 	case CURLE_URL_MALFORMAT:
 		return -EINVAL;

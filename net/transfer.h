@@ -14,8 +14,8 @@ enum { RK_TRANSFER_ORIGIN_MOST = 512, RK_TRANSFER_TICK_MS = 100 };
 struct rk_transfer {
 	CURLM *multi; /* holds the open connections */
 	CURL *easy;
-	struct rk_http_options options;        /* user_agent is set */
-	char trusted[RK_TRANSFER_ORIGIN_MOST]; /* origin of options.trusted_origin; "" */
+	struct rk_http_options options;                              /* user_agent is set */
+	char trusted[RK_HTTP_TRUSTED_MOST][RK_TRANSFER_ORIGIN_MOST]; /* of options.trusted; "" */
 	/* of the transfer under way */
 	bool attached; /* easy is in multi */
 	bool allow_private;
@@ -26,7 +26,7 @@ struct rk_transfer {
 	char error[CURL_ERROR_SIZE];
 };
 
-/* 0, -ENOMEM, or -EINVAL for a trusted_origin that is no origin. finish takes zeroed memory. */
+/* 0, -ENOMEM, or -EINVAL for a trusted origin that is none. finish takes zeroed memory. */
 int rk_transfer_init(struct rk_transfer *t, const struct rk_http_options *options)
 	__attribute__((warn_unused_result));
 void rk_transfer_finish(struct rk_transfer *t);

@@ -58,6 +58,7 @@ struct rk_repo {
 	uint8_t account;    /* enum rk_account */
 	uint8_t flags;      /* enum rk_repo_flag */
 	uint8_t failures;   /* of fetches, since the last success; stays at 255 */
+	bool unreadable;    /* its DID document is gone or no such thing: kept, but not answered */
 	int64_t retry_ms;   /* desynchronized: not to be fetched before (Unix ms) */
 	uint32_t counts[RK_COLLECTION_COUNT]; /* live records */
 };
@@ -181,17 +182,22 @@ struct rk_cursor {
 	uint32_t epoch; /* grows when the source's sequence was reset */
 };
 
+static inline bool rk_repo_is_active(const struct rk_repo *repo)
+{
+	return repo->account == RK_ACCOUNT_ACTIVE && !repo->unreadable;
+}
+
 /* Whether its records are answered. */
 static inline bool rk_repo_is_shown(const struct rk_repo *repo)
 {
-	return repo->account == RK_ACCOUNT_ACTIVE || repo->flags & RK_REPO_MOVED;
+	return rk_repo_is_active(repo) || (repo->flags & RK_REPO_MOVED && !repo->unreadable);
 }
 
 /* Whether it is to be fetched, when it is due. */
 static inline bool rk_repo_is_queued(const struct rk_repo *repo)
 {
 	return repo->sync == RK_SYNC_DESYNCHRONIZED &&
-		(repo->account == RK_ACCOUNT_ACTIVE || repo->flags & RK_REPO_PURGE) &&
+		(rk_repo_is_active(repo) || repo->flags & RK_REPO_PURGE) &&
 		!(repo->flags & (RK_REPO_TOMBSTONE | RK_REPO_MOVED));
 }
 

@@ -44,6 +44,8 @@ static bool at_end(const struct rk_reader *r)
 	return !r->failed && rk_reader_left(r) == 0;
 }
 
+enum { UNREADABLE = 0x80 }; /* beside the account's state */
+
 void rk_value_repo(struct rk_buf *out, const struct rk_repo *repo)
 {
 	put_uint(out, VALUE_VERSION, 1);
@@ -51,7 +53,7 @@ void rk_value_repo(struct rk_buf *out, const struct rk_repo *repo)
 	put_uint(out, repo->rev, 8);
 	rk_buf_add(out, repo->data.bytes, RK_CID_BYTES);
 	put_uint(out, repo->sync, 1);
-	put_uint(out, repo->account, 1);
+	put_uint(out, repo->account | (repo->unreadable ? UNREADABLE : 0u), 1);
 	put_uint(out, repo->flags, 1);
 	put_uint(out, repo->failures, 1);
 	put_uint(out, (uint64_t)repo->retry_ms, 8);
@@ -73,6 +75,8 @@ bool rk_value_repo_read(struct rk_repo *out, rk_repo_id id, struct rk_slice in)
 	get_cid(&r, &out->data);
 	out->sync = (uint8_t)rk_reader_uint(&r, 1);
 	out->account = (uint8_t)rk_reader_uint(&r, 1);
+	out->unreadable = out->account & UNREADABLE;
+	out->account &= (uint8_t)~UNREADABLE;
 	out->flags = (uint8_t)rk_reader_uint(&r, 1);
 	out->failures = (uint8_t)rk_reader_uint(&r, 1);
 	out->retry_ms = (int64_t)rk_reader_uint(&r, 8);

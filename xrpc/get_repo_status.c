@@ -12,9 +12,11 @@ static void status_add(struct rk_buf *body, const struct rk_repo *repo, struct r
 	rk_json_text(body, "did", repo->did);
 	if (handle.len)
 		rk_json_text(body, "handle", handle);
-	rk_json_bool(body, "active", repo->account == RK_ACCOUNT_ACTIVE);
+	rk_json_bool(body, "active", rk_repo_is_active(repo));
 	if (repo->account != RK_ACCOUNT_ACTIVE)
 		rk_json_str(body, "status", rk_account_name((enum rk_account)repo->account));
+	else if (repo->unreadable)
+		rk_json_str(body, "status", "unreadable");
 	if (repo->rev) {
 		char rev[RK_TID_LEN + 1];
 

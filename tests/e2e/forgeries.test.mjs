@@ -5,34 +5,15 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { P256Keypair, Secp256k1Keypair } from '@atproto/crypto';
-import { BlockMap, blocksToCarFile, readCar, signCommit } from '@atproto/repo';
-import * as cbor from '@ipld/dag-cbor';
-import { CID } from 'multiformats/cid';
-import { sha256 } from 'multiformats/hashes/sha2';
+import { blocksToCarFile, readCar } from '@atproto/repo';
 import { encodeFrame } from '../kit/firehose.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
+import { block, recommitted, resigned } from './forging.mjs';
 import { assertChecks, explain, metrics, seen, startScene, status, tid, untilIndexEqualsPds } from './scene.mjs';
 
 const GET_REPO = 'com.atproto.sync.getRepo';
 const refused = (reason) => `refkey_refused_total{reason="${reason}"}`;
-
-async function block(value) {
-  const bytes = cbor.encode(value);
-  return { cid: CID.createV1(cbor.code, await sha256.digest(bytes)), bytes };
-}
-
-// The frame again, its commit object changed (and so its CID, the CAR's root and the message's).
-async function recommitted({ header, body }, change) {
-  const { roots, blocks } = await readCar(body.blocks);
-  const [root] = roots;
-  const honest = cbor.decode(blocks.get(root));
-  const forged = await block(await change(honest));
-  const all = new BlockMap();
-  blocks.forEach((bytes, cid) => cid.equals(root) || all.set(cid, bytes));
-  all.set(forged.cid, forged.bytes);
-  return encodeFrame(header, { ...body, commit: forged.cid, blocks: await blocksToCarFile(forged.cid, all) });
-}
 
 // The honest commit with another record under its path: the tree does not have it.
 async function otherRecord({ header, body }) {
@@ -59,14 +40,13 @@ function highS(sig) {
   return Buffer.concat([sig.subarray(0, 32), Buffer.from(high, 'hex')]);
 }
 
-const unsigned = ({ sig, ...rest }) => rest;
 const forgeries = {
   'signed with a foreign k256 key': [
-    async (f) => recommitted(f, async (c) => signCommit(unsigned(c), await Secp256k1Keypair.create())),
+    async (f) => resigned(f, await Secp256k1Keypair.create()),
     ['signature_wrong'],
   ],
   'signed with a foreign P-256 key': [
-    async (f) => recommitted(f, async (c) => signCommit(unsigned(c), await P256Keypair.create())),
+    async (f) => resigned(f, await P256Keypair.create()),
     ['signature_wrong', 'signature_high_s'],
   ],
   'with the high-S form of its signature': [(f) => recommitted(f, (c) => ({ ...c, sig: highS(c.sig) })), ['signature_high_s']],

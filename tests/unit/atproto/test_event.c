@@ -189,7 +189,7 @@ static const struct field identity_fields[] = {
 
 static const struct field account_fields[] = {
 	{"did", "=" DID, "01"},
-	{"seq", "1b7fffffffffffffff", "f6"},
+	{"seq", "1b001fffffffffffff", "1b0020000000000000"},
 	{"time", "=2026-01-02T03:04:05.678Z", "f4", true},
 	{"active", "f4", "00"},
 	{"status", "=suspended", "f4", true},

@@ -13,6 +13,8 @@
 #include "indexer/apply.h"
 #include "store/inside.h"
 
+#define NOW_US INT64_C(100000000000)
+
 static const char did[] = "did:plc:abcdefghijklmnopqrstuvwx";
 static const char rkey[] = "3k2yihcrzzk2c";
 static const char ref[] = "507f1f77bcf86cd799439011";
@@ -22,6 +24,7 @@ struct world {
 	struct rk_store *store;
 	struct rk_write w;
 	struct rk_stream_notes notes;
+	struct rk_course course;
 	struct rk_apply apply;
 	bool waiting; /* for something earlier */
 	int identities;
@@ -56,6 +59,7 @@ static int world_begin(void **state)
 	world->apply = (struct rk_apply){
 		.source = RK_SLICE_LIT("http://pds"),
 		.notes = &world->notes,
+		.course = &world->course,
 		.waits = waits,
 		.identity = identity,
 		.context = world,
@@ -134,9 +138,9 @@ static struct rk_decoded commit(struct rk_change_record *record, uint64_t rev, b
 
 static int apply_as(struct world *world, const struct rk_decoded *decoded, bool again)
 {
-	int r = rk_apply(&world->apply, &world->w, decoded, 1000000, again);
+	int r = rk_apply(&world->apply, &world->w, decoded, NOW_US, again);
 
-	assert_true(r == RK_APPLY_DONE || r == RK_APPLY_WAIT);
+	assert_true(r == RK_APPLY_DONE || r == RK_APPLY_WAIT || r == RK_APPLY_DOUBT);
 	return r;
 }
 
@@ -282,8 +286,16 @@ static void unknown_repo_is_made_and_to_be_fetched(void **state)
 	assert_int_equal(repo_now(world).flags & RK_REPO_BORN, 0);
 }
 
+static void document_read_at(struct world *world, int64_t at_ms)
+{
+	const struct rk_identity identity = {.fetched_ms = at_ms};
+
+	assert_int_equal(rk_write_identity(&world->w, rk_slice_str(did), &identity), 0);
+}
+
 static void what_is_not_proven_waits_for_another_key(void **state)
 {
+	const int64_t now_ms = NOW_US / 1000;
 	static const enum rk_verdict curable[] = {RK_VERDICT_KEY_UNKNOWN, RK_VERDICT_KEY_MISSING,
 		RK_VERDICT_SIGNATURE_WRONG, RK_VERDICT_REPO_ELSEWHERE};
 	struct world *world = *state;
@@ -296,18 +308,26 @@ static void what_is_not_proven_waits_for_another_key(void **state)
 		int64_t refused = rk_metric_refused_get(curable[i]);
 
 		decoded.verdict = curable[i];
-		decoded.key_age_ms = RK_KEY_TRUST_MS + 1;
-		assert_int_equal(apply(world, &decoded), RK_APPLY_WAIT);
-		assert_int_equal(world->identities, (int)i + 1);
+		document_read_at(world, now_ms - RK_KEY_TRUST_MS - 1);
+		decoded.key_fetched_ms = now_ms - RK_KEY_TRUST_MS - 1;
+		/* Without a key nothing can be judged; with one, the others go on. */
+		assert_int_equal(apply(world, &decoded),
+			curable[i] == RK_VERDICT_KEY_UNKNOWN ? RK_APPLY_WAIT : RK_APPLY_DOUBT);
+		assert_int_equal(world->identities, 2 * (int)i + 1);
 		assert_int_equal(rk_metric_refused_get(curable[i]), refused);
 		/* Judged by the newest document it is refused for good. */
 		assert_int_equal(apply_as(world, &decoded, true), RK_APPLY_DONE);
 		assert_int_equal(rk_metric_refused_get(curable[i]), refused + 1);
-		decoded.key_age_ms = RK_KEY_TRUST_MS;
+		/* What was just read is not read again, … */
+		document_read_at(world, now_ms - RK_KEY_TRUST_MS);
+		decoded.key_fetched_ms = now_ms - RK_KEY_TRUST_MS;
 		assert_int_equal(apply(world, &decoded), RK_APPLY_DONE);
 		assert_int_equal(rk_metric_refused_get(curable[i]), refused + 2);
+		/* … unless the event was judged by an earlier one. */
+		decoded.key_fetched_ms--;
+		assert_int_not_equal(apply(world, &decoded), RK_APPLY_DONE);
 	}
-	assert_int_equal(world->identities, 4);
+	assert_int_equal(world->identities, 8);
 	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
 	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
 }
@@ -373,9 +393,11 @@ static void account_events_sent_again_change_nothing(void **state)
 	};
 
 	repo_in(world);
-	assert_int_equal(rk_apply_cursor(&world->apply, &world->w, 7), 0);
+	world->course.seq = 7;
 	apply(world, &account);
 	assert_int_equal(repo_now(world).account, RK_ACCOUNT_ACTIVE);
+	/* A number that a lie put far ahead does not count. */
+	world->course.leap = INT64_C(1) << 50;
 	account.event.seq = 8;
 	apply(world, &account);
 	assert_int_equal(repo_now(world).account, RK_ACCOUNT_DELETED);
@@ -511,15 +533,22 @@ static void sync_message_with_another_tree_is_a_gap(void **state)
 	assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
 }
 
-static void cursor_only_moves_on(void **state)
+static void the_cursor_is_kept_by_source(void **state)
 {
 	struct world *world = *state;
-	struct rk_cursor cursor;
+	struct rk_course course = {.seq = 7};
+	struct rk_snapshot *view = rk_write_view(&world->w);
 
-	assert_int_equal(rk_apply_cursor(&world->apply, &world->w, 7), 0);
-	assert_int_equal(rk_apply_cursor(&world->apply, &world->w, 5), 0);
-	assert_int_equal(rk_read_cursor(rk_write_view(&world->w), &cursor, world->apply.source), 0);
-	assert_int_equal(cursor.seq, 7);
+	assert_int_equal(rk_course_write(&course, &world->w, world->apply.source), 0);
+	course = (struct rk_course){0};
+	assert_int_equal(rk_course_read(&course, view, world->apply.source), 0);
+	assert_int_equal(course.seq, 7);
+	/* Not written yet, it goes on; set back by another hand, it begins there. */
+	course.seq = 9;
+	assert_int_equal(rk_course_read(&course, view, world->apply.source), 0);
+	assert_int_equal(course.seq, 9);
+	assert_int_equal(rk_course_read(&course, view, rk_slice_str("http://other")), 0);
+	assert_int_equal(course.seq, 0);
 }
 
 static void notes_what_the_stream_says_of_itself(void **state)
@@ -561,7 +590,7 @@ int main(void)
 		RULE(record_updated_during_the_first_fetch_is_from_before),
 		RULE(inactive_accounts_are_hidden_and_fetched_when_back),
 		RULE(sync_message_with_another_tree_is_a_gap),
-		RULE(cursor_only_moves_on),
+		RULE(the_cursor_is_kept_by_source),
 		RULE(notes_what_the_stream_says_of_itself),
 	};
 	rk_log_setup(RK_LOG_ERROR, RK_LOG_TEXT);

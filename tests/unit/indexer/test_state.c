@@ -94,9 +94,25 @@ static void failures_stay_at_their_most(void **state)
 		NOW + RK_RESYNC_BACKOFF_MOST_MS);
 }
 
+static void without_a_did_document_nothing_is_shown_or_fetched(void **state)
+{
+	struct rk_repo repo = {.sync = RK_SYNC_DESYNCHRONIZED};
+
+	assert_true(rk_repo_is_shown(&repo));
+	assert_true(rk_repo_is_queued(&repo));
+	repo.unreadable = true;
+	assert_false(rk_repo_is_shown(&repo));
+	assert_false(rk_repo_is_queued(&repo));
+	repo.flags = RK_REPO_MOVED;
+	assert_false(rk_repo_is_shown(&repo));
+	repo.flags = RK_REPO_PURGE;
+	assert_true(rk_repo_is_queued(&repo));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_a_did_document_nothing_is_shown_or_fetched),
 		cmocka_unit_test(every_event_has_its_rule),
 		cmocka_unit_test(events_change_what_their_rule_says_and_no_more),
 		cmocka_unit_test(failures_stay_at_their_most),

@@ -79,12 +79,81 @@ static void all_accounts_together_are_bounded(void **state)
 	rk_waiting_destroy(waiting);
 }
 
+static bool doubt(struct rk_waiting *waiting, struct rk_slice did, uint8_t mark)
+{
+	uint8_t *data = malloc(1);
+	bool added;
+
+	assert_non_null(data);
+	*data = mark;
+	added = rk_waiting_add_doubt(waiting, did, data, 1);
+	if (!added)
+		free(data);
+	return added;
+}
+
+static void nothing_waits_behind_a_doubt(void **state)
+{
+	struct rk_waiting *waiting = rk_waiting_create();
+
+	assert_true(doubt(waiting, ada, 1));
+	assert_false(rk_waiting_has(waiting, ada));
+	assert_int_equal(rk_waiting_first(waiting, ada)->data[0], 1);
+	assert_true(add(waiting, ada, 1, 2));
+	assert_true(rk_waiting_has(waiting, ada));
+	assert_int_equal(rk_waiting_first(waiting, ada)->next->data[0], 2);
+	rk_waiting_shift(waiting, ada, 1);
+	assert_true(rk_waiting_has(waiting, ada));
+	rk_waiting_shift(waiting, ada, 1);
+	assert_null(rk_waiting_first(waiting, ada));
+	rk_waiting_destroy(waiting);
+}
+
+static void doubts_are_few_and_cost_nothing_else(void **state)
+{
+	struct rk_waiting *waiting = rk_waiting_create();
+
+	assert_true(add(waiting, ada, 1, 0));
+	for (uint8_t i = 0; i < RK_WAITING_DOUBTS; i++)
+		assert_true(doubt(waiting, ada, i));
+	assert_false(doubt(waiting, ada, 0));
+	assert_false(rk_waiting_lost(waiting, ada));
+	assert_int_equal(rk_waiting_bytes(waiting), 1 + RK_WAITING_DOUBTS);
+	assert_true(doubt(waiting, bea, 0));
+	rk_waiting_shift(waiting, ada, 2);
+	assert_true(doubt(waiting, ada, 0));
+	rk_waiting_drop(waiting, ada);
+	rk_waiting_drop(waiting, bea);
+	assert_int_equal(rk_waiting_bytes(waiting), 0);
+	rk_waiting_destroy(waiting);
+}
+
+static void accounts_are_bounded(void **state)
+{
+	struct rk_waiting *waiting = rk_waiting_create();
+	char did[32];
+
+	for (int i = 0; i < RK_WAITING_ACCOUNTS; i++) {
+		snprintf(did, sizeof(did), "did:plc:%d", i);
+		assert_true(add(waiting, rk_slice_str(did), 1, 0));
+	}
+	assert_false(add(waiting, ada, 1, 0));
+	assert_false(doubt(waiting, ada, 0));
+	assert_false(rk_waiting_has(waiting, ada));
+	rk_waiting_drop(waiting, rk_slice_str(did));
+	assert_true(add(waiting, ada, 1, 0));
+	rk_waiting_destroy(waiting);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_of_an_account_come_in_order),
 		cmocka_unit_test(too_many_frames_or_bytes_lose_all_of_the_account),
 		cmocka_unit_test(all_accounts_together_are_bounded),
+		cmocka_unit_test(nothing_waits_behind_a_doubt),
+		cmocka_unit_test(doubts_are_few_and_cost_nothing_else),
+		cmocka_unit_test(accounts_are_bounded),
 	};
 	return cmocka_run_group_tests_name("indexer/waiting", tests, NULL, NULL);
 }

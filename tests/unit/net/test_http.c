@@ -199,16 +199,22 @@ static void private_addresses_are_refused_unless_trusted(void **state)
 	rk_http_destroy(http);
 	assert_int_equal(atomic_load(&server.connections), 0);
 
-	options.trusted_origin = server.http;
+	options.trusted[0] = server.http;
 	http = rk_http_create(&options);
 	assert_int_equal(get(http, &out, server.http), 0);
 	assert_int_equal(get(http, &out, other), -EACCES);
 	assert_int_equal(get(http, &out, named), -EACCES);
 	assert_int_equal(get(http, &out, "http://127.0.0.1:1/"), -EACCES);
+	assert_non_null(strstr(out.error, "REFKEY_ALLOW_PRIVATE"));
+	rk_http_destroy(http);
+	options.trusted[1] = named; /* a second one, for itself */
+	http = rk_http_create(&options);
+	assert_int_equal(get(http, &out, other), -EACCES);
+	assert_int_equal(get(http, &out, named), 0);
 	rk_http_destroy(http);
 	server_stop(&server);
 
-	options.trusted_origin = "nonsense";
+	options.trusted[0] = "nonsense";
 	assert_null(rk_http_create(&options));
 }
 

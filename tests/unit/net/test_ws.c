@@ -179,7 +179,7 @@ static void opening_fails_for_the_right_reason(void **state)
 	assert_int_equal(rk_ws_open(&ws, server.ws, &how, error), -EACCES);
 	server_stop(&server);
 	server_start(&server, glue_two_messages, NULL);
-	how.http.trusted_origin = server.http;
+	how.http.trusted[0] = server.http;
 	assert_int_equal(rk_ws_open(&ws, server.ws, &how, error), 0);
 	rk_ws_close(ws);
 	server_stop(&server);

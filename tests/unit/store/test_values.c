@@ -49,6 +49,7 @@ static void repos(void **state)
 				       .rev = UINT64_MAX,
 				       .sync = RK_SYNC_SYNCHRONIZED,
 				       .account = RK_ACCOUNT_INACTIVE,
+				       .unreadable = true,
 				       .flags = 0xff,
 				       .failures = 255,
 				       .retry_ms = INT64_MAX,
@@ -63,6 +64,7 @@ static void repos(void **state)
 	assert_int_equal(out.id, REPO);
 	assert_slice_equal(out.did, in.did);
 	assert_true(out.rev == in.rev && out.sync == in.sync && out.account == in.account);
+	assert_true(out.unreadable);
 	assert_true(out.flags == in.flags && out.failures == 255 && out.retry_ms == INT64_MAX);
 	assert_memory_equal(out.data.bytes, in.data.bytes, RK_CID_BYTES);
 	assert_memory_equal(out.counts, in.counts, sizeof(in.counts));

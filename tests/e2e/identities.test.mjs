@@ -1,0 +1,198 @@
+// Who an account is: its DID document away, gone, garbage, changed; its key rotated; its handle claimed by
+// somebody else. What cannot be asked for changes nothing; what is gone hides the account until it is back.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { Secp256k1Keypair } from '@atproto/crypto';
+import { Client } from '@did-plc/lib';
+import { encodeFrame } from '../kit/firehose.mjs';
+import { startProxy } from '../kit/proxy.mjs';
+import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
+import { until } from '../kit/wait.mjs';
+import { resigned } from './forging.mjs';
+import { assertChecks, explain, linked, metrics, parts, seen, settled, startScene, status, unseen } from './scene.mjs';
+
+const soon = { deadline: 30_000, every: 25 };
+const refused = (reason) => `refkey_refused_total{reason="${reason}"}`;
+
+describe('identities', () => {
+  let scene;
+  let directory; // in front of the PLC
+  let refkey;
+  let ada;
+  let first;
+
+  before(async () => {
+    scene = await startScene({ proxy: true });
+    directory = await startProxy(scene.net.plc.url);
+    scene.ends.push(() => directory.close());
+    ada = await scene.person('ada');
+    refkey = await scene.refkey({ REFKEY_PLC_URL: directory.url, REFKEY_ALLOW_PRIVATE: 'off' });
+    first = await write('first');
+    await linked(refkey, first);
+  });
+  after(() => scene?.close());
+  afterEach((t) => {
+    explain(t, refkey);
+    directory?.honest();
+    scene?.proxy.honest();
+  });
+
+  const write = (mood, account = ada) => scene.pds.createRecord(account, MOOD, moodRecord({ mood, ref: objectId() }));
+  const count = async (reason) => (await metrics(refkey))[refused(reason)];
+  const asked = (account = ada) => directory.count(`/${account.did}`);
+  const send = (t, body) => scene.proxy.inject(encodeFrame({ op: 1, t }, body));
+  // Its DID document may be another now, the stream says.
+  const identity = async (account = ada) =>
+    send('#identity', { did: account.did, seq: (await status(refkey)).cursor, time: new Date().toISOString() });
+
+  // Writes, and holds the frame back: { record, frame }.
+  async function held(mood, account = ada) {
+    let frame;
+    const hold = (f) => {
+      frame = f;
+      return [];
+    };
+    scene.proxy.stream(hold, { when: (f) => f.type === '#commit', times: 1 });
+    const record = await write(mood, account);
+    await until(() => frame, { ...soon, what: 'the frame is held back' });
+    return { record, frame };
+  }
+
+  it('has a directory on a private address that only its own setting names', async () => {
+    const { body } = await refkey.xrpc('getRepoStatus', { repo: 'ada.test' });
+    assert.equal(body.did, ada.did);
+    assert.equal(body.handle, 'ada.test');
+  });
+
+  for (const [what, wrong] of [
+    ['resets every connection', { reset: true }],
+    ['fails', { status: 503 }],
+    ['never answers', { hang: true }],
+  ]) {
+    it(`a directory that ${what} holds up no commit behind a forged one, and hides nobody`, async () => {
+      const { record, frame } = await held(`behind a forged one: ${what}`);
+      const [forged, fetches] = [await count('signature_wrong'), scene.proxy.count('com.atproto.sync.getRepo')];
+      const fault = directory.http(wrong);
+      await identity();
+      await until(() => fault.fired > 0, { ...soon, what: 'the directory is asked' });
+      for (let i = 0; i < 40; i++) scene.proxy.inject(await resigned(frame, await Secp256k1Keypair.create()));
+      scene.proxy.inject(frame.bytes);
+      await seen(refkey, record);
+      await seen(refkey, await write('and the next'));
+      // One that never answers has fifteen seconds for it.
+      await until(async () => (await count('signature_wrong')) === forged + 40, { ...soon, what: 'all are refused' });
+      assert.ok(fault.fired < 20, `the directory was asked ${fault.fired} times`);
+      await seen(refkey, first);
+      assert.equal(scene.proxy.count('com.atproto.sync.getRepo'), fetches, 'a repo was fetched');
+      directory.honest();
+      const now = asked();
+      await until(() => asked() > now, { ...soon, what: 'it is asked again', deadline: 60_000 });
+    });
+  }
+
+  for (const [what, wrong] of [
+    ['absent', { status: 404, body: JSON.stringify({ message: 'DID not registered' }) }],
+    ['a tombstone', { status: 410, body: JSON.stringify({ message: 'DID not available' }) }],
+    ['no JSON', { status: 200, body: '<html>' }],
+    ['of somebody else', { status: 200, body: JSON.stringify({ id: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa' }) }],
+  ]) {
+    it(`a DID document that is ${what} hides its records, until there is one again`, async () => {
+      const before = await scene.mongo.moods.find({}).toArray();
+      directory.http(wrong, { method: `/${ada.did}` });
+      await identity();
+      await unseen(refkey, first);
+      const { body } = await refkey.xrpc('getRepoStatus', { repo: ada.did });
+      assert.deepEqual([body.active, body.status], [false, 'unreadable']);
+      assert.equal((await refkey.get('/xrpc/_health')).status, 200, 'nobody else is concerned');
+      assert.equal((await refkey.xrpc('listRecords', { collection: MOOD })).body.records.length, 0);
+      const meanwhile = await write('written while nobody knew who it is');
+      await until(async () => (await count('key_unknown')) > 0, { ...soon, what: 'it is not believed' });
+      // Also behind a restart.
+      await refkey.restart();
+      await until(async () => (await status(refkey)).source, soon);
+      await unseen(refkey, first);
+      directory.honest();
+      await identity();
+      await seen(refkey, first);
+      await seen(refkey, meanwhile);
+      await settled(refkey);
+      const kept = await scene.mongo.moods.find({ _id: { $in: before.map((d) => d._id) } }).toArray();
+      assert.deepEqual(kept, before, 'documents stay as they were');
+      await assertChecks(refkey);
+    });
+  }
+
+  it('comes back by itself, without a word on the stream', async () => {
+    const gone = directory.http({ status: 404 }, { method: `/${ada.did}`, times: 2 });
+    await identity();
+    await unseen(refkey, first);
+    await seen(refkey, first, { deadline: 60_000, every: 100 });
+    assert.equal(gone.fired, 2);
+  });
+
+  it('answers a handle only if the document names it and the PDS resolves it to the account', async () => {
+    const byHandle = (handle) => refkey.xrpc('getByRkey', { ...parts(first.uri), repo: handle });
+    const handle = async () => (await refkey.xrpc('getRepoStatus', { repo: ada.did })).body.handle;
+    const changed = (fits, what) => until(async () => fits(await handle()), { ...soon, what });
+    assert.equal((await byHandle('ADA.test')).status, 200);
+
+    const bea = await scene.stranger('bea');
+    const resolve = scene.proxy.http(
+      { status: 200, body: JSON.stringify({ did: bea.did }) },
+      { method: 'com.atproto.identity.resolveHandle' },
+    );
+    await identity();
+    await changed((h) => h === undefined, 'the handle resolves to another');
+    assert.ok(resolve.fired > 0);
+    assert.equal((await byHandle('ada.test')).body.error, 'RecordNotFound');
+    scene.proxy.honest();
+    await identity();
+    await changed((h) => h === 'ada.test', 'it is true again');
+
+    // Claims bea's.
+    const document = await scene.net.plc.document(ada.did);
+    const body = JSON.stringify({ ...document, alsoKnownAs: ['at://bea.test'] });
+    directory.http({ status: 200, body }, { method: `/${ada.did}` });
+    await identity();
+    await changed((h) => h === undefined, 'the document names a handle that is not its own');
+    assert.notEqual((await refkey.xrpc('getRepoStatus', { repo: 'bea.test' })).body.did, ada.did);
+    directory.honest();
+    // A PDS that cannot be asked takes no handle away.
+    await identity();
+    await changed((h) => h === 'ada.test', 'it is true again');
+    const away = scene.proxy.http({ status: 503 }, { method: 'com.atproto.identity.resolveHandle' });
+    await identity();
+    await until(() => away.fired > 0, soon);
+    const reads = asked();
+    await until(() => asked() > reads, { ...soon, what: 'the document is read again for it' });
+    assert.equal(await handle(), 'ada.test');
+  });
+
+  it('takes the first commit under a rotated key after one look at the directory, and none under the old', async () => {
+    const cleo = await scene.stranger('cleo');
+    await seen(refkey, await write('under the first key', cleo));
+    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
+    const key = await Secp256k1Keypair.create();
+    const { record, frame } = await held('under the second key', cleo);
+    await new Client(scene.net.plc.url).updateAtprotoKey(cleo.did, rotation, key.did());
+    const [reads, wrong] = [asked(cleo), await count('signature_wrong')];
+    // As a PDS says it: the identity, and at once the commit.
+    send('#identity', { did: cleo.did, seq: frame.body.seq, time: frame.body.time });
+    scene.proxy.inject(await resigned(frame, key));
+    const { collection, rkey } = parts(record.uri);
+    const view = await refkey.until('getByRkey', { repo: cleo.did, collection, rkey }, ({ status }) => status === 200, soon);
+    assert.equal(view.body.cid, record.cid);
+    assert.ok(asked(cleo) - reads <= 2, `the directory was asked ${asked(cleo) - reads} times`);
+    const late = await write('under the first key, too late', cleo);
+    await until(async () => (await count('signature_wrong')) > wrong, { ...soon, what: 'the old key is refused' });
+    assert.equal((await refkey.xrpc('getByRkey', parts(late.uri))).body.error, 'RecordNotFound');
+  });
+
+  it('stops without a warning', async () => {
+    await refkey.stop();
+    const last = refkey.log().slice(-30).filter(({ level, msg, message }) => level === 'warn' && /connection/.test(msg ?? message));
+    assert.deepEqual(last, []);
+    await refkey.start();
+  });
+});
