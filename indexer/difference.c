@@ -46,6 +46,7 @@ static int key_split(struct rk_slice key, struct rk_slice *rkey)
 	return rk_collection_find(rk_slice_sub(key, 0, at));
 }
 
+/* As it was before the fetch. */
 static bool index_is_empty(const struct rk_resync *s, int collection)
 {
 	return s->copy.repo.counts[collection] == 0;
@@ -209,6 +210,7 @@ static bool tree_put(void *context, struct rk_slice key, const struct rk_cid *va
 	s->error = r;
 	s->piece.count += r == 0;
 	s->put += r == 0;
+	s->put_first += r == 0 && index_is_empty(s, at);
 	return r == 0;
 }
 
@@ -222,7 +224,8 @@ static int index_walk(struct rk_resync *s, bool remove, struct tally *tally)
 	for (int at = 0; at < RK_COLLECTION_COUNT; at++) {
 		struct rk_slice after = {0};
 
-		while (s->put || !index_is_empty(s, at)) {
+		/* Of a collection that had none, what is there now was put from the tree. */
+		while (!index_is_empty(s, at)) {
 			struct rk_change_record *record = NULL;
 			struct rk_record held;
 			bool gone, document;
@@ -276,7 +279,7 @@ static int gone_remove(struct rk_resync *s)
 		r = index_walk(s, false, &tally);
 	if (r)
 		return r;
-	most = tally.all * BELIEVED_PERCENT / 100;
+	most = (tally.all + s->put_first) * BELIEVED_PERCENT / 100;
 	if (most < BELIEVED_REMOVALS)
 		most = BELIEVED_REMOVALS;
 	s->piece.vanished =

@@ -31,7 +31,8 @@ struct rk_resync {
 	size_t counts[RK_COLLECTION_COUNT], caps[RK_COLLECTION_COUNT];
 	struct rk_piece piece;
 	uint64_t put, removed;
-	int error; /* of a visitor */
+	uint64_t put_first; /* of those put, the ones in collections that had none */
+	int error;          /* of a visitor */
 };
 
 /* Called for each entry of the tree while it is verified. */
