@@ -14,12 +14,13 @@ const seconds = 4;
 const prefix = '/xrpc/computer.aesthetic.refkey.';
 
 export async function queries({ table, note, root }) {
-  note('making the indexes of 3,000 and 1,000,000 records');
+  note('making the indexes of 3,000, 100,000 and 1,000,000 records');
   const small = await makeIndex(root, 'small', { records: 3000, repos: 100, samples: 3000 });
+  const middle = await makeIndex(root, 'middle', { records: 100_000, repos: 300, samples: 100_000 });
   const large = await makeIndex(root, 'large', { records: 1_000_000, repos: 1000, samples: 100_000 });
   await throughput({ table, note }, small, '3,000 records');
   await throughput({ table, note }, large, '1,000,000 records');
-  await lookups({ table, note }, small, large);
+  await lookups({ table, note }, [small, middle, large]);
   await service({ table, note }, large);
 }
 
@@ -94,12 +95,15 @@ async function throughput({ table, note }, index, name) {
   await close();
 }
 
-async function lookups({ table, note }, small, large) {
+async function lookups({ table, note }, indexes) {
   note('lookups in the store');
-  const out = await runTool('lookup', [`${rounds * 2}`, '100000', small.dir, small.refsFile, large.dir, large.refsFile]);
+  const out = await runTool('lookup', [`${rounds * 2}`, '100000', ...indexes.flatMap(({ dir, refsFile }) => [dir, refsFile])]);
   const lines = out.trim().split('\n').map((line) => line.split(' ').map(Number));
-  const of = (i) => lines.map((line) => line[i]);
-  table.peer('lookup in the store, 1,000,000 records', { unit: 'ns', ours: of(1), theirs: of(0), peer: '3,000 records' });
+  const ns = indexes.map((_, i) => lines.map((line) => line[i]));
+  for (let i = 1; i < indexes.length; i++) {
+    const [name, peer] = [indexes[i], indexes[0]].map(({ records }) => `${records.toLocaleString('en-US')} records`);
+    table.peer(`lookup in the store, ${name}`, { unit: 'ns', ours: ns[i], theirs: ns[0], peer });
+  }
 }
 
 // Has the kernel forget what it holds of a file.
