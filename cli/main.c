@@ -1,14 +1,28 @@
 /* Wiring: a command line is read, the log is set up, the command runs. */
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+
+/* The index is read by a map of its file: what the disk does not give is this signal. */
+static void unreadable(int signal_number)
+{
+	static const char text[] =
+		"refkey: the index cannot be read: its file is damaged or was cut short, or the disk fails; "
+		"restore a backup, or delete the data folder: it is built again from the PDS\n";
+	ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)written;
+	_exit(RK_EXIT_FINDINGS);
+}
 
 int main(int argc, char *argv[])
 {
 	struct rk_command_line line;
 	int code = RK_EXIT_USAGE;
 
+	signal(SIGBUS, unreadable);
 	switch (rk_command_line_read(
 		&line, argc, (const char *const *)argv, (const char *const *)environ)) {
 	case RK_COMMAND_RUN:

@@ -241,9 +241,59 @@ static int open_error(int code)
 	}
 }
 
+/* Looks at every entry of every table. */
+static int tables_walk(MDB_env *env, const MDB_dbi *dbi)
+{
+	MDB_txn *txn;
+	int code = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+
+	if (code)
+		return code;
+	for (int i = 0; code == 0 && i < RK_TABLE_COUNT; i++) {
+		MDB_cursor *cursor;
+		MDB_val k, v;
+
+		code = mdb_cursor_open(txn, dbi[i], &cursor);
+		if (code)
+			break;
+		while ((code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
+			;
+		mdb_cursor_close(cursor);
+		if (code == MDB_NOTFOUND)
+			code = 0;
+	}
+	mdb_txn_abort(txn);
+	return code;
+}
+
+/*
+ * LMDB reads by the map: behind the end of a file that was cut short, that ends the process. Filled up
+ * with zeros it is an error that LMDB names. Pages at the end that no transaction needed may be missing
+ * from a good file, too, so *cut only says that all is to be looked at. An LMDB code.
+ */
+static int file_fill(MDB_env *env, bool *cut)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat file;
+	int fd, code = mdb_env_info(env, &info);
+	off_t want;
+
+	if (code == 0)
+		code = mdb_env_stat(env, &stat);
+	if (code == 0)
+		code = mdb_env_get_fd(env, &fd);
+	if (code)
+		return code;
+	want = (off_t)(info.me_last_pgno + 1) * stat.ms_psize;
+	*cut = fstat(fd, &file) == 0 && file.st_size < want;
+	return *cut && ftruncate(fd, want) != 0 ? errno : 0;
+}
+
 int rk_store_open(struct rk_store **out, const struct rk_store_options *options, char error[256])
 {
 	struct rk_store *store = calloc(1, sizeof(*store));
+	bool cut = false;
 	int r, code, dead;
 
 	if (!store)
@@ -269,7 +319,11 @@ int rk_store_open(struct rk_store **out, const struct rk_store_options *options,
 	if (code == 0)
 		code = mdb_reader_check(store->env, &dead);
 	if (code == 0)
+		code = file_fill(store->env, &cut);
+	if (code == 0)
 		r = tables_settle(store, &code);
+	if (code == 0 && r == 0 && cut)
+		code = tables_walk(store->env, store->dbi);
 	if (code) {
 		snprintf(error, 256, "cannot open the index: %s", mdb_strerror(code));
 		r = open_error(code);

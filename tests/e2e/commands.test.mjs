@@ -3,7 +3,18 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -252,6 +263,49 @@ describe('the program', () => {
       const { code, stderr } = await run(['serve'], { ...good(), REFKEY_DATA_DIR: dir });
       assert.ok([1, 2].includes(code), `${code}: ${stderr}`);
       assert.ok(stderr.includes(dir), stderr);
+    });
+  });
+
+  describe('an index that was damaged', () => {
+    const commands = [['serve'], ['status'], ['check'], ['backup', 'copy']];
+    async function copied(name, damage) {
+      const dir = path.join(folder, name);
+      assert.equal((await refkey.run(['backup', dir])).code, 0);
+      damage(path.join(dir, 'data.mdb'));
+      return dir;
+    }
+    // Each says what is wrong and ends with 1 or 2; none is ended by a signal.
+    async function named(dir, fits) {
+      for (const [command, ...rest] of commands) {
+        const args = [command, ...rest.map((r) => path.join(dir, r))];
+        const { code, signal, stdout, stderr } = await run(args, {
+          REFKEY_PDS_URL: scene.pds.url,
+          REFKEY_LISTEN: '127.0.0.1:0',
+          REFKEY_DATA_DIR: dir,
+        });
+        assert.ok([1, 2].includes(code) && !signal, `${args}: ${code} ${signal} ${stdout}${stderr}`);
+        assert.match(stderr, fits, args.join(' '));
+      }
+    }
+
+    it('cut short at any page is refused', async () => {
+      const whole = statSync(path.join(await copied('whole', () => {}), 'data.mdb')).size;
+      for (const pages of [0.5, 1, 2, 3, Math.floor(whole / 8192), whole / 4096 - 1]) {
+        const dir = await copied(`cut-${pages}`, (file) => truncateSync(file, pages * 4096));
+        await named(dir, /index/);
+      }
+    });
+
+    it('of a newer version is refused', async () => {
+      // The schema's number is the value of "schema" in the table of single values.
+      const dir = await copied('newer', (file) => {
+        const bytes = readFileSync(file);
+        const at = bytes.indexOf('schema');
+        assert.ok(at > 0);
+        bytes[at + 'schema'.length + 3] = 200;
+        writeFileSync(file, bytes);
+      });
+      await named(dir, /newer refkey/);
     });
   });
 
