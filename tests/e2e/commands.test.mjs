@@ -508,6 +508,12 @@ describe('the program', () => {
         assert.ok(components.has(component), component);
     });
 
+    it('is all there is: the driver was spoken to before it began', () => {
+      // It would warn on standard error of its own accord, and leave this behind every kill.
+      assert.ok(refkey.running);
+      assert.ok(!existsSync(`/dev/shm/mongoc-${refkey.child.pid}`));
+    });
+
     it('holds no secret', () => {
       const text = refkey
         .log({ all: true })

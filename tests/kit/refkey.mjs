@@ -33,7 +33,6 @@ export class Refkey {
       REFKEY_LOG_FORMAT: 'json',
       REFKEY_DATA_DIR: this.dataDirectory,
       REFKEY_ALLOW_PRIVATE: 'on',
-      MONGOC_DISABLE_SHM: '1', // the driver leaves a file in /dev/shm behind every kill
       ...this.settings,
     };
   }
