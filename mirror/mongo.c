@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,16 +29,24 @@ static void driver_log(
 
 /*
  * Debian's driver starts itself when it is loaded, before main, and already logs then, raw on standard
- * error. So the handler is set even before that. Its counters in shared memory nobody reads, and a
- * process that is killed would leave them behind.
+ * error. So the handler is set even before that.
  */
 static void driver_prepare(void)
 {
-	setenv("MONGOC_DISABLE_SHM", "1", 1);
 	mongoc_log_set_handler(driver_log, NULL);
 }
 __attribute__((section(".preinit_array"), used)) static void (*const driver_preparing)(
 	void) = driver_prepare;
+
+/* Its counters in shared memory nobody reads, and a process that is killed would leave their name
+ * behind. */
+__attribute__((constructor)) static void driver_tidy(void)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "/mongoc-%u", (unsigned)getpid());
+	shm_unlink(name);
+}
 
 static void default_option(mongoc_uri_t *uri, const char *name, int32_t value)
 {
