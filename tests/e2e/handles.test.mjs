@@ -1,0 +1,48 @@
+// A handle is an account's only in both directions: its DID document names it, and the PDS resolves it
+// to that DID.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
+import { explain, seen, soon, startScene } from './scene.mjs';
+
+describe('a handle', () => {
+  let scene;
+  let refkey;
+  before(async () => {
+    scene = await startScene({ mongo: false, proxy: true });
+    refkey = await scene.refkey();
+  });
+  after(() => scene?.close());
+  afterEach((t) => {
+    explain(t, refkey);
+    scene.proxy.honest();
+  });
+
+  const resolveHandle = 'com.atproto.identity.resolveHandle';
+  const json = { 'content-type': 'application/json' };
+  const write = (account) => scene.pds.createRecord(account, MOOD, moodRecord({ mood: 'named', ref: objectId() }));
+
+  const wrongs = {
+    'that resolves to another DID': () => ({ status: 200, headers: json, body: JSON.stringify({ did: 'did:web:b.test' }) }),
+    'that resolves to nobody': () => ({ status: 400, headers: json, body: '{"error":"HandleNotFound","message":"no"}' }),
+    'whose answer is none': () => ({ status: 200, headers: json, body: '{"did":["' }),
+  };
+  for (const [what, wrong] of Object.entries(wrongs)) {
+    it(`${what} answers for no account, until it is true`, async () => {
+      const fault = scene.proxy.http(wrong(), { method: resolveHandle });
+      const ada = await scene.stranger();
+      const record = await write(ada);
+      // By its DID it is there: the DID document was read before the repo was fetched.
+      await seen(refkey, record);
+      assert.ok(fault.fired >= 1);
+      const asked = (repo) => ({ repo, collection: MOOD, rkey: record.rkey });
+      const miss = await refkey.xrpc('getByRkey', asked(ada.handle));
+      assert.deepEqual([miss.status, miss.body.error], [400, 'RecordNotFound']);
+      scene.proxy.honest();
+      const handle = `true-${ada.handle}`;
+      await ada.agent.com.atproto.identity.updateHandle({ handle });
+      await refkey.until('getByRkey', asked(handle), undefined, soon);
+    });
+  }
+});

@@ -1,0 +1,224 @@
+/*
+ * Rules of indexer/indexer, ring to index, with the threads as they are and no source: the cursor names
+ * the last event that is in, what cannot be written stays in the ring, and what is not believed says
+ * nothing of how far the stream has come.
+ */
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "indexer/inside.h"
+#include "store/inside.h"
+#include "tests/unit/vectors.h"
+
+static const char did[] = "did:plc:abcdefghijklmnopqrstuvwx";
+static const char source[] = "http://127.0.0.1:1"; /* nobody there */
+
+enum { DEADLINE_MS = 20000 };
+
+struct world {
+	char dir[64];
+	struct rk_store *store;
+	struct rk_writer *writer;
+	struct rk_indexer *indexer;
+};
+
+static int repo_make(void *context, struct rk_write *w)
+{
+	struct rk_repo repo;
+	int r = rk_write_repo_make(w, &repo, rk_slice_str(did));
+
+	repo.sync = RK_SYNC_SYNCHRONIZED;
+	return r ? r : rk_write_repo(w, &repo);
+}
+
+static int world_begin(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	const struct rk_store_options options = {.dir = world->dir, .map_bytes = 64 << 20};
+	const struct rk_indexer_options how = {.source = source,
+		.plc = source,
+		.data_dir = world->dir,
+		.allow_private = true,
+		.threads = 2,
+		.sweep_seconds = 3600};
+	char error[256];
+
+	snprintf(world->dir, sizeof(world->dir), "/tmp/refkey-stream-XXXXXX");
+	assert_non_null(mkdtemp(world->dir));
+	assert_int_equal(rk_store_open(&world->store, &options, error), 0);
+	assert_int_equal(rk_writer_create(&world->writer, world->store), 0);
+	assert_int_equal(rk_writer_call(world->writer, repo_make, NULL), 0);
+	assert_int_equal(rk_indexer_create(&world->indexer, world->store, world->writer, &how), 0);
+	*state = world;
+	return 0;
+}
+
+static int world_end(void **state)
+{
+	struct world *world = *state;
+	char command[128];
+
+	rk_indexer_destroy(world->indexer);
+	rk_writer_destroy(world->writer);
+	rk_store_close(world->store);
+	snprintf(command, sizeof(command), "rm -r %s", world->dir);
+	assert_int_equal(system(command), 0);
+	free(world);
+	return 0;
+}
+
+static void push(struct world *world, struct rk_slice frame)
+{
+	uint8_t *copy = malloc(frame.len);
+
+	assert_non_null(copy);
+	memcpy(copy, frame.data, frame.len);
+	assert_true(rk_ring_push(world->indexer->ring, copy, frame.len, false, false));
+}
+
+static void add_text(struct rk_buf *out, const char *name, const char *value)
+{
+	rk_cbor_put_text(out, rk_slice_str(name));
+	rk_cbor_put_text(out, rk_slice_str(value));
+}
+
+/* The account is deactivated, or active again. */
+static void push_account(struct world *world, int64_t seq, bool active)
+{
+	struct rk_buf frame = {0};
+
+	rk_cbor_put_map(&frame, 2);
+	add_text(&frame, "t", "#account");
+	rk_cbor_put_text(&frame, rk_slice_str("op"));
+	rk_cbor_put_int(&frame, 1);
+	rk_cbor_put_map(&frame, active ? 4 : 5);
+	add_text(&frame, "did", did);
+	rk_cbor_put_text(&frame, rk_slice_str("seq"));
+	rk_cbor_put_int(&frame, seq);
+	add_text(&frame, "time", "2026-01-02T03:04:05.678Z");
+	rk_cbor_put_text(&frame, rk_slice_str("active"));
+	rk_cbor_put_bool(&frame, active);
+	if (!active)
+		add_text(&frame, "status", "deactivated");
+	push(world, rk_buf_slice(&frame));
+	rk_buf_finish(&frame);
+}
+
+static void settled(struct world *world)
+{
+	assert_true(rk_ring_wait_empty(world->indexer->ring, DEADLINE_MS));
+}
+
+static int64_t cursor_now(struct world *world, enum rk_account *account)
+{
+	struct rk_snapshot *snapshot;
+	struct rk_cursor cursor = {0};
+	struct rk_repo repo;
+
+	assert_int_equal(rk_snapshot_create(&snapshot, world->store), 0);
+	assert_int_equal(rk_snapshot_begin(snapshot), 0);
+	assert_true(rk_read_cursor(snapshot, &cursor, rk_slice_str(source)) >= 0);
+	assert_int_equal(rk_read_repo_by_did(snapshot, &repo, rk_slice_str(did)), 0);
+	*account = (enum rk_account)repo.account;
+	rk_snapshot_end(snapshot);
+	rk_snapshot_destroy(snapshot);
+	return cursor.seq;
+}
+
+static void cursor_is_the_last_event_that_is_in(void **state)
+{
+	struct world *world = *state;
+	enum rk_account account;
+
+	push_account(world, 5, false);
+	settled(world);
+	assert_int_equal(cursor_now(world, &account), 5);
+	assert_int_equal(account, RK_ACCOUNT_DEACTIVATED);
+	for (int64_t seq = 6; seq < 40; seq++)
+		push_account(world, seq * 2, seq % 2 == 0);
+	settled(world);
+	assert_int_equal(cursor_now(world, &account), 78);
+	assert_int_equal(account, RK_ACCOUNT_DEACTIVATED);
+}
+
+/* What the DID leads to; behind the writer's back, as a damaged disk would. */
+static void did_entry_set(struct world *world, size_t len)
+{
+	static const uint8_t id[4] = {0, 0, 0, 1};
+	struct rk_key_buf key = {0};
+	MDB_val k, v = rk_val(rk_slice_make(id, len));
+	MDB_txn *txn;
+
+	rk_key_did(&key, rk_slice_str(did));
+	k = rk_val(rk_key_slice(&key));
+	assert_int_equal(mdb_txn_begin(world->store->env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_put(txn, world->store->dbi[RK_TABLE_DID], &k, &v, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+}
+
+static void what_cannot_be_written_is_tried_again(void **state)
+{
+	struct world *world = *state;
+	const struct timespec pause = {.tv_nsec = 1000000};
+	enum rk_account account;
+
+	push_account(world, 5, true);
+	settled(world);
+	did_entry_set(world, 3);
+	push_account(world, 6, false);
+	while (rk_writer_fault(world->writer) == 0 && !rk_ring_is_empty(world->indexer->ring))
+		nanosleep(&pause, NULL);
+	assert_int_equal(rk_writer_fault(world->writer), -EUCLEAN);
+	assert_false(rk_ring_is_empty(world->indexer->ring));
+	did_entry_set(world, 4);
+	settled(world);
+	assert_int_equal(cursor_now(world, &account), 6);
+	assert_int_equal(account, RK_ACCOUNT_DEACTIVATED);
+}
+
+static void what_is_not_believed_moves_no_cursor(void **state)
+{
+	struct world *world = *state;
+	struct rk_slice frame = rk_test_read_source("tests/fixtures/commit-create.frame");
+	struct rk_arena arena = {0};
+	struct rk_event event;
+	enum rk_account account;
+
+	assert_int_equal(rk_event_parse(&event, &arena, frame), RK_EVENT_OK);
+	assert_true(event.seq > 1);
+	push_account(world, event.seq - 1, true);
+	push(world, frame); /* its signer's key is not known */
+	settled(world);
+	assert_int_equal(cursor_now(world, &account), event.seq - 1);
+	push_account(world, event.seq + 1, false);
+	settled(world);
+	assert_int_equal(cursor_now(world, &account), event.seq + 1);
+	rk_arena_finish(&arena);
+	free((void *)frame.data);
+}
+
+static int setup(void **state)
+{
+	rk_log_setup(RK_LOG_ERROR, RK_LOG_TEXT);
+	return rk_http_global_init();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			cursor_is_the_last_event_that_is_in, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(
+			what_cannot_be_written_is_tried_again, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(
+			what_is_not_believed_moves_no_cursor, world_begin, world_end),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
