@@ -1,6 +1,6 @@
 # Each target only calls a script; meson builds.
 
-.PHONY: help run test build fuzz bench clean
+.PHONY: help run test build fuzz mutants bench clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -21,6 +21,11 @@ build:
 #: make fuzz     every fuzz target for a minute (T=60: seconds); ONLY="cbor mst" picks
 fuzz:
 	@scripts/fuzz $(ONLY)
+
+#: make mutants  break one rule at a time: each must be noticed by a test it names;
+#:               ONLY="high-s-taken" picks
+mutants:
+	@scripts/mutants $(ONLY)
 
 #: make bench    speed and memory, as ratios
 bench:

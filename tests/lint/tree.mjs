@@ -8,7 +8,7 @@ import { root } from '../runner/jobs.mjs';
 
 export { root };
 
-const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
+export const committed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
   cwd: root,
   encoding: 'utf8',
   maxBuffer: 1 << 28,
@@ -19,7 +19,7 @@ const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclu
 // Made by others or by machines: not ours to lint.
 const foreign = /^tests\/(fixtures|data|fuzz\/corpus)\/|(^|\/)package-lock\.json$|(^|\/)go\.sum$/;
 
-export const files = listed.filter((file) => !foreign.test(file)).toSorted();
+export const files = committed.filter((file) => !foreign.test(file)).toSorted();
 export const text = (file) => readFileSync(path.join(root, file), 'utf8');
 export const endingIn = (...ends) => files.filter((file) => ends.some((end) => file.endsWith(end)));
 export const folderOf = (file) => file.split('/')[0];
