@@ -17,6 +17,7 @@
 #include "tests/unit/vectors.h"
 
 static const char did[] = "did:plc:abcdefghijklmnopqrstuvwx";
+static const char unknown[] = "did:plc:xwvutsrqponmlkjihgfedcba";
 static const char source[] = "http://127.0.0.1:1"; /* nobody there */
 
 enum { DEADLINE_MS = 20000 };
@@ -28,20 +29,21 @@ struct world {
 	struct rk_indexer *indexer;
 };
 
-static int repo_make(void *context, struct rk_write *w)
+static int repo_make(void *text, struct rk_write *w)
 {
 	struct rk_repo repo;
-	int r = rk_write_repo_make(w, &repo, rk_slice_str(did));
+	int r = rk_write_repo_make(w, &repo, rk_slice_str(text));
 
 	repo.sync = RK_SYNC_SYNCHRONIZED;
 	return r ? r : rk_write_repo(w, &repo);
 }
 
-static int world_begin(void **state)
+static int world_make(void **state, bool relay)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	const struct rk_store_options options = {.dir = world->dir, .map_bytes = 64 << 20};
 	const struct rk_indexer_options how = {.source = source,
+		.relay = relay,
 		.plc = source,
 		.data_dir = world->dir,
 		.allow_private = true,
@@ -53,10 +55,20 @@ static int world_begin(void **state)
 	assert_non_null(mkdtemp(world->dir));
 	assert_int_equal(rk_store_open(&world->store, &options, error), 0);
 	assert_int_equal(rk_writer_create(&world->writer, world->store), 0);
-	assert_int_equal(rk_writer_call(world->writer, repo_make, NULL), 0);
+	assert_int_equal(rk_writer_call(world->writer, repo_make, (void *)did), 0);
 	assert_int_equal(rk_indexer_create(&world->indexer, world->store, world->writer, &how), 0);
 	*state = world;
 	return 0;
+}
+
+static int world_begin(void **state)
+{
+	return world_make(state, false);
+}
+
+static int relay_begin(void **state)
+{
+	return world_make(state, true);
 }
 
 static int world_end(void **state)
@@ -89,7 +101,7 @@ static void add_text(struct rk_buf *out, const char *name, const char *value)
 }
 
 /* The account is deactivated, or active again. */
-static void push_account(struct world *world, int64_t seq, bool active)
+static void push_account_of(struct world *world, const char *whose, int64_t seq, bool active)
 {
 	struct rk_buf frame = {0};
 
@@ -98,7 +110,7 @@ static void push_account(struct world *world, int64_t seq, bool active)
 	rk_cbor_put_text(&frame, rk_slice_str("op"));
 	rk_cbor_put_int(&frame, 1);
 	rk_cbor_put_map(&frame, active ? 4 : 5);
-	add_text(&frame, "did", did);
+	add_text(&frame, "did", whose);
 	rk_cbor_put_text(&frame, rk_slice_str("seq"));
 	rk_cbor_put_int(&frame, seq);
 	add_text(&frame, "time", "2026-01-02T03:04:05.678Z");
@@ -108,6 +120,11 @@ static void push_account(struct world *world, int64_t seq, bool active)
 		add_text(&frame, "status", "deactivated");
 	push(world, rk_buf_slice(&frame));
 	rk_buf_finish(&frame);
+}
+
+static void push_account(struct world *world, int64_t seq, bool active)
+{
+	push_account_of(world, did, seq, active);
 }
 
 static void settled(struct world *world)
@@ -182,25 +199,80 @@ static void what_cannot_be_written_is_tried_again(void **state)
 	assert_int_equal(account, RK_ACCOUNT_DEACTIVATED);
 }
 
-static void what_is_not_believed_moves_no_cursor(void **state)
+/* A commit of an account that is known, whose key is not: it waits. Freed by the caller. */
+static struct rk_slice waiting_frame(struct world *world, int64_t *seq)
 {
-	struct world *world = *state;
 	struct rk_slice frame = rk_test_read_source("tests/fixtures/commit-create.frame");
 	struct rk_arena arena = {0};
 	struct rk_event event;
-	enum rk_account account;
+	char whose[64];
 
 	assert_int_equal(rk_event_parse(&event, &arena, frame), RK_EVENT_OK);
 	assert_true(event.seq > 1);
-	push_account(world, event.seq - 1, true);
-	push(world, frame); /* its signer's key is not known */
-	settled(world);
-	assert_int_equal(cursor_now(world, &account), event.seq - 1);
-	push_account(world, event.seq + 1, false);
-	settled(world);
-	assert_int_equal(cursor_now(world, &account), event.seq + 1);
+	*seq = event.seq;
+	snprintf(whose, sizeof(whose), "%.*s", RK_SLICE_ARG(event.did.text));
+	assert_int_equal(rk_writer_call(world->writer, repo_make, whose), 0);
 	rk_arena_finish(&arena);
+	return frame;
+}
+
+static void what_is_not_believed_moves_no_cursor(void **state)
+{
+	struct world *world = *state;
+	enum rk_account account;
+	int64_t seq;
+	struct rk_slice frame = waiting_frame(world, &seq);
+
+	push_account(world, seq - 1, true);
+	push(world, frame);
+	settled(world);
+	assert_int_equal(cursor_now(world, &account), seq - 1);
+	push_account(world, seq + 1, false);
+	settled(world);
+	assert_int_equal(cursor_now(world, &account), seq + 1);
 	free((void *)frame.data);
+}
+
+/* On the writer's thread. */
+struct look {
+	struct world *world;
+	struct rk_slice frame;
+	int64_t seq;
+	bool waits;
+};
+
+/* So that the next transaction takes both. */
+static int push_two(void *context, struct rk_write *w)
+{
+	struct look *look = context;
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	push(look->world, look->frame);
+	push_account_of(look->world, unknown, look->seq + 1, false);
+	for (int i = 0; i < DEADLINE_MS && !rk_ring_ready(look->world->indexer->ring, 1); i++)
+		nanosleep(&pause, NULL);
+	return 0;
+}
+
+static int look_for_unknown(void *context, struct rk_write *w)
+{
+	struct look *look = context;
+
+	look->waits = rk_waiting_has(look->world->indexer->waiting, rk_slice_str(unknown));
+	return 0;
+}
+
+static void what_is_foreign_does_not_wait_behind_what_does(void **state)
+{
+	struct world *world = *state;
+	struct look look = {.world = world};
+
+	look.frame = waiting_frame(world, &look.seq);
+	assert_int_equal(rk_writer_call(world->writer, push_two, &look), 0);
+	settled(world);
+	assert_int_equal(rk_writer_call(world->writer, look_for_unknown, &look), 0);
+	assert_false(look.waits);
+	free((void *)look.frame.data);
 }
 
 static int setup(void **state)
@@ -218,6 +290,8 @@ int main(void)
 			what_cannot_be_written_is_tried_again, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(
 			what_is_not_believed_moves_no_cursor, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(
+			what_is_foreign_does_not_wait_behind_what_does, relay_begin, world_end),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
