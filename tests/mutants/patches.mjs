@@ -5,8 +5,8 @@
 //   Caught by: unit atproto/key       a suite of meson's and a test in it
 //   Caught by: e2e frames: dropped    a folder of tests, a file in it, and which of its cases
 //
-// One change in one file. Line numbers mean nothing: the lines that are taken away
-// and the one line before and behind them must be in the file exactly once.
+// One change in one file. Line numbers mean nothing: the lines that are taken away,
+// with those around them where that takes any, must be in the file exactly once.
 
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -44,15 +44,26 @@ function isThere({ suite, name }) {
   return existsSync(path.join(root, test));
 }
 
-// All of them; throws at the first that is wrong or no longer applies.
+function read(file) {
+  const mutant = parse(path.basename(file, '.patch'), readFileSync(path.join(root, file), 'utf8'));
+  if (!existsSync(path.join(root, mutant.file))) throw new Error(`${mutant.name}: there is no ${mutant.file}`);
+  apply(mutant, readFileSync(path.join(root, mutant.file), 'utf8'));
+  const absent = mutant.tests.find((test) => !isThere(test));
+  if (absent) throw new Error(`${mutant.name}: there is no test ${absent.suite} ${absent.name}`);
+  return mutant;
+}
+
+// All of them; throws, with all reasons, if any is wrong or no longer applies.
 export function load() {
-  return globSync(`${folder}/*.patch`, { cwd: root })
-    .toSorted()
-    .map((file) => {
-      const mutant = parse(path.basename(file, '.patch'), readFileSync(path.join(root, file), 'utf8'));
-      apply(mutant, readFileSync(path.join(root, mutant.file), 'utf8'));
-      const absent = mutant.tests.find((test) => !isThere(test));
-      if (absent) throw new Error(`${mutant.name}: there is no test ${absent.suite} ${absent.name}`);
-      return mutant;
-    });
+  const mutants = [];
+  const wrong = [];
+  for (const file of globSync(`${folder}/*.patch`, { cwd: root }).toSorted()) {
+    try {
+      mutants.push(read(file));
+    } catch (e) {
+      wrong.push(e.message);
+    }
+  }
+  if (wrong.length) throw new Error(wrong.join('\n'));
+  return mutants;
 }
