@@ -212,7 +212,7 @@ static void what_does_not_follow_is_a_gap(void **state)
 	struct rk_record record;
 
 	/* The tree is the one held: what came between may have undone itself, and yet was not seen. */
-	wrong_since.event.prev_data = tree(10);
+	wrong_since.event.prev_data = wrong_since.verified.before = tree(10);
 	repo_in(world);
 	assert_int_equal(apply(world, &wrong_since), RK_APPLY_WAIT);
 	assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
