@@ -102,6 +102,18 @@ static int loss_note(const struct identity *found, struct rk_write *w)
 	return rk_write_repo(w, &repo);
 }
 
+/* Behind a relay the word of a handle's host is anybody's: it takes no handle from the account that has it,
+ * as long as that one's own document and host say so. */
+static bool handle_is_taken(
+	const struct identity *found, struct rk_write *w, struct rk_slice handle)
+{
+	struct rk_repo holder;
+
+	return found->indexer->options.relay && handle.len &&
+		rk_read_repo_by_handle(rk_write_view(w), &holder, handle) == 0 &&
+		!rk_slice_equal(holder.did, found->did);
+}
+
 static int identity_write(const struct identity *found, struct rk_write *w)
 {
 	struct rk_identity held = {0},
@@ -117,7 +129,8 @@ static int identity_write(const struct identity *found, struct rk_write *w)
 	if (r && r != RK_STORE_ABSENT)
 		return r < 0 ? r : -EUCLEAN;
 	/* What was true in both directions, and is in the one that could be asked for, stays. */
-	if (found->verified || (found->unresolved && rk_slice_equal(held.handle, handle)))
+	if ((found->verified && !handle_is_taken(found, w, handle)) ||
+		(found->unresolved && rk_slice_equal(held.handle, handle)))
 		identity.handle = handle;
 	r = rk_write_identity(w, found->did, &identity);
 	return r ? r : home_note(found, w);

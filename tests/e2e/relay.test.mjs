@@ -102,6 +102,17 @@ describe('behind a relay', () => {
     }
   });
 
+  // Each host says that it is its own account's; anybody may run one.
+  it('leaves a handle with the account that had it first', async () => {
+    const [ours, theirs] = await Promise.all([one, two].map((host) => host.pds.account('twin.test')));
+    const first = await create({ ...ours, pds: one.pds }, mood('of the first'));
+    await seen(refkey, first);
+    const byHandle = { repo: 'twin.test', collection: MOOD, rkey: first.rkey };
+    await refkey.until('getByRkey', byHandle);
+    await seen(refkey, await create({ ...theirs, pds: two.pds }, mood('of the second')));
+    assert.equal((await refkey.xrpc('getByRkey', byHandle)).body.uri, first.uri);
+  });
+
   it('hides, purges and moves nothing on the relay’s word alone', async () => {
     const claims = ['deleted', 'takendown', 'deactivated'].map(async (status) => {
       const who = await person(one);
