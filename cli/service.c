@@ -21,7 +21,7 @@ static void committed(void *context)
 	struct rk_service *service = context;
 	struct rk_indexer *indexer;
 	struct rk_mirror *mirror;
-	struct rk_counts counts;
+	struct rk_counts counts = {0};
 
 	if (rk_snapshot_begin(service->counting) == 0) {
 		if (rk_read_counts(service->counting, &counts) == 0) {
@@ -36,7 +36,8 @@ static void committed(void *context)
 	if (mirror)
 		rk_mirror_wake(mirror);
 	indexer = service->indexer;
-	if (indexer)
+	/* Its many fetching threads sleep through commits that leave nothing to fetch. */
+	if (indexer && counts.desynchronized)
 		rk_indexer_wake(indexer);
 }
 
