@@ -6,10 +6,12 @@ import path from 'node:path';
 import { latency } from './latency.mjs';
 import { queries } from './queries.mjs';
 import { recovery } from './recovery.mjs';
+import { relay } from './relay.mjs';
+import { repo } from './repo.mjs';
 import { Table } from './table.mjs';
 import { verify } from './verify.mjs';
 
-const all = { latency, queries, recovery, verify };
+const all = { latency, queries, recovery, relay, repo, verify };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !all[name]);
 if (unknown.length) {
