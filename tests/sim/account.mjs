@@ -77,7 +77,9 @@ export class Account {
     const sealed = await block(commit);
     await this.storage.putMany(draft.fresh);
     await this.storage.putBlock(sealed.cid, sealed.bytes);
-    this.tree = draft.tree;
+    // A tree that lost its last entry keeps its height in memory, and what is added then is in wrong nodes.
+    const shrunk = draft.ops.some((op) => op.action === 'delete');
+    this.tree = shrunk ? MST.load(this.storage, draft.unsigned.data) : draft.tree;
     this.head = { cid: sealed.cid, bytes: sealed.bytes, rev: commit.rev, data: commit.data, sig: commit.sig };
     for (const { path, value, cid } of draft.changes) {
       const before = this.records.get(path)?.value.ref;

@@ -29,7 +29,7 @@ export class Host {
     this.sockets = new Set(); // firehose connections that are past their backlog
     this.connects = []; // cursors asked for, null: none
     this.fetches = new Map(); // DID → how often getRepo was called
-    this.answers = []; // functions that answer a getRepo in place of the truth: (account, res) → true if it did
+    this.answers = []; // { did, make(res) }: in place of the repo, the next time it is asked for
     this.requests = new Map(); // method → calls
   }
 
@@ -222,7 +222,7 @@ export class Host {
         this.fetches.set(did, (this.fetches.get(did) ?? 0) + 1);
         const account = this.#repo(did);
         const at = this.answers.findIndex((a) => a.did === did);
-        return at < 0 ? account.car() : this.answers.splice(at, 1)[0].make(account, res);
+        return at < 0 ? account.car() : this.answers.splice(at, 1)[0].make(res);
       }
       default:
         throw new Refusal(501, 'MethodNotImplemented');

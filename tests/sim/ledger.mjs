@@ -11,8 +11,9 @@ export class Ledger {
     this.forged = []; // { ref, uri }
   }
 
-  note(kind, text = '') {
-    this.rows.push(`${String(this.rows.length).padStart(4)}  ${kind} ${text}`.trimEnd());
+  // text undefined: what was done has rows already.
+  note(kind, text) {
+    if (text !== undefined) this.rows.push(`${String(this.rows.length).padStart(4)}  ${kind} ${text}`.trimEnd());
     this.kinds.set(kind, (this.kinds.get(kind) ?? 0) + 1);
   }
 

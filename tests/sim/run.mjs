@@ -10,7 +10,7 @@ import { Chance } from './chance.mjs';
 import { Host } from './host.mjs';
 import { Ledger } from './ledger.mjs';
 import { drawWrites, nextStep } from './steps.mjs';
-import { check, questions } from './truth.mjs';
+import { check, questions, refusals } from './truth.mjs';
 
 const soon = { deadline: 60_000, every: 5 };
 
@@ -23,6 +23,7 @@ export class Run {
     this.stepCount = steps ?? this.chance.between(30, 60);
     this.breaks = 0; // connections broken so far: each makes refkey wait longer
     this.behind = new Set(); // accounts of which something was swallowed, and nothing has shown it yet
+    this.counted = {}; // what was refused before refkey was killed, by verdict
     this.served = []; // forged records that were answered
   }
 
@@ -50,6 +51,7 @@ export class Run {
         const draft = await account.draft(drawWrites(this.chance, account, 8), { rev: this.chance.tid() });
         await account.apply(draft, await account.sign(draft));
       }
+      account.oldCar = await account.car();
       this.ledger.gap(account.did, 'the first time');
     }
     await this.host.listen();
@@ -88,6 +90,35 @@ export class Run {
     }
   }
 
+  // Killed while true frames are on their way, and started again.
+  async kill(send) {
+    await this.settled();
+    const differences = async () => (await this.differences()).length === 0;
+    await until(differences, { ...soon, what: 'all lies counted' });
+    this.counted = await this.refused();
+    await send();
+    const asking = this.asking;
+    this.down = Promise.withResolvers();
+    await asking;
+    await this.refkey.kill();
+    await this.refkey.start();
+    this.down.resolve();
+    await this.refkey.ready({ deadline: 60_000 });
+    await this.settled();
+  }
+
+  // What was refused in all, by verdict.
+  async refused() {
+    const now = await refusals(this.refkey);
+    for (const [verdict, n] of Object.entries(this.counted)) now[verdict] = (now[verdict] ?? 0) + n;
+    return now;
+  }
+
+  // … and how that differs from the ledger.
+  async differences() {
+    return this.ledger.differences(await this.refused());
+  }
+
   async connected() {
     await until(() => this.host.sockets.size > 0, { ...soon, what: 'refkey is connected' });
   }
@@ -104,7 +135,9 @@ export class Run {
   // Asks for every forged record, again and again, until the run is over.
   async probe() {
     for (let at = 0; !this.ended; at = (at + 25) % Math.max(25, this.ledger.forged.length)) {
-      await this.probeSome(this.ledger.forged.slice(at, at + 25));
+      await this.down?.promise;
+      this.asking = this.probeSome(this.ledger.forged.slice(at, at + 25));
+      await this.asking;
       await sleep(1);
     }
   }
@@ -142,6 +175,7 @@ export async function runSeed(seed, options = {}) {
     await run.open(options.settings);
     const wrong = await run.play();
     if (wrong.length) throw new Error(wrong.join('\n'));
+    run.ledger.counted = await run.refused();
     return run.ledger;
   } catch (e) {
     e.message += `\n${run.ledger}\nrefkey's log ends with:\n${run.refkey?.child?.tail(30)}`;

@@ -1,24 +1,36 @@
 // Runs of the simulated network: SEED=123 for one, SEEDS=1000 for more than the hundred.
 
 import assert from 'node:assert/strict';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
+import { binary } from '../kit/refkey.mjs';
+import { copies } from './copies.mjs';
 import { lies } from './lies.mjs';
 import { runSeed } from './run.mjs';
+import { stepKinds } from './steps.mjs';
 
 const only = process.env.SEED;
 const seeds = only ? [Number(only)] : Array.from({ length: Number(process.env.SEEDS ?? 100) }, (_, i) => i + 1);
 
-describe('the simulated network', { concurrency: 4 }, () => {
-  const kinds = new Map();
+const ledgers = [];
+const absent = (wanted, have) => wanted.filter((name) => !have.has(name));
+
+describe(`refkey (${binary.split('/').at(-2)}) in the simulated network`, { concurrency: 4 }, () => {
   for (const seed of seeds) {
-    it(`seed ${seed}: refkey serves what is true, and nothing else`, async () => {
-      const ledger = await runSeed(seed);
-      for (const [kind, n] of ledger.kinds) kinds.set(kind, (kinds.get(kind) ?? 0) + n);
-    });
+    it(`seed ${seed}: serves what is true, and nothing else`, async () => ledgers.push(await runSeed(seed)));
   }
-  after(() => {
-    if (only) return;
-    const missing = Object.keys(lies).filter((kind) => !kinds.has(`lie: ${kind}`));
-    assert.deepEqual(missing, [], 'lies that no seed told');
+});
+
+describe('all seeds together', { skip: only ? 'one seed is not all of them' : false }, () => {
+  const kinds = () => new Set(ledgers.flatMap((ledger) => [...ledger.kinds.keys()]));
+
+  it('tell every lie', () => {
+    const told = [...Object.keys(lies), ...Object.keys(copies).filter((kind) => copies[kind].as)];
+    assert.deepEqual(absent(told.map((kind) => `lie: ${kind}`), kinds()), []);
+  });
+  it('take every step', () => assert.deepEqual(absent(stepKinds, kinds()), []));
+  it('have a lie for every verdict', () => {
+    const told = new Set(ledgers.flatMap((ledger) => [...ledger.refused.keys()]).flatMap((verdicts) => verdicts.split('|')));
+    const verdicts = Object.keys(ledgers[0].counted).filter((verdict) => verdict !== 'ok');
+    assert.deepEqual(absent(verdicts, told), []);
   });
 });

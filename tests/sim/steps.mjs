@@ -6,6 +6,7 @@ import { BlockMap, blocksToCarFile } from '@atproto/repo';
 import { until } from '../kit/wait.mjs';
 import { MOOD, PAINTING } from '../kit/shapes.mjs';
 import { block, commitBody, isActive, newKey } from './account.mjs';
+import { copies } from './copies.mjs';
 import { forge, lies } from './lies.mjs';
 import { POST, record } from './records.mjs';
 
@@ -29,7 +30,9 @@ export function drawWrites(chance, account, most = 4) {
       writes.set(path, { action, value });
     }
   }
-  return [...writes].map(([path, write]) => ({ path, ...write }));
+  // Deletes last: see Account.apply.
+  const isDelete = ({ action }) => action === 'delete';
+  return [...writes].map(([path, write]) => ({ path, ...write })).sort((a, b) => isDelete(a) - isDelete(b));
 }
 
 const active = (run, fits = () => true) => [...run.accounts.values()].filter((a) => isActive(a) && fits(a));
@@ -100,6 +103,12 @@ async function broken(run) {
   run.breaks++;
   // A lie is told once: none may be on its way.
   await run.caughtUp();
+}
+
+// A wrong copy made now, for later.
+async function made(make, account, chance, forged) {
+  const bytes = await make(account, chance, undefined, forged);
+  return () => bytes;
 }
 
 const kinds = Object.keys(lies);
@@ -176,6 +185,40 @@ const steps = [
     run.host.send(run.host.frame('#commit', body));
     run.ledger.gap(account.did, 'a commit did not name the tree before');
     return account.did;
+  }],
+  [1.2, 'a gap, and a wrong answer to getRepo', async (run) => {
+    const account = anyActive(run, (a) => a.records.size);
+    if (!account) return false;
+    await run.settled();
+    // Older than what refkey has, whose last commit is then one of those it was sent.
+    const older = account.oldCar && account.sent.length > 0;
+    const kind = older && run.chance.odds(0.3) ? 'an older repo' : run.chance.pick(Object.keys(copies).slice(0, -1));
+    const { as, make } = copies[kind];
+    const forged = [];
+    await committed(run, account);
+    run.ledger.gap(account.did, 'a commit was dropped');
+    run.ledger.gap(account.did, `once more: the answer was ${kind}`);
+    const next = await committed(run, account);
+    const answer = make.length < 4 ? (res) => make(account, run.chance, res) : await made(make, account, run.chance, forged);
+    run.host.answers.push({ did: account.did, make: answer });
+    if (as) run.ledger.lie(`lie: ${kind}`, as, account.did, forged);
+    else run.ledger.note(`fault: ${kind}`, account.did);
+    run.host.send(next);
+    await run.settled();
+    return undefined;
+  }],
+  [0.4, 'refkey killed', async (run) => {
+    const accounts = active(run);
+    if (!accounts.length || run.killed) return false;
+    run.killed = true;
+    await run.kill(async () => {
+      for (let n = run.chance.between(1, 10); n > 0; n--) {
+        const account = run.chance.pick(accounts);
+        run.ledger.gap(account.did, 'refkey was killed with its commits on the way');
+        run.host.send(await committed(run, account));
+      }
+    });
+    return '';
   }],
   [1, 'a signed commit that swallows a collection', async (run) => {
     const account = anyActive(run);
@@ -322,7 +365,9 @@ export async function nextStep(run) {
     const [what, act] = run.chance.weighted(steps.map(([weight, ...step]) => [weight, step]));
     const done = await act(run);
     if (done === false) continue;
-    if (done !== undefined) run.ledger.note(what, done);
+    run.ledger.note(what, done);
     return;
   }
 }
+
+export const stepKinds = steps.map(([, what]) => what).filter((what) => !what.startsWith('lie: '));

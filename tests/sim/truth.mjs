@@ -101,7 +101,7 @@ export async function check(run) {
   await index(run, wrong);
   // What waited for a DID document is counted when that was read.
   let differences;
-  const counted = async () => (differences = run.ledger.differences(await refusals(run.refkey))).length === 0;
+  const counted = async () => (differences = await run.differences()).length === 0;
   await until(counted, { deadline: 5000, every: 20 }).catch(() => wrong.push(...differences));
   for (const [did, times] of run.host.fetches) {
     const allowed = run.ledger.fetches.get(did) ?? 0;
