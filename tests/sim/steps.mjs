@@ -298,6 +298,26 @@ const steps = [
     run.host.send(run.host.frame('#sync', { did: account.did, rev: head.rev, blocks: only, time }));
     return account.did;
   }],
+  [2, 'a new key', async (run) => {
+    const account = anyActive(run, (a) => !run.behind.has(a));
+    if (!account) return false;
+    await run.settled();
+    account.before = account.sent.splice(0);
+    account.oldCar = undefined; // signed with the key before
+    account.key = await newKey(account.curve, run.chance.bytes(32));
+    run.host.send(identity(run, account));
+    run.host.send(await resigned(run, account));
+    if (run.chance.odds(0.5)) run.host.send(await committed(run, account));
+    return account.did;
+  }],
+  [2, 'lie: a commit under the key before', async (run) => {
+    const account = anyActive(run, (a) => a.before?.length);
+    if (!account) return false;
+    await run.settled();
+    const { bytes } = run.chance.pick(account.before);
+    await tell(run, 'lie: the key before', account, { bytes, verdict: 'signature_wrong' });
+    return undefined;
+  }],
   [1, 'an account that moves away', async (run) => {
     if (active(run).length < 3) return false;
     const account = anyActive(run, (a) => !run.behind.has(a) && ours(a).length);
