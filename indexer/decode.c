@@ -45,6 +45,34 @@ static int records_read(struct rk_decoded *out, struct rk_arena *arena)
 	return 0;
 }
 
+/*
+ * What a commit from before sync 1.1 does not say of its operations, and the index has: with it they can be
+ * undone, and the commit shown to follow from the tree that is held. If something else was there, that tree
+ * does not come out.
+ */
+static int prevs_fill(struct rk_event *event, struct rk_snapshot *snapshot)
+{
+	struct rk_repo repo;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < event->op_count; i++) {
+		struct rk_event_op *op = &event->ops[i];
+		int collection = rk_collection_find(op->collection);
+		struct rk_record held;
+
+		if (op->action == RK_OP_CREATE || rk_cid_is_set(&op->prev))
+			continue;
+		if (collection < 0)
+			return 0;
+		r = rk_read_repo_by_did(snapshot, &repo, event->did.text);
+		if (r == 0)
+			r = rk_read_record(snapshot, &held, repo.id, (uint8_t)collection, op->rkey);
+		if (r == 0)
+			op->prev = held.cid;
+	}
+	return r < 0 ? r : 0;
+}
+
 int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice frame, int64_t now_ms,
 	struct rk_keys *keys, struct rk_snapshot *snapshot)
 {
@@ -73,6 +101,11 @@ int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice fr
 		return 0;
 	}
 	options.key = signer.key;
+	if (out->event.type == RK_EVENT_COMMIT && !rk_cid_is_set(&out->event.prev_data)) {
+		r = prevs_fill(&out->event, snapshot);
+		if (r)
+			return r;
+	}
 	/* A commit too big for the stream has only its commit object: believed like a #sync. */
 	if (out->event.type == RK_EVENT_COMMIT && !out->event.too_big)
 		r = rk_verify_commit(&out->verified, arena, &out->event, &options);

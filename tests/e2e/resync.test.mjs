@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { encodeFrame } from '../kit/firehose.mjs';
 import { faults } from '../kit/proxy.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import {
@@ -15,6 +16,7 @@ import {
   settled,
   soon,
   startScene,
+  unseen,
   untilIndexEqualsPds,
 } from './scene.mjs';
 
@@ -58,6 +60,27 @@ describe('a whole repo', () => {
     await assertIndexEqualsPds(refkey, scene.pds, [ada.did]);
     assert.equal((await metrics(refkey)).refkey_records_removed_total, 4200);
     await assertChecks(refkey);
+  });
+
+  // The fields are not signed: whoever copies a frame may leave them out.
+  it('is not fetched for commits that do not say what they changed, if the index knows', async () => {
+    const cleo = await scene.stranger();
+    const first = await scene.pds.createRecord(cleo, MOOD, moodRecord({ mood: 'first', ref: objectId() }));
+    const second = await scene.pds.createRecord(cleo, MOOD, moodRecord({ mood: 'second', ref: objectId() }));
+    await seen(refkey, second, soon);
+    const fetched = scene.proxy.count('com.atproto.sync.getRepo');
+    const bare = ({ header, body: { prevData: _, ops, ...body } }) =>
+      encodeFrame(header, { ...body, ops: ops.map(({ prev, ...op }) => op) });
+    const stripped = scene.proxy.stream(faults.replace(bare), { when: (f) => f.body.repo === cleo.did });
+    const third = await scene.pds.createRecord(cleo, MOOD, moodRecord({ mood: 'third', ref: objectId() }));
+    await seen(refkey, third, soon);
+    await seen(refkey, await scene.pds.putRecord(cleo, MOOD, first.rkey, moodRecord({ mood: 'new', ref: objectId() })), soon);
+    await scene.pds.deleteRecord(cleo, MOOD, second.rkey);
+    await unseen(refkey, second);
+    assert.equal(stripped.fired, 3);
+    stripped.end();
+    assert.equal(scene.proxy.count('com.atproto.sync.getRepo'), fetched);
+    await assertIndexEqualsPds(refkey, scene.pds, [cleo.did]);
   });
 
   // Each commit is a tree of the PDS's own making, as it grows and shrinks through every height; none of them
