@@ -15,7 +15,8 @@
 
 enum { BODY_MOST = 500, TIMEOUT_MS = 5000, REFUSAL_MOST = 64 << 10 };
 
-static uint8_t input[32 << 10];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the next two */
+static uint8_t input[32 << 10];                          /* fits a socket's buffer */
 static size_t input_len;
 static int listener = -1;
 static struct rk_http *http;
@@ -36,7 +37,9 @@ static void *serve(void *unused)
 			if (memmem(request, len, "\r\n\r\n", 4))
 				break;
 		}
+		pthread_mutex_lock(&lock);
 		send(fd, input, input_len, MSG_NOSIGNAL);
+		pthread_mutex_unlock(&lock);
 		shutdown(fd, SHUT_WR);
 		/* The client closes first, so that no port waits for late bytes. */
 		while (recv(fd, request, sizeof(request), 0) > 0)
@@ -103,9 +106,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		start();
 	if (size > sizeof(input))
 		size = sizeof(input);
-	/* The other thread waits for a request meanwhile. */
+	pthread_mutex_lock(&lock);
 	memcpy(input, data, size);
 	input_len = size;
+	pthread_mutex_unlock(&lock);
 	fuzz_must(spool >= 0);
 	ask(-1);
 	ask(spool);
