@@ -17,6 +17,7 @@ static void numbers_lead_to_a_cursor(void **state)
 		{"the first is taken, however large", {FAR}, FAR},
 		{"gaps are passed over", {7, 9, 1009}, 1009},
 		{"sent again, nothing moves", {7, 9, 8, 7, 9}, 9},
+		{"sent again in order, nothing moves either", {7, 8, 9, 7, 8}, 9},
 		{"a lie is forgotten", {7, 8, FAR, 9}, 9},
 		{"so is every other", {7, FAR, 8, FAR, 9, FAR}, 9},
 		{"a step too far is taken with the next", {7, 1008}, 7},
