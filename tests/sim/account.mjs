@@ -82,12 +82,17 @@ export class Account {
     this.tree = shrunk ? MST.load(this.storage, draft.unsigned.data) : draft.tree;
     this.head = { cid: sealed.cid, bytes: sealed.bytes, rev: commit.rev, data: commit.data, sig: commit.sig };
     for (const { path, value, cid } of draft.changes) {
-      const before = this.records.get(path)?.value.ref;
-      if (before && before !== value?.ref) this.gone.push({ ref: before, ...(!cid && { uri: `at://${this.did}/${path}` }) });
+      const before = this.records.get(path)?.value;
+      if (before?.ref && before.ref !== value?.ref) this.leave(path, before, !cid);
       if (cid) this.records.set(path, { cid: cid.toString(), value });
       else this.records.delete(path);
     }
     return this.head;
+  }
+
+  // The ref is no longer a live record's; whole: the record is gone, too.
+  leave(path, { ref, $type }, whole) {
+    this.gone.push({ ref, $type, ...(whole && { uri: `at://${this.did}/${path}` }) });
   }
 
   // The repo as getRepo sends it.

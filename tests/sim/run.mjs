@@ -7,6 +7,7 @@ import { until } from '../kit/wait.mjs';
 import { metrics, status } from '../e2e/scene.mjs';
 import { Account, isActive, newKey } from './account.mjs';
 import { Chance } from './chance.mjs';
+import { Documents } from './documents.mjs';
 import { Host } from './host.mjs';
 import { Ledger } from './ledger.mjs';
 import { drawWrites, nextStep } from './steps.mjs';
@@ -15,11 +16,13 @@ import { check, questions, refusals } from './truth.mjs';
 const soon = { deadline: 60_000, every: 5 };
 
 export class Run {
-  constructor(seed, { steps } = {}) {
+  // mongo: a server of the kit; undefined: refkey runs without one.
+  constructor(seed, { steps, mongo } = {}) {
     this.chance = new Chance(seed);
     this.ledger = new Ledger(seed);
     this.accounts = new Map();
     this.host = new Host(this.accounts);
+    this.documents = mongo && new Documents(this, mongo);
     this.stepCount = steps ?? this.chance.between(30, 60);
     this.breaks = 0; // connections broken so far: each makes refkey wait longer
     this.behind = new Set(); // accounts of which something was swallowed, and nothing has shown it yet
@@ -55,7 +58,8 @@ export class Run {
       this.ledger.gap(account.did, 'the first time');
     }
     await this.host.listen();
-    this.refkey = new Refkey({ REFKEY_PDS_URL: this.host.url, REFKEY_PLC_URL: this.host.url, REFKEY_THREADS: '2', ...settings });
+    await this.documents?.open();
+    this.refkey = new Refkey({ REFKEY_PDS_URL: this.host.url, REFKEY_PLC_URL: this.host.url, REFKEY_THREADS: '2', ...this.documents?.settings, ...settings });
     await this.refkey.start();
     await this.refkey.ready({ deadline: 60_000 });
     await this.settled();
@@ -67,6 +71,7 @@ export class Run {
     try {
       await this.refkey?.close();
     } finally {
+      await this.documents?.close();
       await this.host.close();
     }
   }
@@ -86,8 +91,10 @@ export class Run {
     for (const account of this.accounts.values()) {
       if (!isActive(account) || this.behind.has(account)) continue;
       const { rev } = account.head;
-      await this.refkey.until('getRepoStatus', { repo: account.did }, ({ body }) => body.rev === rev, { ...soon, what: `rev ${rev} of ${account.did}` });
+      const options = { ...soon, what: `rev ${rev} of ${account.did}` };
+      await this.refkey.until('getRepoStatus', { repo: account.did }, ({ body }) => body.rev === rev, options);
     }
+    await this.documents?.settled();
   }
 
   // Killed while true frames are on their way, and started again.

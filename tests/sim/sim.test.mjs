@@ -1,8 +1,9 @@
 // Runs of the simulated network: SEED=123 for one, SEEDS=1000 for more than the hundred.
 
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
+import { startMongo } from '../kit/mongo.mjs';
 import { copies } from './copies.mjs';
 import { lies } from './lies.mjs';
 import { runSeed } from './run.mjs';
@@ -11,12 +12,22 @@ import { stepKinds } from './steps.mjs';
 const only = process.env.SEED;
 const seeds = only ? [Number(only)] : Array.from({ length: Number(process.env.SEEDS ?? 100) }, (_, i) => i + 1);
 
+// FerretDB takes its time: MongoDB is there in these only.
+const withMongo = (seed) => seed % 16 === 0;
+
 const ledgers = [];
 const absent = (wanted, have) => wanted.filter((name) => !have.has(name));
 
 describe(`refkey (${binary.split('/').at(-2)}) in the simulated network`, { concurrency: 4 }, () => {
+  let mongo;
+  before(async () => {
+    if (seeds.some(withMongo)) mongo = await startMongo();
+  });
+  after(() => mongo?.close());
   for (const seed of seeds) {
-    it(`seed ${seed}: serves what is true, and nothing else`, async () => ledgers.push(await runSeed(seed)));
+    it(`seed ${seed}: serves what is true, and nothing else`, async () => {
+      ledgers.push(await runSeed(seed, withMongo(seed) ? { mongo } : {}));
+    });
   }
 });
 

@@ -191,7 +191,7 @@ const steps = [
     if (!account) return false;
     await run.settled();
     // Older than what refkey has, whose last commit is then one of those it was sent.
-    const older = account.oldCar && account.sent.length > 0;
+    const older = account.oldCar && account.sent.length > 0 && !run.documents;
     const kind = older && run.chance.odds(0.3) ? 'an older repo' : run.chance.pick(Object.keys(copies).slice(0, -1));
     const { as, make } = copies[kind];
     const forged = [];
@@ -363,6 +363,7 @@ const steps = [
     if (!account) return false;
     await run.settled();
     account.status = 'deleted';
+    for (const [path, { value }] of account.records) if (value.ref) account.leave(path, value, true);
     account.records.clear();
     run.ledger.gap(account.did, 'it was deleted');
     run.host.send(accountFrame(run, account));

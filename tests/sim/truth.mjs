@@ -99,6 +99,7 @@ export async function check(run) {
   for (const account of run.accounts.values()) await sameRecords(run, account, wrong);
   await absent(run, wrong);
   await index(run, wrong);
+  wrong.push(...((await run.documents?.check()) ?? []));
   // What waited for a DID document is counted when that was read.
   let differences;
   const counted = async () => (differences = await run.differences()).length === 0;
