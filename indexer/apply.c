@@ -159,10 +159,9 @@ static int commit_born(struct applying *a)
 	if (r)
 		return r;
 	if (a->event->since == 0) {
-		a->repo.flags |= RK_REPO_BORN;
+		happen(a, RK_REPO_EVENT_BORN);
 		if (a->event->op_count == 0 && tree_is_empty(&a->decoded->verified.commit.data)) {
-			a->repo.flags |= RK_REPO_BACKFILLED;
-			a->repo.sync = RK_SYNC_SYNCHRONIZED;
+			happen(a, RK_REPO_EVENT_BORN_WHOLE);
 			a->repo.rev = a->event->rev;
 			a->repo.data = a->decoded->verified.commit.data;
 		}

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "indexer/source.h"
+#include "indexer/state.h"
 #include "net/backoff.h"
 
 enum {
@@ -94,7 +95,7 @@ static int reset_write(void *context, struct rk_write *w)
 		if (r)
 			break;
 		at = repo.id;
-		repo.flags |= RK_REPO_RESET | RK_REPO_WENT_BACK;
+		rk_repo_happen(&repo, RK_REPO_EVENT_SEQUENCE_RESET, rk_clock_wall_ms(), 0);
 		r = rk_write_repo(w, &repo);
 	}
 	reset->more = r == 0;

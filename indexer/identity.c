@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "indexer/state.h"
 #include "net/backoff.h"
 
 enum {
@@ -79,13 +80,12 @@ static int home_note(const struct identity *found, struct rk_write *w)
 		rk_log(RK_LOG_INFO, "identity",
 			elsewhere ? "an account moved away" : "an account is at home again",
 			RK_LOG_SLICE("did", found->did), RK_LOG_STR("host", found->doc.pds));
-		repo.flags ^= RK_REPO_MOVED;
 		back |= !elsewhere;
 	}
-	if (back && !elsewhere) {
-		repo.sync = RK_SYNC_DESYNCHRONIZED;
-		repo.retry_ms = 0;
-	}
+	if (elsewhere)
+		rk_repo_happen(&repo, RK_REPO_EVENT_WENT_AWAY, found->now_ms, 0);
+	else if (back)
+		rk_repo_happen(&repo, RK_REPO_EVENT_CAME_BACK, found->now_ms, 0);
 	return rk_write_repo(w, &repo);
 }
 
@@ -98,7 +98,7 @@ static int loss_note(const struct identity *found, struct rk_write *w)
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
 	repo.did = found->did;
-	repo.sync = RK_SYNC_DESYNCHRONIZED;
+	rk_repo_happen(&repo, RK_REPO_EVENT_GAP, found->now_ms, 0);
 	return rk_write_repo(w, &repo);
 }
 

@@ -17,6 +17,13 @@
 	X(DELETED, DESYNCHRONIZED, NOW, RK_REPO_PURGE, 0, "its host says: account deleted")        \
 	X(DEACTIVATED, KEPT, KEPT, 0, RK_REPO_PURGE, "its host says: account not active")          \
 	X(ACTIVATED, DESYNCHRONIZED, NOW, 0, RK_REPO_PURGE, "account active again")                \
+	X(WENT_AWAY, KEPT, KEPT, RK_REPO_MOVED, 0, "its DID document names another PDS")           \
+	X(CAME_BACK, DESYNCHRONIZED, NOW, 0, RK_REPO_MOVED, "it is there again, and names ours")   \
+	X(SEQUENCE_RESET, KEPT, KEPT, RK_REPO_RESET | RK_REPO_WENT_BACK, 0,                        \
+		"the source may have been restored from an older copy")                            \
+	X(BORN, KEPT, KEPT, RK_REPO_BORN, 0, "its first commit was seen")                          \
+	X(BORN_WHOLE, SYNCHRONIZED, KEPT, RK_REPO_BORN | RK_REPO_BACKFILLED, 0,                    \
+		"that commit is of an empty tree: nothing is left to fetch")                       \
 	X(LISTED_BEHIND, DESYNCHRONIZED, NOW, RK_REPO_WENT_BACK, 0, "its host has less, or none")  \
 	X(LISTED_AHEAD, DESYNCHRONIZED, NOW, 0, 0, "its host has more than the stream brought")    \
 	X(LISTED_SAME, KEPT, KEPT, 0, RK_REPO_WENT_BACK | RK_REPO_RESET, "its host has the same")  \

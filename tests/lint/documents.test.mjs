@@ -37,6 +37,13 @@ describe('documents', () => {
     const folders = [...new Set(files.filter((file) => file.includes('/')).map(folderOf))];
     assert.deepEqual(lacks('ARCHITECTURE.md', folders.filter((name) => !name.startsWith('.'))), []);
   });
+  it('ARCHITECTURE.md says what every event makes of a repo, and of no others', () => {
+    const events = [...text('indexer/state.h').matchAll(/^\tX\((\w+), /gm)].map((m) => m[1]).sort();
+    assert.ok(events.length > 10);
+    const [table] = /^\| event \\ state (?:.*\n)+?\n/m.exec(text('ARCHITECTURE.md'));
+    const said = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap((m) => [...m[1].matchAll(/`(\w+)`/g)].map((n) => n[1]));
+    assert.deepEqual(said.sort(), events);
+  });
   it('docs/xrpc.md shows every method', () => {
     const shown = [...text('docs/xrpc.md').matchAll(/^## (.+)$/gm)].flatMap((m) => m[1].split(', '));
     const methods = column('methods').map((name) => name.split('.').at(-1));
