@@ -126,8 +126,11 @@ export class LoadNetwork {
 
 const drained = (socket) =>
   new Promise((resolve) => {
-    socket.once('drain', resolve);
-    socket.once('close', resolve);
+    const done = () => {
+      for (const event of ['drain', 'close']) socket.off(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'close']) socket.on(event, done);
   });
 
 // The answers to the pings in what a client sent: its frames are masked, small and not split here.

@@ -3,6 +3,7 @@
 // ledger what must come of it.
 
 import { BlockMap, blocksToCarFile } from '@atproto/repo';
+import { decodeFrame, encodeFrame } from '../kit/firehose.mjs';
 import { until } from '../kit/wait.mjs';
 import { MOOD, PAINTING } from '../kit/shapes.mjs';
 import { block, commitBody, isActive, newKey } from './account.mjs';
@@ -30,7 +31,8 @@ export function drawWrites(chance, account, most = 4) {
       writes.set(path, { action, value });
     }
   }
-  // Deletes last: see Account.apply.
+  // Deletes last: where the only record goes and others come in one commit, the reference makes a tree with
+  // an empty node on top, which no reader may believe.
   const isDelete = ({ action }) => action === 'delete';
   return [...writes].map(([path, write]) => ({ path, ...write })).sort((a, b) => isDelete(a) - isDelete(b));
 }
@@ -167,6 +169,13 @@ const steps = [
     const account = anyActive(run, (a) => a.sent.length);
     if (!account) return false;
     run.host.send(run.chance.pick(account.sent), { kept: false });
+    return account.did;
+  }],
+  [1, 'an old commit under a number far ahead', async (run) => {
+    const account = anyActive(run, (a) => a.sent.length);
+    if (!account) return false;
+    const { header, body } = decodeFrame(run.chance.pick(account.sent).bytes);
+    run.host.send({ bytes: encodeFrame(header, { ...body, seq: 2 ** 40 }) }, { kept: false });
     return account.did;
   }],
   [1, 'a commit too big to tell', async (run) => {
