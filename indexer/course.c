@@ -5,7 +5,7 @@
 
 static bool is_near(int64_t from, int64_t seq)
 {
-	return seq > from && seq - from <= RK_COURSE_STEP;
+	return seq > from && seq - from <= RK_COURSE_AHEAD;
 }
 
 void rk_course_take(struct rk_course *course, int64_t seq)
@@ -26,7 +26,7 @@ void rk_course_take(struct rk_course *course, int64_t seq)
 
 bool rk_course_is_old(const struct rk_course *course, int64_t seq)
 {
-	return seq <= course->seq && seq > course->seq - RK_COURSE_STEP;
+	return seq <= course->seq && seq > course->seq - RK_COURSE_BEHIND;
 }
 
 static int cursor_read(

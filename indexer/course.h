@@ -9,7 +9,9 @@
 
 #include "store/write.h"
 
-enum { RK_COURSE_STEP = 1000 }; /* what a number may be off by itself */
+#define RK_COURSE_AHEAD                                                                            \
+	(INT64_C(1) << 40)        /* what a number may leap by itself: some count microseconds */
+enum { RK_COURSE_BEHIND = 1000 }; /* how far back a number is taken as sent again */
 
 struct rk_course {
 	int64_t seq;  /* the cursor; 0: none */

@@ -4,7 +4,8 @@
 #include "indexer/apply.h"
 
 enum { MOST = 12 };
-#define FAR (INT64_C(1) << 52)
+#define FAR  (INT64_C(1) << 52)
+#define STEP RK_COURSE_AHEAD
 
 static void numbers_lead_to_a_cursor(void **state)
 {
@@ -15,14 +16,15 @@ static void numbers_lead_to_a_cursor(void **state)
 	} rows[] = {
 		{"the first is taken", {7}, 7},
 		{"the first is taken, however large", {FAR}, FAR},
-		{"gaps are passed over", {7, 9, 1009}, 1009},
+		{"gaps are passed over", {7, 9, 1009, 9000000, INT64_C(1) << 40}, INT64_C(1) << 40},
 		{"sent again, nothing moves", {7, 9, 8, 7, 9}, 9},
 		{"sent again in order, nothing moves either", {7, 8, 9, 7, 8}, 9},
 		{"a lie is forgotten", {7, 8, FAR, 9}, 9},
 		{"so is every other", {7, FAR, 8, FAR, 9, FAR}, 9},
-		{"a step too far is taken with the next", {7, 1008}, 7},
-		{"a step too far is taken with the next one", {7, 1008, 1009}, 1009},
-		{"steps that are all too far lag by one", {1, 2000, 4000, 6000}, 4000},
+		{"a step too far is taken with the next", {7, 8 + STEP}, 7},
+		{"a step too far is taken with the next one", {7, 8 + STEP, 9 + STEP}, 9 + STEP},
+		{"steps that are all too far lag by one", {1, 2 * STEP, 4 * STEP, 6 * STEP},
+			4 * STEP},
 		{"lies in a row are believed", {7, FAR, FAR + 1}, FAR + 1},
 		{"and corrected", {7, FAR, FAR + 1, 8, 9}, 9},
 		{"at the first of a source, too", {FAR, 8, 9}, 9},
