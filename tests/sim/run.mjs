@@ -13,7 +13,7 @@ import { Ledger } from './ledger.mjs';
 import { drawWrites, nextStep } from './steps.mjs';
 import { check, questions, refusals } from './truth.mjs';
 
-const soon = { deadline: 60_000, every: 5 };
+const soon = { deadline: 30_000, every: 5 };
 
 export class Run {
   // mongo: a server of the kit; undefined: refkey runs without one.
@@ -185,6 +185,9 @@ export async function runSeed(seed, options = {}) {
     run.ledger.counted = await run.refused();
     return run.ledger;
   } catch (e) {
+    // What hangs mostly does so because something false was believed.
+    const known = [...run.served.slice(0, 3).map((what) => `answered: ${what}`), ...(await run.differences().catch(() => []))];
+    e.message = [e.message, ...known].join('\n');
     e.message += `\n${run.ledger}\nrefkey's log ends with:\n${run.refkey?.child?.tail(30)}`;
     throw e;
   } finally {
