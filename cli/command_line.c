@@ -146,14 +146,19 @@ static bool is_whole(const struct option *table, int found, struct rk_slice flag
 		rk_slice_equal_str(rk_slice_make(flag.data + 2, flag.len - 2), table->name);
 }
 
-/* One option that getopt_long found, under the whole name it was given by. */
-static int option_take(struct reading *reading, int found, struct rk_slice flag)
+/* One option that getopt_long found, under the whole name it was given by; next: the argument behind
+ * it, or NULL, which a switch of the settings takes if it is a value: "--allow-private off". */
+static int option_take(struct reading *reading, int found, struct rk_slice flag, const char *next)
 {
 	struct rk_command_line *line = reading->line;
 	size_t at = (size_t)(found - ROW), options = rk_option_count();
 	const struct rk_option_row *option = at < options ? rk_option_row(at) : NULL;
 
 	if (!option) {
+		if (!optarg && next && rk_setting_is_switch_value(next)) {
+			optarg = (char *)next;
+			optind++;
+		}
 		reading->flags.values[at - options] = optarg ? optarg : "on";
 		return 0;
 	}
@@ -202,7 +207,7 @@ static int options_read(struct reading *reading, int argc, char *const *argv)
 				RK_SLICE_ARG(flag), RK_SLICE_ARG(flag));
 			optind = at + 1; /* what it would have swallowed is read for itself */
 		} else {
-			result = option_take(reading, found, flag);
+			result = option_take(reading, found, flag, argv[optind]);
 		}
 	}
 	for (; !reading->lost && argv[optind]; optind++) /* after "--" */

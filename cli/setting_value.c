@@ -196,6 +196,13 @@ static int bool_set(bool *field, struct rk_slice text)
 	return RK_SETTING_WRONG;
 }
 
+bool rk_setting_is_switch_value(const char *text)
+{
+	bool ignored;
+
+	return bool_set(&ignored, rk_slice_str(text)) == 0;
+}
+
 int rk_setting_set(
 	struct rk_settings *settings, const struct rk_setting_row *row, const char *value)
 {

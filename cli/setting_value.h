@@ -9,6 +9,8 @@ enum rk_setting_result { RK_SETTING_OK, RK_SETTING_WRONG };
 /* Sets the row's field. RK_SETTING_WRONG: not a value of its kind, the field is as it was. -ENOMEM. */
 int rk_setting_set(struct rk_settings *settings, const struct rk_setting_row *row, const char *text)
 	__attribute__((warn_unused_result));
+/* Whether the text is a value of an on/off setting, and so no argument behind its bare flag. */
+bool rk_setting_is_switch_value(const char *text);
 /* The field's value as text that sets it again; "" if unset. Secrets too. */
 void rk_setting_print(
 	struct rk_buf *out, const struct rk_settings *settings, const struct rk_setting_row *row);

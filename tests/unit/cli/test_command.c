@@ -97,6 +97,35 @@ static void options_and_settings_reach_the_call(void **state)
 	rk_command_line_finish(NULL);
 }
 
+static void switches_of_settings_take_a_value_or_none(void **state)
+{
+	static const struct {
+		const char *args[6];
+		bool on;
+		size_t count;
+	} cases[] = {
+		{{"check", "--allow-private"}, true, 0},
+		{{"check", "--allow-private", "--json"}, true, 0},
+		{{"check", "--allow-private", "on", "--json"}, true, 0},
+		{{"check", "--allow-private", "off"}, false, 0},
+		{{"check", "--allow-private=false"}, false, 0},
+		{{"backup", "--allow-private", "dir"}, true, 1},
+		{{"backup", "--allow-private", "0", "dir"}, false, 1},
+		{{"backup", "--allow-private", "--", "off"}, true, 1},
+		{{"backup", "off", "--allow-private"}, true, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rk_command_line line;
+
+		if (read_line(&line, cases[i].args, NULL) != RK_COMMAND_RUN)
+			fail_msg("%zu: %s", i, rk_buf_cstr(&line.problems));
+		assert_int_equal(line.call.settings->allow_private, cases[i].on);
+		assert_int_equal(line.call.argument_count, cases[i].count);
+		rk_command_line_finish(&line);
+	}
+}
+
 static void wrong_lines_say_what_is_accepted(void **state)
 {
 	static const struct {
@@ -133,6 +162,8 @@ static void wrong_lines_say_what_is_accepted(void **state)
 		{{"recover", "--=3"}, "unknown option \"--\"", "see: refkey recover --help"},
 		{{"recover", "-n"}, "unknown option \"-n\"", "see: refkey recover --help"},
 		{{"check", "--js=1"}, "unknown option \"--js\"", "see: refkey check --help"},
+		{{"check", "--allow-private", "maybe"}, "unexpected argument \"maybe\"",
+			"see: refkey check --help"},
 		{{"check", "--json=1"}, "--json takes no value", "see: refkey check --help"},
 		{{"check", "here"}, "unexpected argument \"here\"", "refkey check [options]"},
 		{{"backup"}, "backup needs DIR", "see: refkey backup --help"},
@@ -322,6 +353,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_command_runs_its_function),
 		cmocka_unit_test(options_and_settings_reach_the_call),
+		cmocka_unit_test(switches_of_settings_take_a_value_or_none),
 		cmocka_unit_test(wrong_lines_say_what_is_accepted),
 		cmocka_unit_test(number_boundaries_accepted),
 		cmocka_unit_test(misspelt_options_do_not_show_what_follows),
