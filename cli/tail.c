@@ -21,6 +21,7 @@ enum {
 	BACKOFF_FIRST_MS = 200,
 	BACKOFF_MOST_MS = 5000,
 	HEALTHY_MS = 1000,
+	UNREACHABLE_MS = 30000, /* without a first connection: it is not to be had */
 	CONNECT_MS = 15000,
 	PING_MS = 20000,
 	PONG_MS = 20000,
@@ -276,10 +277,15 @@ int rk_command_tail(const struct rk_command_call *call)
 		fputs("refkey: out of memory\n", stderr);
 		end(&t, RK_EXIT_FINDINGS);
 	}
-	while (!over(&t)) {
+	for (int64_t started = rk_clock_mono_ms(); !over(&t);) {
 		connection(&t);
 		if (t.future)
 			future_take(&t);
+		if (!t.connected && !over(&t) && rk_clock_mono_ms() - started > UNREACHABLE_MS) {
+			fprintf(stderr, "refkey: the source was not to be had for %d seconds\n",
+				UNREACHABLE_MS / 1000);
+			end(&t, RK_EXIT_UNREACHABLE);
+		}
 		if (!over(&t))
 			pause_ms(&t, rk_backoff_next(&t.backoff, rk_backoff_random()));
 	}

@@ -72,8 +72,8 @@ class Tail {
   wrote({ rkey, cid }) {
     return this.find((e) => e.ops?.some((op) => op.rkey === rkey && (!cid || op.cid === String(cid))), `${rkey} ${cid}`);
   }
-  ended() {
-    return within(30_000, `it ends: ${this.errors}`, this.over);
+  ended(deadline = 30_000) {
+    return within(deadline, `it ends: ${this.errors}`, this.over);
   }
   async stop(signal = 'SIGINT') {
     this.process.kill(signal);
@@ -299,6 +299,12 @@ describe('refkey tail', () => {
     t.process.kill('SIGINT');
     assert.equal((await t.ended()).code, 3, t.errors);
     assert.ok(!existsSync('/nonexistent'));
+  });
+
+  it('gives up a source that it never reached, with 3', async () => {
+    const t = await tail([], { settings: { REFKEY_PDS_URL: 'http://127.0.0.1:1' }, connected: false });
+    assert.equal((await t.ended(90_000)).code, 3, t.errors);
+    assert.match(t.errors, /the source was not to be had for 30 seconds/);
   });
 
   it('refuses with 2 what makes no sense', async () => {
