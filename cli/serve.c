@@ -14,7 +14,7 @@
 static void status_fill(void *context, struct rk_service_status *out)
 {
 	struct rk_service *service = context;
-	struct rk_indexer_status indexer = {.lag_ms = -1};
+	struct rk_indexer_status indexer = {0};
 	struct rk_buf reasons = {0};
 
 	out->ready = rk_service_ready(service, &reasons);

@@ -161,7 +161,7 @@ static void print_text(const json_t *status)
 				json_string_value(json_object_get(one, "source")));
 	}
 	if (json_is_integer(json_object_get(status, "lagSeconds")))
-		printf("newest event    %" JSON_INTEGER_FORMAT " s ago\n", lag);
+		printf("lag             %" JSON_INTEGER_FORMAT " s\n", lag);
 	printf("repos           %" JSON_INTEGER_FORMAT ", to be fetched %" JSON_INTEGER_FORMAT "\n",
 		json_integer_value(json_object_get(status, "repos")),
 		json_integer_value(json_object_get(status, "desynchronized")));

@@ -280,6 +280,7 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 	if (!indexer)
 		return r;
 	indexer->options = *options;
+	indexer->started_ms = rk_clock_wall_ms();
 	if (indexer->options.threads > 256)
 		indexer->options.threads = 256;
 	indexer->store = store;
@@ -364,9 +365,9 @@ void rk_indexer_destroy(struct rk_indexer *indexer)
 void rk_indexer_status(const struct rk_indexer *indexer, struct rk_indexer_status *out)
 {
 	int64_t event_ms = atomic_load(&indexer->notes.event_ms);
-	int64_t lag = rk_clock_wall_ms() - event_ms;
+	int64_t lag = rk_clock_wall_ms() - (event_ms ? event_ms : indexer->started_ms);
 
 	out->connected = atomic_load(&indexer->connected);
 	out->swept = atomic_load(&indexer->swept);
-	out->lag_ms = event_ms == 0 ? -1 : lag > 0 ? lag : 0;
+	out->lag_ms = lag > 0 ? lag : 0;
 }

@@ -35,7 +35,7 @@ void rk_indexer_wake(struct rk_indexer *indexer);
 struct rk_indexer_status {
 	bool connected;
 	bool swept;     /* the first sweep since the start is done */
-	int64_t lag_ms; /* wall clock minus the newest indexed event's time; -1: no event yet */
+	int64_t lag_ms; /* age of the newest event indexed since the start; of the start before one */
 };
 /* Any thread, never blocks. */
 void rk_indexer_status(const struct rk_indexer *indexer, struct rk_indexer_status *out);

@@ -55,6 +55,7 @@ struct rk_indexer {
 	const char
 		*origins[3]; /* of the source; ended by NULL. None: a relay, everybody is at home */
 	char public_origin[RK_ORIGIN_MOST];
+	int64_t started_ms; /* wall */
 	atomic_bool stopping, connected, swept;
 
 	pthread_mutex_t lock;           /* of everything below */

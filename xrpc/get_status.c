@@ -4,7 +4,7 @@
 void rk_get_status(struct rk_call *call)
 {
 	const struct rk_service *service = call->service;
-	struct rk_service_status status = {.lag_ms = -1};
+	struct rk_service_status status = {0};
 	struct rk_buf *body = &call->reply.body;
 	struct rk_cursor cursor = {0};
 	struct rk_counts counts = {0};
@@ -21,9 +21,8 @@ void rk_get_status(struct rk_call *call)
 	rk_json_str(body, "version", REFKEY_VERSION);
 	rk_json_text(body, "source", service->source);
 	rk_json_number(body, "cursor", cursor.seq);
-	/* Lexicons know no fractions; not there while no event was seen. */
-	if (status.lag_ms >= 0)
-		rk_json_number(body, "lagSeconds", status.lag_ms / 1000);
+	/* Lexicons know no fractions. */
+	rk_json_number(body, "lagSeconds", status.lag_ms / 1000);
 	rk_json_number(body, "repos", (int64_t)counts.repos);
 	rk_json_number(body, "desynchronized", (int64_t)counts.desynchronized);
 	rk_json_key(body, "records");

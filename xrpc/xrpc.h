@@ -14,7 +14,7 @@ struct rk_service_status {
 	bool was_ready;                  /* once since the start: until then a miss is NotReady */
 	char reasons[RK_NOT_READY_MOST]; /* why not ready, for people; "" when ready */
 	bool stream_connected;
-	int64_t lag_ms; /* age of the newest event in the index; -1: not known */
+	int64_t lag_ms; /* age of the newest event indexed since the start; of the start before one */
 	bool mongo_configured, mongo_connected;
 };
 

@@ -143,6 +143,8 @@ describe('a first start', () => {
     await settled(refkey);
     assert.deepEqual(await everything(), with_(rkeySet()));
     assert.equal((await issues(refkey)).absent, 3);
+    // No event came since the start.
+    assert.ok(Number.isInteger((await status(refkey)).lagSeconds));
     await assertIndexEqualsPds(refkey, scene.pds, [ada.did, bea.did, guest.did]);
   });
 

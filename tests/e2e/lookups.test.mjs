@@ -307,7 +307,7 @@ describe('queries', () => {
     assert.match(version, /^\d+\.\d+\.\d+/);
     assert.equal(source, scene.pds.url);
     assert.ok(Number.isInteger(cursor) && cursor > 0);
-    assert.ok(lagSeconds === undefined || (lagSeconds >= 0 && lagSeconds < 600));
+    assert.ok(Number.isInteger(lagSeconds) && lagSeconds >= 0 && lagSeconds < 600);
     assert.deepEqual([repos, desynchronized], [2, 0]);
     assert.deepEqual(records, [
       { collection: MOOD, count: 5 },

@@ -330,11 +330,11 @@ static void status_of_the_service(void **state)
 	kit_repo(k, (struct kit_repo){.did = BOB});
 	assert_int_equal(rk_writer_call(k->writer, cursor_write, NULL), 0);
 	k->status.mongo_connected = true;
-	k->status.lag_ms = -1;
+	k->status.lag_ms = 999;
 	kit_expect(k, "getStatus",
 		"{\"version\":\"" REFKEY_VERSION
 		"\",\"source\":\"https://pds.test\",\"cursor\":1234567890123,"
-		"\"repos\":2,\"desynchronized\":1,\"records\":[{\"collection\":\"" MOOD
+		"\"lagSeconds\":0,\"repos\":2,\"desynchronized\":1,\"records\":[{\"collection\":\"" MOOD
 		"\",\"count\":1},{\"collection\":\"" PAINTING "\",\"count\":0}],"
 		"\"mongo\":{\"connected\":true,\"pending\":1}}");
 }
