@@ -168,7 +168,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *user)
 	struct exchange *x = user;
 	size_t len = size * count;
 
-	rk_transfer_touch(x->transfer);
+	rk_transfer_touch(x->transfer, len);
 	x->header_bytes += len;
 	if (x->header_bytes > HEADER_MOST) {
 		snprintf(x->out->error, sizeof(x->out->error), "header of more than %d bytes",
@@ -206,7 +206,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 	long status = 0;
 	int rc;
 
-	rk_transfer_touch(x->transfer);
+	rk_transfer_touch(x->transfer, len);
 	curl_easy_getinfo(x->transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (to_fd && status / 100 != 2) {
 		to_fd = false;
@@ -300,6 +300,7 @@ int rk_http_perform(
 	if (rc == 0) {
 		char error[sizeof(out->error)] = "";
 
+		http->transfer.rate_least = request->rate_least;
 		rc = rk_transfer_run(&http->transfer, request->timeout_ms, request->idle_ms, error);
 		if (x.failed)
 			rc = x.failed; /* and its own text */

@@ -39,6 +39,8 @@ struct rk_http_request {
 	                             * of any other it is kept, up to 64 KiB */
 	long timeout_ms;            /* whole request */
 	long idle_ms;               /* without a byte; 0: no bound of its own */
+	long rate_least;            /* bytes a second that must come on the whole, twice idle_ms
+	                             * aside; 0: any */
 };
 /* Start from this; body_fd = -1 means "keep in memory". */
 #define RK_HTTP_REQUEST_INIT                                                                       \

@@ -19,6 +19,7 @@ enum {
 	TIMEOUT_MS = 30 * 1000,
 	IDLE_MS = 15 * 1000,
 	REPO_TIMEOUT_MS = 20 * 60 * 1000,
+	REPO_RATE_LEAST = 16 << 10, /* a host that sends less would hold a thread for nothing */
 };
 
 struct rk_pds {
@@ -475,6 +476,7 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, siz
 	}
 	request.body_most = bytes_most;
 	request.timeout_ms = pds->options.repo_timeout_ms;
+	request.rate_least = REPO_RATE_LEAST;
 	add_method(&url, origin, "com.atproto.sync.getRepo?did=");
 	rk_http_escape(&url, rk_slice_str(did));
 	rc = ask(pds, reply, &response, &request, &url, true);

@@ -88,7 +88,8 @@ int rk_pds_repo_status(struct rk_pds *pds, struct rk_pds_reply *reply, char rev[
 	const char *origin, const char *did) __attribute__((warn_unused_result));
 
 /* The repo's CAR in an unlinked file in dir, read from its start: *fd is the caller's to close, -1
- * unless the result is RK_PDS_OK. More than bytes_most is RK_PDS_WRONG. */
+ * unless the result is RK_PDS_OK. More than bytes_most is RK_PDS_WRONG. One that comes at less than
+ * 16 KiB a second, twice idle_ms aside, is RK_PDS_RETRY. */
 int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, size_t *size,
 	const char *origin, const char *did, const char *dir, size_t bytes_most)
 	__attribute__((warn_unused_result));

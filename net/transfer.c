@@ -89,6 +89,8 @@ int rk_transfer_prepare(struct rk_transfer *t, const char *url, char *error)
 	t->address_refused = false;
 	t->sockets = 0;
 	t->sent = 0;
+	t->received = 0;
+	t->rate_least = 0;
 	t->error[0] = '\0';
 
 #define SET(option, value) ok = curl_easy_setopt(easy, option, value) == CURLE_OK && ok
@@ -116,9 +118,10 @@ int rk_transfer_prepare(struct rk_transfer *t, const char *url, char *error)
 	return 0;
 }
 
-void rk_transfer_touch(struct rk_transfer *t)
+void rk_transfer_touch(struct rk_transfer *t, size_t bytes)
 {
 	t->active_ms = rk_clock_mono_ms();
+	t->received += (int64_t)bytes;
 }
 
 bool rk_transfer_cancelled(const struct rk_transfer *t)
@@ -163,7 +166,7 @@ static int result_of(const struct rk_transfer *t, CURLcode code, char *error)
 /* How long may be waited before something has to be looked at; 0: a bound is reached. */
 static int64_t wait_ms(struct rk_transfer *t, int64_t deadline, long idle_ms, char *error)
 {
-	int64_t now = rk_clock_mono_ms(), left = deadline - now;
+	int64_t now = rk_clock_mono_ms(), left = deadline - now, slow;
 	curl_off_t sent = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
@@ -180,6 +183,15 @@ static int64_t wait_ms(struct rk_transfer *t, int64_t deadline, long idle_ms, ch
 		snprintf(error, ERROR_SIZE, "nothing came for %ld ms", idle_ms);
 		return 0;
 	}
+	if (t->rate_least > 0) {
+		slow = t->begun_ms + 2 * idle_ms + t->received * 1000 / t->rate_least - now;
+		if (slow < left)
+			left = slow;
+	}
+	if (left <= 0) {
+		snprintf(error, ERROR_SIZE, "less than %ld bytes a second came", t->rate_least);
+		return 0;
+	}
 	return t->options.cancel && left > RK_TRANSFER_TICK_MS ? RK_TRANSFER_TICK_MS : left;
 }
 
@@ -191,7 +203,8 @@ int rk_transfer_run(struct rk_transfer *t, long timeout_ms, long idle_ms, char *
 	CURLMcode mc;
 	int running;
 
-	rk_transfer_touch(t);
+	rk_transfer_touch(t, 0);
+	t->begun_ms = t->active_ms;
 	/* libcurl shares this out among the host's addresses, so that one that is silent leaves
 	 * time for the next. */
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,

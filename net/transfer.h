@@ -21,7 +21,10 @@ struct rk_transfer {
 	bool allow_private;
 	bool address_refused;
 	unsigned sockets;  /* opened */
+	int64_t begun_ms;  /* monotonic */
 	int64_t active_ms; /* monotonic: the last byte either way */
+	int64_t received;  /* bytes */
+	long rate_least;   /* as a request's; set behind prepare, which leaves it 0 */
 	curl_off_t sent;   /* bytes of the request's body */
 	char error[CURL_ERROR_SIZE];
 };
@@ -43,8 +46,8 @@ int rk_transfer_run(struct rk_transfer *t, long timeout_ms, long idle_ms, char *
 /* Ends what callbacks may be called for; the connection is kept if it can be used again. */
 void rk_transfer_release(struct rk_transfer *t);
 
-/* For callbacks: a byte came. */
-void rk_transfer_touch(struct rk_transfer *t);
+/* For callbacks: so many bytes came. */
+void rk_transfer_touch(struct rk_transfer *t, size_t bytes);
 bool rk_transfer_cancelled(const struct rk_transfer *t);
 
 #endif

@@ -342,13 +342,15 @@ static void slow_answers_end_in_time(void **state)
 {
 	static const struct {
 		server_handler *handler;
-		long timeout_ms, idle_ms, least, most;
+		long timeout_ms, idle_ms, rate_least, least, most;
 	} cases[] = {
-		{hang, 150, 0, 150, 2000},
-		{hang, 5000, 100, 100, 2000},
-		{drip_header, 200, 5000, 200, 2000},
-		{drip_body, 200, 5000, 200, 2000},
-		{stall_in_body, 5000, 100, 100, 2000},
+		{hang, 150, 0, 0, 150, 2000},
+		{hang, 5000, 100, 0, 100, 2000},
+		{drip_header, 200, 5000, 0, 200, 2000},
+		{drip_body, 200, 5000, 0, 200, 2000},
+		{stall_in_body, 5000, 100, 0, 100, 2000},
+		{drip_header, 5000, 100, 1 << 20, 200, 2000},
+		{drip_body, 5000, 100, 1 << 20, 200, 2000},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -362,6 +364,7 @@ static void slow_answers_end_in_time(void **state)
 		request.url = server.http;
 		request.timeout_ms = cases[i].timeout_ms;
 		request.idle_ms = cases[i].idle_ms;
+		request.rate_least = cases[i].rate_least;
 		start = rk_clock_mono_ms();
 		assert_int_equal(rk_http_perform(http, &out, &request), -ETIMEDOUT);
 		assert_in_range(rk_clock_mono_ms() - start, cases[i].least, cases[i].most);
@@ -383,6 +386,7 @@ static void bytes_keep_a_slow_answer_going(void **state)
 	request.url = server.http;
 	request.timeout_ms = 600;
 	request.idle_ms = 200;
+	request.rate_least = 1;
 	assert_int_equal(rk_http_perform(http, &out, &request), -ETIMEDOUT);
 	assert_true(rk_clock_mono_ms() - start >= 600);
 	rk_http_destroy(http);

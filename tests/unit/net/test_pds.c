@@ -355,6 +355,32 @@ static void cursors_that_go_round_end(void **state)
 
 /* Repos */
 
+static void drip(struct server_conn *conn, void *user)
+{
+	if (!server_read_request(conn) ||
+		!server_send_str(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"))
+		return;
+	while (server_send_str(conn, "x") && server_pause(conn, 10))
+		;
+}
+
+static void a_repo_that_trickles_is_given_up(void **state)
+{
+	struct rk_pds *pds = client();
+	struct rk_pds_reply reply;
+	struct server server;
+	size_t size;
+	int fd;
+
+	server_start(&server, drip, NULL);
+	assert_int_equal(rk_pds_get_repo(pds, &reply, &fd, &size, server.http, DID, "/tmp", 100000),
+		RK_PDS_RETRY);
+	assert_string_equal(reply.message, "less than 16384 bytes a second came");
+	assert_int_equal(fd, -1);
+	rk_pds_destroy(pds);
+	server_stop(&server);
+}
+
 static void repos_are_read_from_the_start(void **state)
 {
 	static const struct answer answer = {"200 OK", "", "car bytes"};
@@ -542,6 +568,7 @@ int main(void)
 		cmocka_unit_test(all_pages_are_visited),
 		cmocka_unit_test(cursors_that_go_round_end),
 		cmocka_unit_test(repos_are_read_from_the_start),
+		cmocka_unit_test(a_repo_that_trickles_is_given_up),
 		cmocka_unit_test(documents_come_from_where_the_did_says),
 		cmocka_unit_test(a_relay_lists_by_collection),
 		cmocka_unit_test(a_repo_s_status_is_of_that_repo),
