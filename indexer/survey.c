@@ -52,8 +52,12 @@ static int take(struct rk_sweep *s, const struct rk_repo *repo, int result, cons
 		.active = true,
 	};
 
-	if (result == RK_PDS_OK)
-		return rk_sweep_visit(s, &listed);
+	int r;
+
+	if (result == RK_PDS_OK) {
+		r = rk_sweep_visit(s, &listed);
+		return r < 0 ? r : 0;
+	}
 	if ((result == RK_PDS_ABSENT || result == RK_PDS_INACTIVE) &&
 		repo->account == RK_ACCOUNT_ACTIVE)
 		return rk_sweep_doubt(s, repo);

@@ -51,6 +51,12 @@ static bool listed_mark(struct rk_sweep *s, rk_repo_id id)
 	return true;
 }
 
+static void listed_clear(struct rk_sweep *s)
+{
+	if (s->listed)
+		memset(s->listed, 0, s->listed_bytes);
+}
+
 static bool listed_has(const struct rk_sweep *s, rk_repo_id id)
 {
 	return id / 8 < s->listed_bytes && s->listed[id / 8] & 1 << id % 8;
@@ -143,13 +149,17 @@ static int visit_name(void *context, const struct rk_pds_repo *listed)
 	int r;
 
 	if (!rk_did_parse(&did, listed->did))
-		return 0;
-	s->repos++;
+		return RK_PDS_REPO_OLD;
 	r = rk_snapshot_begin(s->fetcher.snapshot);
 	if (r)
 		return r;
 	r = rk_read_repo_by_did(s->fetcher.snapshot, &repo, did.text);
 	rk_snapshot_end(s->fetcher.snapshot);
+	if (r == 0 && listed_has(s, repo.id))
+		return RK_PDS_REPO_OLD;
+	s->repos++;
+	if (r == 0)
+		return listed_mark(s, repo.id) ? 0 : -ENOMEM;
 	return r == RK_STORE_ABSENT     ? entry_add(s, entry, did.text)
 		: r == RK_STORE_CORRUPT ? -EUCLEAN
 					: r;
@@ -165,8 +175,7 @@ int rk_sweep_visit(void *context, const struct rk_pds_repo *listed)
 	int r;
 
 	if (!rk_did_parse(&did, listed->did))
-		return 0;
-	s->repos++;
+		return RK_PDS_REPO_OLD;
 	if (!rk_tid_parse(&entry.rev, listed->rev))
 		entry.rev = 0;
 	if (!listed->active) {
@@ -187,9 +196,12 @@ int rk_sweep_visit(void *context, const struct rk_pds_repo *listed)
 		return r;
 	if (r == 0) {
 		entry.repo = repo.id;
+		if (listed_has(s, repo.id))
+			return RK_PDS_REPO_OLD;
 		if (!listed_mark(s, repo.id))
 			return -ENOMEM;
 	}
+	s->repos++;
 	return same ? 0 : entry_add(s, entry, did.text);
 }
 
@@ -345,9 +357,11 @@ static int source_list(struct rk_sweep *s, struct rk_pds_reply *reply)
 
 	if (!options->relay)
 		return rk_pds_list_repos(s->fetcher.pds, reply, options->source, rk_sweep_visit, s);
-	for (int i = 0; r == RK_PDS_OK && i < RK_COLLECTION_COUNT; i++)
+	for (int i = 0; r == RK_PDS_OK && i < RK_COLLECTION_COUNT; i++) {
+		listed_clear(s);
 		r = rk_pds_list_repos_by_collection(s->fetcher.pds, reply, options->source,
 			rk_collections[i].nsid, visit_name, s);
+	}
 	return r;
 }
 
@@ -360,8 +374,7 @@ static int sweep(struct rk_sweep *s)
 
 	s->started_ms = rk_clock_wall_ms();
 	s->repos = 0;
-	if (s->listed)
-		memset(s->listed, 0, s->listed_bytes);
+	listed_clear(s);
 	r = source_list(s, &reply);
 	if (r != RK_PDS_OK) {
 		if (!atomic_load(&indexer->stopping))
@@ -370,8 +383,10 @@ static int sweep(struct rk_sweep *s)
 		return -EAGAIN;
 	}
 	r = new_repos_write(s);
-	if (r == 0 && indexer->options.relay)
+	if (r == 0 && indexer->options.relay) {
+		listed_clear(s);
 		r = rk_survey(s);
+	}
 	if (r == 0 && s->count) {
 		if (!stream_passed(s))
 			return -EAGAIN;

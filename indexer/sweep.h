@@ -20,13 +20,14 @@ struct rk_sweep {
 	struct rk_sweep_entry *entries; /* that differ */
 	size_t count, cap;
 	size_t fresh;    /* of them not known yet */
-	uint8_t *listed; /* bit per repo id */
+	uint8_t *listed; /* bit per repo id: met in this listing */
 	size_t listed_bytes;
 	uint64_t repos;
 	rk_repo_id survey_after; /* where the next survey begins */
 };
 
-/* A repo's host said how it stands. 0 or negative. */
+/* The source, or a repo's host, said how it stands. 0, negative, or RK_PDS_REPO_OLD, if it was said in
+ * this listing before, which counts, or of no DID. */
 int rk_sweep_visit(void *sweep, const struct rk_pds_repo *listed);
 int rk_sweep_doubt(struct rk_sweep *s, const struct rk_repo *repo);
 /* Asks the host of every known repo. 0 or negative; hosts that are failing are left out, and come first

@@ -303,9 +303,11 @@ static bool cursor_repeats(struct cursor_watch *watch, struct rk_slice cursor)
 	return false;
 }
 
-static int visit_page(const json_t *repos, rk_pds_visit_repo *visit, void *user)
+/* The number of entries that were new, or negative. */
+static ssize_t visit_page(const json_t *repos, rk_pds_visit_repo *visit, void *user)
 {
 	const json_t *item;
+	ssize_t fresh = 0;
 	size_t i;
 	int rc;
 
@@ -323,10 +325,11 @@ static int visit_page(const json_t *repos, rk_pds_visit_repo *visit, void *user)
 		if (repo.did.len == 0)
 			continue;
 		rc = visit(user, &repo);
-		if (rc != 0)
+		if (rc < 0)
 			return rc;
+		fresh += rc == 0;
 	}
-	return 0;
+	return fresh;
 }
 
 /* method: with the start of its query, "com.atproto.sync.listRepos?". */
@@ -341,6 +344,7 @@ static int list(struct rk_pds *pds, struct rk_pds_reply *reply, const char *orig
 	while (more) {
 		struct rk_slice next;
 		json_t *root, *repos;
+		ssize_t fresh = 0;
 
 		rk_buf_clear(&url);
 		add_method(&url, origin, method);
@@ -355,11 +359,12 @@ static int list(struct rk_pds *pds, struct rk_pds_reply *reply, const char *orig
 		repos = json_object_get(root, "repos");
 		next = json_slice(root, "cursor");
 		if (json_is_array(repos))
-			rc = visit_page(repos, visit, user);
+			fresh = visit_page(repos, visit, user);
 		else
 			rc = wrong(reply, "the answer has no repos");
-		more = rc == 0 && json_array_size(repos) > 0 && next.len > 0 &&
-			!cursor_repeats(&watch, next);
+		if (fresh < 0)
+			rc = (int)fresh;
+		more = fresh > 0 && next.len > 0 && !cursor_repeats(&watch, next);
 		rk_buf_clear(&cursor);
 		rk_buf_add_slice(&cursor, next);
 		json_decref(root);

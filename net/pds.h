@@ -66,12 +66,13 @@ struct rk_pds_repo {
 	struct rk_slice status;         /* empty if not given */
 	bool active;                    /* true if not given */
 };
-/* Everything borrowed for the call. Non-zero ends the listing and is returned by it; use negative
- * values, or positive ones beyond enum rk_pds_result. */
+enum { RK_PDS_REPO_OLD = 1 };
+/* Everything borrowed for the call. 0, or RK_PDS_REPO_OLD for an entry that says nothing new: a page
+ * without any other ends the listing. Negative ends it at once and is returned by it. */
 typedef int rk_pds_visit_repo(void *user, const struct rk_pds_repo *repo);
 
 /* All repos of a host, page by page; entries without a DID are left out. Ends without a cursor,
- * with an empty page or when cursors go round. A failure in mid-list: what was visited stays
+ * with a page of nothing new or when cursors go round. A failure in mid-list: what was visited stays
  * visited. */
 int rk_pds_list_repos(struct rk_pds *pds, struct rk_pds_reply *reply, const char *origin,
 	rk_pds_visit_repo *visit, void *user) __attribute__((warn_unused_result));

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { MOOD, PAINTING, moodDocument, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, explain, issues, linked, metrics, seen, settled, soon, startScene, status, unseen, untilIndexEqualsPds } from './scene.mjs';
+import { assertChecks, explain, issues, linked, metrics, seen, settled, soon, startScene, status, tid, unseen, untilIndexEqualsPds } from './scene.mjs';
 
 const DAY = 24 * 3600 * 1000;
 
@@ -179,5 +179,27 @@ describe('a PDS that', () => {
     assert.ok(now.cursor < cursor, `the cursor follows the new numbering: ${now.cursor}, before ${cursor}`);
     await healthy(true);
     assert.ok(await scene.documents(PAINTING));
+  });
+});
+
+describe('a PDS whose list of repos has no end', () => {
+  let scene;
+  let refkey;
+  before(async () => {
+    scene = await startScene({ mongo: false, proxy: true });
+  });
+  after(() => scene?.close());
+  afterEach((t) => explain(t, refkey));
+
+  it('is compared with the index all the same, as far as it says anything new', async () => {
+    const ada = await scene.stranger();
+    const made = await scene.pds.createRecord(ada, MOOD, moodRecord({ ref: objectId() }));
+    let cursor = 0;
+    // Its rev is never the one held: each time the repo differs.
+    const page = () => JSON.stringify({ cursor: `${cursor++}`, repos: [{ did: ada.did, rev: tid(), active: true }] });
+    scene.proxy.http({ status: 200, headers: { 'content-type': 'application/json' }, body: page }, { method: 'com.atproto.sync.listRepos' });
+    refkey = await scene.refkey({ REFKEY_SWEEP_SECONDS: '1' });
+    await seen(refkey, made);
+    await until(async () => (await metrics(refkey)).refkey_sweeps_total >= 2, { ...soon, what: 'another sweep' });
   });
 });

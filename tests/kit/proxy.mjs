@@ -4,7 +4,7 @@
 //   new Refkey({ REFKEY_PDS_URL: proxy.url, REFKEY_PDS_PUBLIC_URL: pds.url, … });
 //
 // HTTP: proxy.http(wrong, { method, times }) — the next `times` requests of the
-//   XRPC method go wrong: { status, headers, body }, { delay: ms }, { hang: true },
+//   XRPC method go wrong: { status, headers, body: text or () => text }, { delay: ms }, { hang: true },
 //   { truncate: bytes } or { reset: true }. The answer tells how often it `fired`.
 // Firehose: proxy.stream(fault, { when, times }) — fault is one of `faults`; when is
 //   a predicate of the decoded frame { header, body, type, bytes }.
@@ -177,7 +177,8 @@ export class Proxy {
       if (fault.hang) return;
       if (fault.reset) return req.socket.resetAndDestroy();
       if (fault.status) {
-        const body = fault.body ?? JSON.stringify({ error: 'Fault', message: 'as the test asked' });
+        const made = typeof fault.body === 'function' ? fault.body() : fault.body;
+        const body = made ?? JSON.stringify({ error: 'Fault', message: 'as the test asked' });
         res.writeHead(fault.status, { 'content-type': 'application/json', ...fault.headers });
         return res.end(body);
       }

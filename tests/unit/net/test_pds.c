@@ -334,7 +334,7 @@ static void go_round(struct server_conn *conn, void *user)
 
 	for (int page = 0; server_read_request(conn); page++) {
 		snprintf(body, sizeof(body), "{\"cursor\":\"%d\",\"repos\":[{\"did\":\"d\"}]}",
-			page % 7);
+			page % *(const int *)user);
 		server_answer(conn, "200 OK", "", body);
 	}
 }
@@ -346,9 +346,31 @@ static void cursors_that_go_round_end(void **state)
 	struct seen seen = {0};
 	struct server server;
 
-	server_start(&server, go_round, NULL);
+	server_start(&server, go_round, &(int){7});
 	assert_int_equal(rk_pds_list_repos(pds, &reply, server.http, note, &seen), RK_PDS_OK);
 	assert_in_range(seen.count, 7, 40);
+	rk_pds_destroy(pds);
+	server_stop(&server);
+}
+
+/* Nothing is new but the first. */
+static int note_first(void *user, const struct rk_pds_repo *repo)
+{
+	int r = note(user, repo);
+
+	return r < 0 || ((struct seen *)user)->count == 1 ? r : RK_PDS_REPO_OLD;
+}
+
+static void a_page_of_nothing_new_ends_the_list(void **state)
+{
+	struct rk_pds *pds = client();
+	struct rk_pds_reply reply;
+	struct seen seen = {.stop_at = 100};
+	struct server server;
+
+	server_start(&server, go_round, &(int){INT32_MAX});
+	assert_int_equal(rk_pds_list_repos(pds, &reply, server.http, note_first, &seen), RK_PDS_OK);
+	assert_int_equal(seen.count, 2);
 	rk_pds_destroy(pds);
 	server_stop(&server);
 }
@@ -357,11 +379,10 @@ static void cursors_that_go_round_end(void **state)
 
 static void drip(struct server_conn *conn, void *user)
 {
-	if (!server_read_request(conn) ||
-		!server_send_str(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"))
-		return;
-	while (server_send_str(conn, "x") && server_pause(conn, 10))
-		;
+	bool more = server_read_request(conn) && server_send_str(conn, "HTTP/1.1 200 OK\r\n\r\n");
+
+	while (more)
+		more = server_send_str(conn, "x") && server_pause(conn, 10);
 }
 
 static void a_repo_that_trickles_is_given_up(void **state)
@@ -567,6 +588,7 @@ int main(void)
 		cmocka_unit_test(handles_resolve_or_are_absent),
 		cmocka_unit_test(all_pages_are_visited),
 		cmocka_unit_test(cursors_that_go_round_end),
+		cmocka_unit_test(a_page_of_nothing_new_ends_the_list),
 		cmocka_unit_test(repos_are_read_from_the_start),
 		cmocka_unit_test(a_repo_that_trickles_is_given_up),
 		cmocka_unit_test(documents_come_from_where_the_did_says),
