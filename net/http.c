@@ -115,6 +115,14 @@ static void take_ratelimit_reset(struct rk_http_response *out, const char *value
 	out->ratelimit_reset = reset;
 }
 
+/* "LIMIT;w=SECONDS" */
+static void take_ratelimit_policy(struct rk_http_response *out, const char *value)
+{
+	const char *window = strstr(value, ";w=");
+
+	out->ratelimit_window = window ? take_number(window + 3) : -1;
+}
+
 static const struct {
 	const char *name;
 	void (*take)(struct rk_http_response *out, const char *value);
@@ -123,6 +131,7 @@ static const struct {
 	{"retry-after", take_retry_after},
 	{"ratelimit-remaining", take_ratelimit_remaining},
 	{"ratelimit-reset", take_ratelimit_reset},
+	{"ratelimit-policy", take_ratelimit_policy},
 };
 
 static void reset_headers(struct rk_http_response *out)
@@ -130,6 +139,7 @@ static void reset_headers(struct rk_http_response *out)
 	out->retry_after_ms = -1;
 	out->ratelimit_remaining = -1;
 	out->ratelimit_reset = -1;
+	out->ratelimit_window = -1;
 	out->content_type[0] = '\0';
 }
 

@@ -56,6 +56,7 @@ struct rk_http_response {
 	int64_t retry_after_ms;      /* of Retry-After (seconds or a date); -1: absent */
 	int64_t ratelimit_remaining; /* of RateLimit-Remaining; -1: absent */
 	int64_t ratelimit_reset;     /* of RateLimit-Reset, in Unix seconds; -1: absent */
+	int64_t ratelimit_window;    /* of RateLimit-Policy, in seconds; -1: absent */
 	char content_type[64];       /* lower case, without parameters; "" if absent or longer */
 	char error[256];             /* what failed, for the log, when the result is negative */
 };

@@ -1,4 +1,4 @@
-/* See pds.h. An answer's meaning is decided in one place: classify. */
+/* See pds.h. An answer's meaning is decided in one place: pds_answer.c. */
 #include "net/pds.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "net/pds_answer.h"
 
 enum {
 	ANSWER_MOST = 64 << 10, /* of the small calls */
@@ -58,120 +58,6 @@ void rk_pds_destroy(struct rk_pds *pds)
 	free(pds);
 }
 
-const char *rk_pds_result_name(int result)
-{
-	static const char *const names[] = {"ok", "absent", "inactive", "retry", "wrong"};
-
-	if (result < 0)
-		return "failed";
-	return (size_t)result < sizeof(names) / sizeof(names[0]) ? names[result] : "unknown";
-}
-
-/* What an answer means */
-
-static const struct {
-	const char *error;
-	enum rk_pds_result result;
-	const char *account_status;
-} named_errors[] = {
-	{"RepoNotFound", RK_PDS_ABSENT, ""},
-	{"RecordNotFound", RK_PDS_ABSENT, ""},
-	{"HandleNotFound", RK_PDS_ABSENT, ""},
-	{"AccountNotFound", RK_PDS_ABSENT, ""},
-	{"RepoDeactivated", RK_PDS_INACTIVE, "deactivated"},
-	{"RepoTakendown", RK_PDS_INACTIVE, "takendown"},
-	{"RepoSuspended", RK_PDS_INACTIVE, "suspended"},
-	{"MethodNotImplemented", RK_PDS_WRONG, ""},
-	{"XRPCNotSupported", RK_PDS_WRONG, ""},
-};
-
-static int wrong(struct rk_pds_reply *reply, const char *message)
-{
-	snprintf(reply->message, sizeof(reply->message), "%s", message);
-	return RK_PDS_WRONG;
-}
-
-/* Statuses that say nothing about what was asked for. */
-static bool is_passing(long status)
-{
-	return status == 408 || status == 429 || (status >= 500 && status != 501);
-}
-
-/* Our own trouble goes up as it is, the network's becomes a result. */
-static int classify_failure(
-	struct rk_pds_reply *reply, const struct rk_http_response *response, int rc)
-{
-	reply->http_status = response->status;
-	snprintf(reply->message, sizeof(reply->message), "%s", response->error);
-	switch (rc) {
-	case -ENOMEM:
-	case -ECANCELED:
-	case -ENOSPC:
-		return rc;
-	case -EFBIG: /* it may be the error page of a proxy */
-		return is_passing(response->status) ? RK_PDS_RETRY : RK_PDS_WRONG;
-	case -EACCES:
-	case -EINVAL:
-		return RK_PDS_WRONG;
-	default:
-		return RK_PDS_RETRY;
-	}
-}
-
-/* {error, message}, if the body is that. */
-static void take_xrpc_error(struct rk_pds_reply *reply, struct rk_slice body)
-{
-	json_t *root = json_loadb((const char *)body.data, body.len, 0, NULL);
-	const char *error = json_string_value(json_object_get(root, "error"));
-	const char *message = json_string_value(json_object_get(root, "message"));
-
-	if (error && strlen(error) < sizeof(reply->error))
-		snprintf(reply->error, sizeof(reply->error), "%s", error);
-	snprintf(reply->message, sizeof(reply->message), "HTTP %ld %s: %s", reply->http_status,
-		reply->error, message ? message : "");
-	json_decref(root);
-}
-
-/* A wait the server names in either way it can. */
-static int64_t asked_wait_ms(const struct rk_http_response *response)
-{
-	int64_t wait;
-
-	if (response->retry_after_ms >= 0)
-		return response->retry_after_ms;
-	if (response->status != 429 || response->ratelimit_reset < 0)
-		return -1;
-	wait = response->ratelimit_reset * 1000 - rk_clock_wall_ms();
-	return wait < 0 ? 0 : wait > RK_HTTP_RETRY_MOST_MS ? RK_HTTP_RETRY_MOST_MS : wait;
-}
-
-/* xrpc: a 404 counts as absent only with an XRPC error; a proxy in front of a PDS that is down, or
- * a host that is none, answers 404 too, and that must not look like a deleted account. */
-static int classify(struct rk_pds_reply *reply, const struct rk_http_response *response, bool xrpc)
-{
-	long status = reply->http_status = response->status;
-
-	if (status == 200)
-		return RK_PDS_OK;
-	take_xrpc_error(reply, rk_buf_slice(&response->body));
-	if (is_passing(status)) {
-		reply->retry_after_ms = asked_wait_ms(response);
-		return RK_PDS_RETRY;
-	}
-	if (status < 400 || status == 501)
-		return RK_PDS_WRONG;
-	for (size_t i = 0; xrpc && i < sizeof(named_errors) / sizeof(named_errors[0]); i++) {
-		if (strcmp(reply->error, named_errors[i].error) != 0)
-			continue;
-		snprintf(reply->account_status, sizeof(reply->account_status), "%s",
-			named_errors[i].account_status);
-		return named_errors[i].result;
-	}
-	if ((status == 404 || status == 410) && (!xrpc || reply->error[0]))
-		return RK_PDS_ABSENT;
-	return RK_PDS_WRONG;
-}
-
 /* One GET. *response is the caller's to finish, whatever the result. */
 static int ask(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_http_response *response,
 	struct rk_http_request *request, struct rk_buf *url, bool xrpc)
@@ -185,7 +71,7 @@ static int ask(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_http_re
 	request->url = rk_buf_cstr(url);
 	request->idle_ms = pds->options.idle_ms;
 	rc = rk_http_perform(pds->http, response, request);
-	return rc < 0 ? classify_failure(reply, response, rc) : classify(reply, response, xrpc);
+	return rk_pds_answer(reply, response, rc, xrpc);
 }
 
 static void add_origin(struct rk_buf *url, const char *origin)
@@ -221,7 +107,7 @@ static int ask_json(struct rk_pds *pds, struct rk_pds_reply *reply, json_t **roo
 		if (!json_is_object(*root)) {
 			json_decref(*root);
 			*root = NULL;
-			rc = wrong(reply, "the answer is not a JSON object");
+			rc = rk_pds_wrong(reply, "the answer is not a JSON object");
 		}
 	}
 	rk_http_response_finish(&response);
@@ -248,7 +134,7 @@ static int ask_did(
 		return rc;
 	value = json_slice(root, "did");
 	if (value.len == 0 || value.len > DID_MOST) {
-		rc = wrong(reply, "the answer has no did");
+		rc = rk_pds_wrong(reply, "the answer has no did");
 	} else {
 		rk_buf_add_slice(did, value);
 		rc = rk_buf_failed(did);
@@ -361,7 +247,7 @@ static int list(struct rk_pds *pds, struct rk_pds_reply *reply, const char *orig
 		if (json_is_array(repos))
 			fresh = visit_page(repos, visit, user);
 		else
-			rc = wrong(reply, "the answer has no repos");
+			rc = rk_pds_wrong(reply, "the answer has no repos");
 		if (fresh < 0)
 			rc = (int)fresh;
 		more = fresh > 0 && next.len > 0 && !cursor_repeats(&watch, next);
@@ -426,7 +312,8 @@ int rk_pds_repo_status(struct rk_pds *pds, struct rk_pds_reply *reply, char rev[
 		return rc;
 	if (!rk_slice_equal_str(json_slice(root, "did"), did) ||
 		!json_is_boolean(json_object_get(root, "active"))) {
-		rc = wrong(reply, "the answer is of no account, or does not say if it is active");
+		rc = rk_pds_wrong(
+			reply, "the answer is of no account, or does not say if it is active");
 	} else if (json_is_false(json_object_get(root, "active"))) {
 		take_text(reply->account_status, sizeof(reply->account_status),
 			json_slice(root, "status"));
@@ -561,7 +448,7 @@ int rk_pds_did_document(struct rk_pds *pds, struct rk_pds_reply *reply, struct r
 		known = web_url(&url, did);
 	if (!known) {
 		rk_buf_finish(&url);
-		return wrong(reply, "not a did:plc, nor a did:web of a host");
+		return rk_pds_wrong(reply, "not a did:plc, nor a did:web of a host");
 	}
 	request.body_most = RK_PDS_DID_DOCUMENT_MOST;
 	request.timeout_ms = pds->options.timeout_ms;

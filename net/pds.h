@@ -23,6 +23,8 @@ enum rk_pds_result {
 	/* An answer that is none: malformed, too long, redirected, another refusal, or an address
 	 * that may not be asked. */
 	RK_PDS_WRONG,
+	/* The login, or what it is good for, is refused (net/session.h alone). */
+	RK_PDS_DENIED,
 };
 
 /* Text of a result, for logs and counters. */

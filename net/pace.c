@@ -1,0 +1,94 @@
+/* See pace.h. */
+#include "net/pace.h"
+
+enum {
+	POINTS_WINDOW_SEC = 3600,
+	SECOND_MS = 1000,
+	RESET_UNKNOWN_MS = 60 * 1000, /* a limit that is reached, and no word on when it ends */
+	REFUSED_MOST_MS = 60 * 1000,  /* of the back-off where no time is named */
+	REFUSALS_MOST = 6,
+	WAIT_MOST_SEC = 24 * 3600, /* a reset later than this counts as this */
+};
+
+void rk_pace_said(struct rk_pace *pace, const struct rk_pace_said *said, int64_t now_ms)
+{
+	if (said->refused) {
+		int64_t wait = said->retry_ms;
+
+		if (wait < 0) {
+			wait = (int64_t)SECOND_MS << pace->refusals;
+			if (wait > REFUSED_MOST_MS)
+				wait = REFUSED_MOST_MS;
+			if (pace->refusals < REFUSALS_MOST)
+				pace->refusals++;
+		}
+		if (pace->not_before_ms < now_ms + wait)
+			pace->not_before_ms = now_ms + wait;
+	} else {
+		pace->refusals = 0;
+	}
+	if (said->remaining >= 0) {
+		bool points = said->write &&
+			(said->window_sec < 0 || said->window_sec >= POINTS_WINDOW_SEC);
+		enum rk_pace_kind kind = points ? RK_PACE_POINTS : RK_PACE_REQUESTS;
+		int64_t until = now_ms + RESET_UNKNOWN_MS;
+
+		if (said->reset_sec >= 0) {
+			int64_t left = said->reset_sec - now_ms / SECOND_MS;
+
+			/* Resets are cut to seconds: the limit may hold for almost one more. */
+			left = left < 0 ? 0 : left > WAIT_MOST_SEC ? WAIT_MOST_SEC : left;
+			until = (now_ms / SECOND_MS + left + 1) * SECOND_MS;
+		}
+		pace->windows[kind].remaining = said->remaining;
+		pace->windows[kind].until_ms = until;
+	}
+}
+
+static bool is_known(const struct rk_pace *pace, enum rk_pace_kind kind, int64_t now_ms)
+{
+	return pace->windows[kind].until_ms > now_ms;
+}
+
+static void take(struct rk_pace *pace, enum rk_pace_kind kind, int64_t count, int64_t now_ms)
+{
+	if (!is_known(pace, kind, now_ms))
+		return;
+	pace->windows[kind].remaining -= count;
+	if (pace->windows[kind].remaining < 0)
+		pace->windows[kind].remaining = 0;
+}
+
+void rk_pace_spend(struct rk_pace *pace, unsigned points, int64_t now_ms)
+{
+	take(pace, RK_PACE_REQUESTS, 1, now_ms);
+	if (points)
+		take(pace, RK_PACE_POINTS, points, now_ms);
+}
+
+int64_t rk_pace_wait_ms(const struct rk_pace *pace, int64_t now_ms)
+{
+	int64_t until = pace->not_before_ms;
+
+	if (is_known(pace, RK_PACE_REQUESTS, now_ms) &&
+		pace->windows[RK_PACE_REQUESTS].remaining == 0 &&
+		pace->windows[RK_PACE_REQUESTS].until_ms > until)
+		until = pace->windows[RK_PACE_REQUESTS].until_ms;
+	return until > now_ms ? until - now_ms : 0;
+}
+
+size_t rk_pace_writes(
+	const struct rk_pace *pace, int64_t *wait_ms, size_t count, unsigned points, int64_t now_ms)
+{
+	int64_t fit;
+
+	*wait_ms = rk_pace_wait_ms(pace, now_ms);
+	if (*wait_ms > 0)
+		return 0;
+	if (!is_known(pace, RK_PACE_POINTS, now_ms))
+		return count;
+	fit = pace->windows[RK_PACE_POINTS].remaining / points;
+	if (fit == 0)
+		*wait_ms = pace->windows[RK_PACE_POINTS].until_ms - now_ms;
+	return (uint64_t)fit < count ? (size_t)fit : count;
+}

@@ -1,0 +1,399 @@
+/* See session.h. */
+#include "net/session.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "net/pds_answer.h"
+
+enum {
+	TIMEOUT_MS = 60 * 1000,
+	IDLE_MS = 30 * 1000,
+	ANSWER_MOST = 1 << 20,
+	PAGE_MOST = 16 << 20, /* 100 records, each of up to 64 KB or more */
+	PAGE_RECORDS = 100,
+	HEADERS_MOST = 4,
+	TICK_MS = 100,
+};
+
+struct rk_session {
+	struct rk_session_options options;
+	struct rk_http *http;
+	struct rk_pace pace;
+	struct rk_buf did, access, refresh, bypass; /* access, refresh: whole header lines */
+};
+
+static void wipe(struct rk_buf *buf)
+{
+	if (buf->data)
+		explicit_bzero(buf->data, buf->cap);
+	rk_buf_finish(buf);
+}
+
+struct rk_session *rk_session_create(const struct rk_session_options *options)
+{
+	struct rk_session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return NULL;
+	session->options = *options;
+	if (options->timeout_ms <= 0)
+		session->options.timeout_ms = TIMEOUT_MS;
+	if (options->idle_ms <= 0)
+		session->options.idle_ms = IDLE_MS;
+	session->http = rk_http_create(&options->http);
+	if (options->bypass_key)
+		rk_buf_printf(&session->bypass, "x-ratelimit-bypass: %s", options->bypass_key);
+	if (!session->http || rk_buf_failed(&session->bypass)) {
+		rk_session_destroy(session);
+		return NULL;
+	}
+	return session;
+}
+
+static void forget(struct rk_session *session)
+{
+	wipe(&session->did);
+	wipe(&session->access);
+	wipe(&session->refresh);
+}
+
+void rk_session_destroy(struct rk_session *session)
+{
+	if (!session)
+		return;
+	forget(session);
+	wipe(&session->bypass);
+	rk_http_destroy(session->http);
+	free(session);
+}
+
+struct rk_pace *rk_session_pace(struct rk_session *session)
+{
+	return &session->pace;
+}
+
+struct call {
+	const char *method;    /* with its query */
+	struct rk_buf *header; /* Authorization; NULL: none */
+	struct rk_slice body;
+	bool post;
+	unsigned points;
+	bool paces; /* the answer's limits are those of more than this method */
+	size_t most;
+};
+
+/* Refused as a login: 401, 403, and what the reference PDS says with a 400. */
+static bool is_denied(const struct rk_pds_reply *reply)
+{
+	static const char *const names[] = {"AuthenticationRequired", "AuthMissing", "InvalidToken",
+		"ExpiredToken", "AccountTakedown", "AccountDeactivated", "AuthFactorTokenRequired"};
+
+	if (reply->http_status == 401 || reply->http_status == 403)
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(reply->error, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One call. *root, where it is wanted: the caller's, NULL unless the result is RK_PDS_OK. */
+static int perform(struct rk_session *session, struct rk_pds_reply *reply, json_t **root,
+	const struct call *call)
+{
+	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
+	struct rk_http_response response = {0};
+	const char *headers[HEADERS_MOST + 1] = {0};
+	struct rk_buf url = {0};
+	size_t count = 0;
+	int rc;
+
+	*root = NULL;
+	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
+	rk_buf_printf(&url, "%s/xrpc/%s", session->options.origin, call->method);
+	if (rk_buf_failed(&url))
+		return -ENOMEM;
+	if (call->header)
+		headers[count++] = rk_buf_cstr(call->header);
+	if (session->bypass.len)
+		headers[count++] = rk_buf_cstr(&session->bypass);
+	if (call->body.data)
+		headers[count++] = "Content-Type: application/json";
+	request.method = call->post ? "POST" : "GET";
+	request.url = rk_buf_cstr(&url);
+	request.headers = headers;
+	request.body = call->body;
+	request.body_most = call->most;
+	request.timeout_ms = session->options.timeout_ms;
+	request.idle_ms = session->options.idle_ms;
+	rk_pace_spend(&session->pace, call->points, rk_clock_wall_ms());
+	rc = rk_http_perform(session->http, &response, &request);
+	if (call->paces || response.status == 429) {
+		const struct rk_pace_said said = {
+			.remaining = call->paces ? response.ratelimit_remaining : -1,
+			.reset_sec = response.ratelimit_reset,
+			.window_sec = response.ratelimit_window,
+			.write = call->points > 0,
+			.refused = response.status == 429,
+			.retry_ms = response.retry_after_ms,
+		};
+
+		rk_pace_said(&session->pace, &said, rk_clock_wall_ms());
+	}
+	rc = rk_pds_answer(reply, &response, rc, true);
+	if (rc == RK_PDS_WRONG && is_denied(reply))
+		rc = RK_PDS_DENIED;
+	if (rc == RK_PDS_OK) {
+		*root = json_loadb((const char *)response.body.data, response.body.len,
+			JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+		if (!json_is_object(*root)) {
+			json_decref(*root);
+			*root = NULL;
+			rc = rk_pds_wrong(reply, "the answer is not a JSON object");
+		}
+	}
+	if (response.body.data)
+		explicit_bzero(response.body.data, response.body.cap);
+	rk_http_response_finish(&response);
+	rk_buf_finish(&url);
+	return rc;
+}
+
+/* Tokens are what a header may hold: JWTs, or any word of visible ASCII. */
+static bool token_take(struct rk_buf *header, const json_t *root, const char *name)
+{
+	const char *token = json_string_value(json_object_get(root, name));
+
+	wipe(header);
+	if (!token || !*token)
+		return false;
+	for (const char *c = token; *c; c++) {
+		if (*c <= ' ' || *c > '~')
+			return false;
+	}
+	rk_buf_printf(header, "Authorization: Bearer %s", token);
+	return true;
+}
+
+/* {accessJwt, refreshJwt, did} of both calls. */
+static int tokens_take(
+	struct rk_session *session, struct rk_pds_reply *reply, const json_t *root, const char *did)
+{
+	const char *theirs = json_string_value(json_object_get(root, "did"));
+	bool access = token_take(&session->access, root, "accessJwt");
+	bool refresh = token_take(&session->refresh, root, "refreshJwt");
+
+	if (!theirs || strcmp(theirs, did) != 0) {
+		forget(session);
+		return rk_pds_wrong(reply, "the login is another account's");
+	}
+	if (!access || !refresh) {
+		forget(session);
+		return rk_pds_wrong(reply, "the answer has no tokens");
+	}
+	return rk_buf_failed(&session->access) || rk_buf_failed(&session->refresh) ? -ENOMEM
+										   : RK_PDS_OK;
+}
+
+int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
+	const char *password)
+{
+	struct rk_buf body = {0};
+	struct call call = {
+		.method = "com.atproto.server.createSession", .post = true, .most = ANSWER_MOST};
+	json_t *root;
+	int rc;
+
+	forget(session);
+	session->pace = (struct rk_pace){0};
+	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
+	if (!rk_utf8_valid(rk_slice_str(password)))
+		return rk_pds_wrong(reply, "the password is not UTF-8");
+	rk_buf_add_str(&session->did, did);
+	rk_buf_add_str(&body, "{\"identifier\":");
+	rk_buf_add_json(&body, rk_slice_str(did));
+	rk_buf_add_str(&body, ",\"password\":");
+	rk_buf_add_json(&body, rk_slice_str(password));
+	rk_buf_add_str(&body, "}");
+	if (rk_buf_failed(&body) || rk_buf_failed(&session->did)) {
+		wipe(&body);
+		return -ENOMEM;
+	}
+	call.body = rk_buf_slice(&body);
+	rc = perform(session, reply, &root, &call);
+	wipe(&body);
+	if (rc == RK_PDS_OK)
+		rc = tokens_take(session, reply, root, did);
+	json_decref(root);
+	return rc;
+}
+
+static int renew(struct rk_session *session, struct rk_pds_reply *reply)
+{
+	const struct call call = {.method = "com.atproto.server.refreshSession",
+		.post = true,
+		.header = &session->refresh,
+		.most = ANSWER_MOST};
+	json_t *root;
+	int rc = perform(session, reply, &root, &call);
+
+	if (rc == RK_PDS_OK)
+		rc = tokens_take(session, reply, root, rk_buf_cstr(&session->did));
+	json_decref(root);
+	return rc;
+}
+
+int rk_session_create_records(struct rk_session *session, struct rk_pds_reply *reply,
+	const char *collection, const struct rk_session_write *writes, size_t count)
+{
+	struct rk_buf body = {0};
+	struct call call = {.method = "com.atproto.repo.applyWrites",
+		.header = &session->access,
+		.post = true,
+		.points = (unsigned)count * RK_PACE_CREATE,
+		.paces = true,
+		.most = ANSWER_MOST};
+	json_t *root;
+	int rc;
+
+	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
+	if (session->access.len == 0) {
+		rk_pds_wrong(reply, "not logged in");
+		return RK_PDS_DENIED;
+	}
+	rk_buf_add_str(&body, "{\"repo\":");
+	rk_buf_add_json(&body, rk_buf_slice(&session->did));
+	rk_buf_add_str(&body, ",\"writes\":[");
+	for (size_t i = 0; i < count; i++) {
+		rk_buf_printf(&body,
+			"%s{\"$type\":\"com.atproto.repo.applyWrites#create\",\"collection\":\"%s\","
+			"\"rkey\":\"%s\",\"value\":",
+			i ? "," : "", collection, writes[i].rkey);
+		rk_buf_add_slice(&body, writes[i].record);
+		rk_buf_add_byte(&body, '}');
+	}
+	rk_buf_add_str(&body, "]}");
+	if (rk_buf_failed(&body)) {
+		rk_buf_finish(&body);
+		return -ENOMEM;
+	}
+	call.body = rk_buf_slice(&body);
+	rc = perform(session, reply, &root, &call);
+	json_decref(root);
+	if (rc == RK_PDS_DENIED && strcmp(reply->error, "ExpiredToken") == 0) {
+		rc = renew(session, reply);
+		if (rc == RK_PDS_OK) {
+			rc = perform(session, reply, &root, &call);
+			json_decref(root);
+		}
+	}
+	rk_buf_finish(&body);
+	return rc;
+}
+
+/* False: cancelled. */
+static bool pause_ms(const struct rk_session *session, int64_t ms)
+{
+	int64_t until = rk_clock_mono_ms() + ms, left;
+
+	while ((left = until - rk_clock_mono_ms()) > 0) {
+		struct timespec t = {.tv_nsec = (left < TICK_MS ? left : TICK_MS) * 1000000L};
+
+		if (session->options.http.cancel && atomic_load(session->options.http.cancel))
+			return false;
+		nanosleep(&t, NULL);
+	}
+	return true;
+}
+
+static struct rk_slice rkey_of(const json_t *record)
+{
+	const char *uri = json_string_value(json_object_get(record, "uri"));
+	const char *last = uri ? strrchr(uri, '/') : NULL;
+
+	return rk_slice_str(last ? last + 1 : NULL);
+}
+
+static int page_visit(const json_t *records, rk_session_visit *visit, void *context)
+{
+	const json_t *item;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach(records, i, item)
+	{
+		const struct rk_session_record record = {
+			.rkey = rkey_of(item), .value = json_object_get(item, "value")};
+
+		if (record.rkey.len > 0)
+			rc = visit(context, &record);
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
+int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
+	const char *collection, int64_t wait_most_ms, rk_session_visit *visit, void *context)
+{
+	struct rk_buf cursor = {0}, method = {0};
+	int rc = RK_PDS_OK;
+
+	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
+	for (bool more = true; rc == RK_PDS_OK && more;) {
+		struct call call = {.paces = true, .most = PAGE_MOST};
+		int64_t wait = rk_pace_wait_ms(&session->pace, rk_clock_wall_ms());
+		const json_t *records, *next;
+		json_t *root;
+
+		if (wait > wait_most_ms) {
+			reply->retry_after_ms = wait;
+			snprintf(reply->message, sizeof(reply->message), "rate limited");
+			rc = RK_PDS_RETRY;
+			break;
+		}
+		if (!pause_ms(session, wait)) {
+			rc = -ECANCELED;
+			break;
+		}
+		rk_buf_clear(&method);
+		rk_buf_printf(&method,
+			"com.atproto.repo.listRecords?limit=%d&collection=%s&repo=", PAGE_RECORDS,
+			collection);
+		rk_http_escape(&method, rk_slice_str(did));
+		if (cursor.len) {
+			rk_buf_add_str(&method, "&cursor=");
+			rk_http_escape(&method, rk_buf_slice(&cursor));
+		}
+		if (rk_buf_failed(&method)) {
+			rc = -ENOMEM;
+			break;
+		}
+		call.method = rk_buf_cstr(&method);
+		rc = perform(session, reply, &root, &call);
+		if (rc != RK_PDS_OK)
+			break;
+		records = json_object_get(root, "records");
+		next = json_object_get(root, "cursor");
+		rc = page_visit(records, visit, context);
+		/* The cursor is the last key, so one that stands still goes round. */
+		more = json_array_size(records) > 0 && json_string_length(next) > 0 &&
+			!rk_slice_equal_str(rk_buf_slice(&cursor), json_string_value(next));
+		if (more) {
+			rk_buf_clear(&cursor);
+			rk_buf_add_str(&cursor, json_string_value(next));
+		}
+		if (!json_is_array(records) && rc == RK_PDS_OK)
+			rc = rk_pds_wrong(reply, "the answer has no records");
+		json_decref(root);
+	}
+	rk_buf_finish(&method);
+	rk_buf_finish(&cursor);
+	return rc;
+}

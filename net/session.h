@@ -1,0 +1,60 @@
+/*
+ * One account's session with its PDS, by app password: logging in, reading its own records, writing
+ * in batches. Blocking, one thread. What the PDS says of its limits is kept in a pace (net/pace.h),
+ * which the caller asks before each request.
+ *
+ * Results are those of net/pds.h; RK_PDS_DENIED: the login is refused, or was taken back. Source:
+ * lexicons com.atproto.server.{createSession,refreshSession}, com.atproto.repo.{applyWrites,
+ * listRecords}. Neither passwords nor tokens are in any message.
+ */
+#ifndef RK_NET_SESSION_H
+#define RK_NET_SESSION_H
+
+#include "net/pace.h"
+#include "net/pds.h"
+
+/* Of one applyWrites, by the reference PDS. */
+enum { RK_SESSION_WRITES_MOST = 200, RK_SESSION_BYTES_MOST = 900 * 1000 };
+
+struct rk_session_options {
+	struct rk_http_options http;
+	const char *origin;     /* of the PDS */
+	const char *bypass_key; /* sent as x-ratelimit-bypass; NULL: none */
+	long timeout_ms;        /* of one answer; 0: 60 s */
+	long idle_ms;           /* without a byte; 0: 30 s */
+};
+
+struct rk_session;
+
+/* NULL: no memory or a wrong trusted origin. Options' pointers must outlive it. */
+struct rk_session *rk_session_create(const struct rk_session_options *options);
+void rk_session_destroy(struct rk_session *session); /* NULL is fine */
+struct rk_pace *rk_session_pace(struct rk_session *session);
+
+/* Logs in; one account after the other may use a session, each with a pace of its own. */
+int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
+	const char *password) __attribute__((warn_unused_result));
+
+struct rk_session_write {
+	const char *rkey;
+	struct rk_slice record; /* JSON, with its $type */
+};
+/* applyWrites#create of all, or of none. After RK_PDS_RETRY it is not known which: look. A token that
+ * is too old is renewed on the way. */
+int rk_session_create_records(struct rk_session *session, struct rk_pds_reply *reply,
+	const char *collection, const struct rk_session_write *writes, size_t count)
+	__attribute__((warn_unused_result));
+
+struct rk_session_record {
+	struct rk_slice rkey;
+	const void *value; /* json_t */
+};
+/* Everything borrowed for the call. Non-zero ends the listing and is returned by it: negative. */
+typedef int rk_session_visit(void *context, const struct rk_session_record *record);
+/* All records of a repo's collection, page by page; needs no login. Waits where the pace says so, unless
+ * that is longer than wait_most_ms: then RK_PDS_RETRY with the time. */
+int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
+	const char *collection, int64_t wait_most_ms, rk_session_visit *visit, void *context)
+	__attribute__((warn_unused_result));
+
+#endif

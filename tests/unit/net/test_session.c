@@ -1,0 +1,337 @@
+/* Rules of net/session: logging in, batches, what each refusal means, limits, listing. */
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "net/session.h"
+#include "tests/unit/net/server.h"
+
+#define DID      "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+#define PASSWORD "hunter2-hunter2"
+#define MOOD     "computer.aesthetic.mood"
+#define TOKENS   "{\"did\":\"" DID "\",\"accessJwt\":\"acc-1\",\"refreshJwt\":\"ref-1\"}"
+
+/* A PDS in a few lines: what it answers to each call, and what it saw. */
+struct fake {
+	const char *login, *login_status, *write_status, *write_extra, *write_body;
+	bool expired, hang;
+	int logins, writes, renewals, lists;
+	bool saw_bypass, saw_token;
+	const char *const *pages;
+};
+
+static void serve(struct server_conn *conn, void *user)
+{
+	struct fake *fake = user;
+	bool ok = true;
+
+	while (ok && server_read_request(conn)) {
+		const char *head = conn->request;
+
+		fake->saw_bypass |= strstr(head, "x-ratelimit-bypass: the-key\r\n") != NULL;
+		if (strstr(head, "POST /xrpc/com.atproto.server.createSession ")) {
+			fake->logins++;
+			ok = server_answer(conn, fake->login_status ? fake->login_status : "200 OK",
+				"", fake->login ? fake->login : TOKENS);
+		} else if (strstr(head, "POST /xrpc/com.atproto.server.refreshSession ")) {
+			fake->renewals++;
+			ok = strstr(head, "Authorization: Bearer ref-1\r\n")
+				? server_answer(conn, "200 OK", "",
+					  "{\"did\":\"" DID
+					  "\",\"accessJwt\":\"acc-2\",\"refreshJwt\":\"ref-2\"}")
+				: server_answer(conn, "401 No", "", "{\"error\":\"InvalidToken\"}");
+		} else if (strstr(head, "POST /xrpc/com.atproto.repo.applyWrites ")) {
+			fake->writes++;
+			if (fake->hang)
+				server_hold(conn);
+			else if (fake->expired && strstr(head, "Authorization: Bearer acc-1\r\n"))
+				ok = server_answer(
+					conn, "400 Bad", "", "{\"error\":\"ExpiredToken\"}");
+			else {
+				fake->saw_token |=
+					strstr(head, "Authorization: Bearer acc-") != NULL;
+				ok = server_answer(conn,
+					fake->write_status ? fake->write_status : "200 OK",
+					fake->write_extra ? fake->write_extra : "",
+					fake->write_body ? fake->write_body : "{}");
+			}
+		} else if (strstr(head, "GET /xrpc/com.atproto.repo.listRecords?")) {
+			ok = server_answer(conn, "200 OK", "", fake->pages[fake->lists++]);
+		} else {
+			fail_msg("unexpected request: %s", head);
+		}
+	}
+}
+
+static struct rk_session *session_on(const struct server *server, const char *bypass)
+{
+	const struct rk_session_options options = {.http.allow_private = true,
+		.origin = server->http,
+		.bypass_key = bypass,
+		.timeout_ms = 3000,
+		.idle_ms = 300};
+	struct rk_session *session = rk_session_create(&options);
+
+	assert_non_null(session);
+	return session;
+}
+
+static int write_two(struct rk_session *session, struct rk_pds_reply *reply)
+{
+	const struct rk_session_write writes[] = {
+		{"3kaaaaaaaaa22", RK_SLICE_LIT("{\"mood\":\"calm\"}")},
+		{"3kaaaaaaaaa23", RK_SLICE_LIT("{\"mood\":\"wild\"}")},
+	};
+
+	return rk_session_create_records(session, reply, MOOD, writes, 2);
+}
+
+static void logs_in_once_and_writes(void **state)
+{
+	struct fake fake = {0};
+	struct rk_session *session;
+	struct rk_pds_reply reply;
+	struct server server;
+
+	server_start(&server, serve, &fake);
+	session = session_on(&server, "the-key");
+	assert_int_equal(write_two(session, &reply), RK_PDS_DENIED);
+	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
+	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
+	rk_session_destroy(session);
+	server_stop(&server);
+	assert_int_equal(fake.logins, 1);
+	assert_int_equal(fake.writes, 2);
+	assert_true(fake.saw_token);
+	assert_true(fake.saw_bypass);
+}
+
+static void logins_mean_what_they_say(void **state)
+{
+	static const struct {
+		const char *status, *body;
+		int result;
+	} cases[] = {
+		{"200 OK", TOKENS, RK_PDS_OK},
+		{"200 OK",
+			"{\"did\":\"did:plc:z72i7hdynmk6r22z27h6tvur\",\"accessJwt\":\"a\",\"refreshJwt\":\"r\"}",
+			RK_PDS_WRONG},
+		{"200 OK", "{\"did\":\"" DID "\",\"accessJwt\":\"a\"}", RK_PDS_WRONG},
+		{"200 OK",
+			"{\"did\":\"" DID "\",\"accessJwt\":\"a\\r\\nX: y\",\"refreshJwt\":\"r\"}",
+			RK_PDS_WRONG},
+		{"200 OK", "[]", RK_PDS_WRONG},
+		{"200 OK", "<html>", RK_PDS_WRONG},
+		{"401 No",
+			"{\"error\":\"AuthenticationRequired\",\"message\":\"Invalid identifier or password\"}",
+			RK_PDS_DENIED},
+		{"401 No", "{\"error\":\"AccountTakedown\"}", RK_PDS_DENIED},
+		{"400 Bad", "{\"error\":\"InvalidRequest\"}", RK_PDS_WRONG},
+		{"429 Slow", "{\"error\":\"RateLimitExceeded\"}", RK_PDS_RETRY},
+		{"500 Oops", "{}", RK_PDS_RETRY},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake fake = {.login_status = cases[i].status, .login = cases[i].body};
+		struct rk_session *session;
+		struct rk_pds_reply reply;
+		struct server server;
+		int rc;
+
+		server_start(&server, serve, &fake);
+		session = session_on(&server, NULL);
+		rc = rk_session_open(session, &reply, DID, PASSWORD);
+		if (rc != cases[i].result)
+			fail_msg("%s %s is %s: %s", cases[i].status, cases[i].body,
+				rk_pds_result_name(rc), reply.message);
+		assert_null(strstr(reply.message, "hunter2"));
+		/* Nothing is left of a login that failed. */
+		assert_int_equal(
+			write_two(session, &reply), rc == RK_PDS_OK ? RK_PDS_OK : RK_PDS_DENIED);
+		rk_session_destroy(session);
+		server_stop(&server);
+	}
+}
+
+static void writes_mean_what_they_say(void **state)
+{
+	static const struct {
+		const char *status, *extra, *body;
+		int result;
+		int64_t wait_ms; /* at least, for the next request */
+	} cases[] = {
+		{"200 OK", "", "{}", RK_PDS_OK, 0},
+		{"400 Bad", "", "{\"error\":\"InvalidRequest\"}", RK_PDS_WRONG, 0},
+		{"401 No", "", "{\"error\":\"InvalidToken\"}", RK_PDS_DENIED, 0},
+		{"400 Bad", "", "{\"error\":\"RepoDeactivated\"}", RK_PDS_INACTIVE, 0},
+		{"400 Bad", "", "{\"error\":\"RepoNotFound\"}", RK_PDS_ABSENT, 0},
+		{"429 Slow", "Retry-After: 9\r\n", "{}", RK_PDS_RETRY, 8500},
+		{"429 Slow", "", "{}", RK_PDS_RETRY, 500},
+		{"500 Oops", "", "{\"error\":\"InternalServerError\"}", RK_PDS_RETRY, 0},
+		{"502 Oops", "", "<html>", RK_PDS_RETRY, 0},
+		{"200 OK", "", "cut of", RK_PDS_WRONG, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake fake = {.write_status = cases[i].status,
+			.write_extra = cases[i].extra,
+			.write_body = cases[i].body};
+		struct rk_session *session;
+		struct rk_pds_reply reply;
+		struct server server;
+		int64_t wait;
+		int rc;
+
+		server_start(&server, serve, &fake);
+		session = session_on(&server, NULL);
+		assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+		rc = write_two(session, &reply);
+		if (rc != cases[i].result)
+			fail_msg("%s %s is %s: %s", cases[i].status, cases[i].body,
+				rk_pds_result_name(rc), reply.message);
+		wait = rk_pace_wait_ms(rk_session_pace(session), rk_clock_wall_ms());
+		assert_true(wait >= cases[i].wait_ms && (wait > 0) == (cases[i].wait_ms > 0));
+		rk_session_destroy(session);
+		server_stop(&server);
+	}
+}
+
+static void silence_is_to_be_looked_at_again(void **state)
+{
+	struct fake fake = {.hang = true};
+	struct rk_session *session;
+	struct rk_pds_reply reply;
+	struct server server;
+
+	server_start(&server, serve, &fake);
+	session = session_on(&server, NULL);
+	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(write_two(session, &reply), RK_PDS_RETRY);
+	assert_int_equal(reply.http_status, 0);
+	rk_session_destroy(session);
+	server_stop(&server);
+	assert_int_equal(fake.writes, 1);
+}
+
+static void what_is_left_is_kept_to(void **state)
+{
+	struct fake fake = {.write_extra = "RateLimit-Limit: 5000\r\nRateLimit-Remaining: 7\r\n"
+					   "RateLimit-Reset: 9999999999\r\n"
+					   "RateLimit-Policy: 5000;w=3600\r\n"};
+	struct rk_session *session;
+	struct rk_pds_reply reply;
+	struct server server;
+	int64_t wait;
+
+	server_start(&server, serve, &fake);
+	session = session_on(&server, NULL);
+	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
+	assert_int_equal(rk_pace_writes(rk_session_pace(session), &wait, 200, RK_PACE_CREATE,
+				 rk_clock_wall_ms()),
+		2);
+	/* The next account has limits of its own. */
+	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(rk_pace_writes(rk_session_pace(session), &wait, 200, RK_PACE_CREATE,
+				 rk_clock_wall_ms()),
+		200);
+	rk_session_destroy(session);
+	server_stop(&server);
+}
+
+static void an_old_token_is_renewed_once(void **state)
+{
+	struct fake fake = {.expired = true};
+	struct rk_session *session;
+	struct rk_pds_reply reply;
+	struct server server;
+
+	server_start(&server, serve, &fake);
+	session = session_on(&server, NULL);
+	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
+	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
+	rk_session_destroy(session);
+	server_stop(&server);
+	assert_int_equal(fake.renewals, 1);
+	assert_int_equal(fake.writes, 3);
+	assert_int_equal(fake.logins, 1);
+}
+
+struct listed {
+	int count;
+	char rkeys[8][16];
+	int stop;
+};
+
+static int list_one(void *context, const struct rk_session_record *record)
+{
+	struct listed *listed = context;
+
+	assert_true(listed->count < 8);
+	snprintf(listed->rkeys[listed->count++], 16, "%.*s", RK_SLICE_ARG(record->rkey));
+	return listed->stop;
+}
+
+#define RECORD(key) "{\"uri\":\"at://" DID "/" MOOD "/" key "\",\"value\":{\"ref\":\"r\"}}"
+
+static void lists_all_pages(void **state)
+{
+	static const char *const pages[] = {
+		"{\"cursor\":\"b\",\"records\":[" RECORD("a") "," RECORD("b") "]}",
+		"{\"cursor\":\"c\",\"records\":[" RECORD("c") ",{\"uri\":5},{}]}",
+		"{\"records\":[]}",
+	};
+	static const char *const round[] = {
+		"{\"cursor\":\"b\",\"records\":[" RECORD("a") "]}",
+		"{\"cursor\":\"b\",\"records\":[" RECORD("b") "]}",
+	};
+	static const char *const wrong[] = {"{\"cursor\":\"b\"}"};
+	static const struct {
+		const char *const *pages;
+		int stop, result, count, lists;
+	} cases[] = {
+		{pages, 0, RK_PDS_OK, 3, 3},
+		{round, 0, RK_PDS_OK, 2, 2},
+		{wrong, 0, RK_PDS_WRONG, 0, 1},
+		{pages, -ENOMEM, -ENOMEM, 1, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake fake = {.pages = cases[i].pages};
+		struct listed listed = {.stop = cases[i].stop};
+		struct rk_session *session;
+		struct rk_pds_reply reply;
+		struct server server;
+
+		server_start(&server, serve, &fake);
+		session = session_on(&server, NULL);
+		assert_int_equal(
+			rk_session_list(session, &reply, DID, MOOD, 1000, list_one, &listed),
+			cases[i].result);
+		assert_int_equal(listed.count, cases[i].count);
+		rk_session_destroy(session);
+		server_stop(&server);
+		assert_int_equal(fake.lists, cases[i].lists);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(logs_in_once_and_writes),
+		cmocka_unit_test(logins_mean_what_they_say),
+		cmocka_unit_test(writes_mean_what_they_say),
+		cmocka_unit_test(silence_is_to_be_looked_at_again),
+		cmocka_unit_test(what_is_left_is_kept_to),
+		cmocka_unit_test(an_old_token_is_renewed_once),
+		cmocka_unit_test(lists_all_pages),
+	};
+
+	assert_int_equal(rk_http_global_init(), 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
