@@ -13,15 +13,15 @@ enum {
 void rk_pace_said(struct rk_pace *pace, const struct rk_pace_said *said, int64_t now_ms)
 {
 	if (said->refused) {
-		int64_t wait = said->retry_ms;
+		int64_t wait = (int64_t)SECOND_MS << pace->refusals;
 
-		if (wait < 0) {
-			wait = (int64_t)SECOND_MS << pace->refusals;
-			if (wait > REFUSED_MOST_MS)
-				wait = REFUSED_MOST_MS;
-			if (pace->refusals < REFUSALS_MOST)
-				pace->refusals++;
-		}
+		/* Also where "now" is asked for and then refused again. */
+		if (pace->refusals < REFUSALS_MOST)
+			pace->refusals++;
+		if (wait > REFUSED_MOST_MS)
+			wait = REFUSED_MOST_MS;
+		if (said->retry_ms > 0)
+			wait = said->retry_ms;
 		if (pace->not_before_ms < now_ms + wait)
 			pace->not_before_ms = now_ms + wait;
 	} else {
@@ -43,6 +43,13 @@ void rk_pace_said(struct rk_pace *pace, const struct rk_pace_said *said, int64_t
 		pace->windows[kind].remaining = said->remaining;
 		pace->windows[kind].until_ms = until;
 	}
+}
+
+void rk_pace_change_account(struct rk_pace *pace)
+{
+	pace->windows[RK_PACE_POINTS].until_ms = 0;
+	pace->not_before_ms = 0;
+	pace->refusals = 0;
 }
 
 static bool is_known(const struct rk_pace *pace, enum rk_pace_kind kind, int64_t now_ms)

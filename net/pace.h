@@ -23,7 +23,7 @@ struct rk_pace_said {
 	int64_t window_sec; /* -1: not said */
 	bool write;         /* the answer was to a write */
 	bool refused;       /* 429 */
-	int64_t retry_ms;   /* refused: asked for; -1: nothing */
+	int64_t retry_ms;   /* refused: asked for; 0, -1: nothing */
 };
 
 /* Zeroed: nothing is known. */
@@ -35,7 +35,10 @@ struct rk_pace {
 	unsigned refusals; /* in a row, without a time */
 };
 
+/* What an answer said. */
 void rk_pace_said(struct rk_pace *pace, const struct rk_pace_said *said, int64_t now_ms);
+/* Another account: its points are its own, the requests are everybody's from here. */
+void rk_pace_change_account(struct rk_pace *pace);
 /* A request that counts so many points is about to be sent (0: it only reads). What the answer says
  * takes the place of this. */
 void rk_pace_spend(struct rk_pace *pace, unsigned points, int64_t now_ms);

@@ -210,8 +210,9 @@ int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, cons
 	json_t *root;
 	int rc;
 
+	if (!rk_slice_equal_str(rk_buf_slice(&session->did), did))
+		rk_pace_change_account(&session->pace);
 	forget(session);
-	session->pace = (struct rk_pace){0};
 	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
 	if (!rk_utf8_valid(rk_slice_str(password)))
 		return rk_pds_wrong(reply, "the password is not UTF-8");

@@ -10,6 +10,7 @@
 #include "tests/unit/net/server.h"
 
 #define DID      "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+#define OTHER    "did:plc:z72i7hdynmk6r22z27h6tvur"
 #define PASSWORD "hunter2-hunter2"
 #define MOOD     "computer.aesthetic.mood"
 #define TOKENS   "{\"did\":\"" DID "\",\"accessJwt\":\"acc-1\",\"refreshJwt\":\"ref-1\"}"
@@ -234,8 +235,12 @@ static void what_is_left_is_kept_to(void **state)
 	assert_int_equal(rk_pace_writes(rk_session_pace(session), &wait, 200, RK_PACE_CREATE,
 				 rk_clock_wall_ms()),
 		2);
-	/* The next account has limits of its own. */
+	/* The same account logged in again has none more; the next one has limits of its own. */
 	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(rk_pace_writes(rk_session_pace(session), &wait, 200, RK_PACE_CREATE,
+				 rk_clock_wall_ms()),
+		2);
+	assert_int_equal(rk_session_open(session, &reply, OTHER, PASSWORD), RK_PDS_WRONG);
 	assert_int_equal(rk_pace_writes(rk_session_pace(session), &wait, 200, RK_PACE_CREATE,
 				 rk_clock_wall_ms()),
 		200);
