@@ -205,26 +205,3 @@ enum rk_names rk_names_of(struct rk_slice named, struct rk_slice rkey, bool in_i
 	}
 	return RK_NAMES_DEAD;
 }
-
-void rk_oid_derive(
-	struct rk_oid *out, struct rk_slice did, struct rk_slice nsid, struct rk_slice rkey)
-{
-	uint8_t text[RK_DID_MOST + RK_NSID_MOST + RK_RKEY_MOST + 2], digest[RK_SHA256_BYTES];
-	const struct rk_slice parts[] = {did, nsid, rkey};
-	size_t at = 0;
-
-	for (size_t i = 0; i < 3; i++) {
-		size_t len = parts[i].len;
-
-		/* The types guarantee that all of it fits. */
-		if (len > sizeof(text) - at - (2 - i))
-			len = sizeof(text) - at - (2 - i);
-		if (len > 0)
-			memcpy(text + at, parts[i].data, len);
-		at += len;
-		if (i < 2)
-			text[at++] = 0;
-	}
-	rk_sha256(digest, rk_slice_make(text, at));
-	memcpy(out->bytes, digest, sizeof(out->bytes));
-}

@@ -105,11 +105,4 @@ int64_t rk_again_ms(uint32_t attempts);
 enum rk_names rk_names_of(struct rk_slice named, struct rk_slice rkey, bool in_index,
 	bool synchronized, int64_t now_ms);
 
-/*
- * The _id of the document that a record without a usable ref gets, the same on every run and every
- * machine: the first 12 bytes of SHA-256 over DID, NUL, collection NSID, NUL, record key.
- */
-void rk_oid_derive(
-	struct rk_oid *out, struct rk_slice did, struct rk_slice nsid, struct rk_slice rkey);
-
 #endif

@@ -9,6 +9,7 @@
 
 #include "mirror/decide.h"
 #include "mirror/mongo.h"
+#include "records/document.h"
 
 struct rk_recover_call;
 
@@ -162,9 +163,6 @@ int rk_item_decide(struct rk_round *round, struct rk_item *item)
 /* Copies into the item what writing it takes. */
 int rk_round_prepare(struct rk_round *round, struct rk_item *item, const struct rk_record *record)
 	__attribute__((warn_unused_result));
-/* _id of the record's document: its ref, or derived. True: derived. */
-bool rk_item_target(struct rk_oid *out, struct rk_slice ref, struct rk_slice did,
-	uint8_t collection, struct rk_slice rkey);
 void rk_oid_hex(uint8_t out[24], const struct rk_oid *oid);
 /* The DID of a document's owner; empty: nobody known, and then *unknown. */
 struct rk_slice rk_document_did(

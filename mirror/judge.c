@@ -210,7 +210,7 @@ static int facts_gone(struct rk_round *round, struct rk_item *item, struct rk_fa
 	if (r && r != RK_STORE_ABSENT)
 		return r;
 	if (r == 0) {
-		rk_item_target(&target, record.ref, item->did, item->collection, item->rkey);
+		rk_document_id(&target, record.ref, item->did, item->collection, item->rkey);
 		facts->back = memcmp(&target, &item->target, sizeof(target)) == 0;
 		facts->moved_on = !facts->back;
 		/* Found by its name, it is the document of what the record is now. */

@@ -67,15 +67,6 @@ static int keep(struct rk_round *round, struct rk_slice *slice)
 	return 0;
 }
 
-bool rk_item_target(struct rk_oid *out, struct rk_slice ref, struct rk_slice did,
-	uint8_t collection, struct rk_slice rkey)
-{
-	if (rk_oid_parse(out, ref))
-		return false;
-	rk_oid_derive(out, did, rk_slice_str(rk_collections[collection].nsid), rkey);
-	return true;
-}
-
 /* What the index holds of the item's record. */
 static int item_fill(struct rk_round *round, struct rk_item *item, const struct rk_record *record)
 {
@@ -88,7 +79,7 @@ static int item_fill(struct rk_round *round, struct rk_item *item, const struct 
 	round->bytes += record->json.len;
 	r = keep(round, &item->ref);
 	item->derived =
-		rk_item_target(&item->target, item->ref, item->did, item->collection, item->rkey);
+		rk_document_id(&item->target, item->ref, item->did, item->collection, item->rkey);
 	return r;
 }
 
@@ -159,11 +150,11 @@ static int item_complete(struct rk_round *round, struct rk_item *item)
 	if (r == 0)
 		r = rk_read_record(s, &record, item->repo, item->collection, item->rkey);
 	if (item->flags & RK_PENDING_GONE && item->did.data && (r == 0 || r == RK_STORE_ABSENT)) {
-		item->derived = rk_item_target(
+		item->derived = rk_document_id(
 			&item->target, item->ref, item->did, item->collection, item->rkey);
 		item->lives_on = r == 0;
 		if (r == 0)
-			rk_item_target(&item->lives_as, record.ref, item->did, item->collection,
+			rk_document_id(&item->lives_as, record.ref, item->did, item->collection,
 				item->rkey);
 		return 0;
 	}

@@ -123,7 +123,7 @@ static int named_compare(struct rk_sweep *sweep, const struct rk_document *docum
 		return 0;
 	}
 	/* With a ref of its own it has been compared by that. */
-	if (r || !rk_item_target(&target, record.ref, did, collection, rkey))
+	if (r || !rk_document_id(&target, record.ref, did, collection, rkey))
 		return r;
 	r = item_add(sweep, &record);
 	return r ? r

@@ -23,7 +23,7 @@ static int record_judge(struct rk_sweep *sweep, const struct rk_record *record,
 	*look = false;
 	if (record->flags & RK_RECORD_INVALID)
 		return 0;
-	derived = rk_item_target(&target, record->ref, did, record->collection, record->rkey);
+	derived = rk_document_id(&target, record->ref, did, record->collection, record->rkey);
 	found = rk_seen_find(seen, &target);
 	switch (record->link) {
 	case RK_LINK_UNKNOWN:

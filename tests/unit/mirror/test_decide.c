@@ -340,19 +340,6 @@ static void keys_made_just_now_may_be_on_their_way(void **state)
 	assert_int_equal(rk_names_of(rk_slice_str(aged), rkey, false, true, NOW), DEAD);
 }
 
-/* The expected value is printf 'did:plc:abc\0computer.aesthetic.mood\0003kaaaaaaaaaaa' | sha256sum. */
-static void derived_id_is_a_fixed_rule(void **state)
-{
-	struct rk_oid oid;
-	struct rk_buf hex = {0};
-
-	rk_oid_derive(&oid, rk_slice_str("did:plc:abc"), rk_slice_str("computer.aesthetic.mood"),
-		rk_slice_str("3kaaaaaaaaaaa"));
-	rk_hex_encode(&hex, rk_slice_make(oid.bytes, 12));
-	assert_string_equal(rk_buf_cstr(&hex), "d039524a87b41955ca294cc6");
-	rk_buf_finish(&hex);
-}
-
 static void each_outcome_has_a_name(void **state)
 {
 	for (int i = 0; i < RK_RECOVER_OUTCOME_COUNT; i++) {
@@ -367,7 +354,6 @@ int main(void)
 		cmocka_unit_test(every_row_of_the_table),
 		cmocka_unit_test(waiting_doubles_and_is_bounded),
 		cmocka_unit_test(keys_made_just_now_may_be_on_their_way),
-		cmocka_unit_test(derived_id_is_a_fixed_rule),
 		cmocka_unit_test(each_outcome_has_a_name),
 	};
 	return cmocka_run_group_tests_name("mirror/decide", tests, NULL, NULL);
