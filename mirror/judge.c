@@ -93,7 +93,7 @@ static int explain_issues(struct rk_round *round, struct rk_item *item)
 struct other {
 	rk_repo_id repo;
 	struct rk_slice rkey;
-	int64_t first_us;
+	uint64_t first;
 	uint8_t link, flags;
 };
 struct others {
@@ -106,12 +106,12 @@ static bool other_add(void *context, const struct rk_record *record)
 	struct others *others = context;
 
 	others->list[others->count++] = (struct other){
-		record->repo, record->rkey, record->first_us, record->link, record->flags};
+		record->repo, record->rkey, record->first, record->link, record->flags};
 	return others->count < OTHERS_MOST;
 }
 
 /* Whether the ref is claimed by an earlier record of somebody else who could have a document. */
-static int rival_find(struct rk_round *round, const struct rk_item *item, int64_t first_us,
+static int rival_find(struct rk_round *round, const struct rk_item *item, uint64_t first,
 	struct rk_facts_document *facts)
 {
 	struct rk_snapshot *s = round->mirror->snapshot;
@@ -122,8 +122,7 @@ static int rival_find(struct rk_round *round, const struct rk_item *item, int64_
 		const struct other *other = &others.list[i];
 		struct rk_repo repo;
 
-		if (other->repo == item->repo || other->first_us > first_us ||
-			(other->first_us == first_us && other->repo > item->repo) ||
+		if (other->repo == item->repo || other->first > first ||
 			(other->flags & RK_RECORD_INVALID))
 			continue;
 		r = rk_read_repo(s, &repo, other->repo);
@@ -177,7 +176,7 @@ static int facts_present(struct rk_round *round, struct rk_item *item, const str
 	return 0;
 }
 
-static int facts_absent(struct rk_round *round, struct rk_item *item, int64_t first_us,
+static int facts_absent(struct rk_round *round, struct rk_item *item, uint64_t first,
 	struct rk_facts_document *facts)
 {
 	struct rk_owner_view owner = {0};
@@ -195,7 +194,7 @@ static int facts_absent(struct rk_round *round, struct rk_item *item, int64_t fi
 	item->set_owner = false;
 	return item->derived || item->flags & RK_PENDING_GONE
 		? 0
-		: rival_find(round, item, first_us, facts);
+		: rival_find(round, item, first, facts);
 }
 
 /* What has become of a record that went, and who else has its ref. */
@@ -288,7 +287,7 @@ int rk_item_decide(struct rk_round *round, struct rk_item *item)
 	}
 	if (r == 0)
 		r = item->document ? facts_present(round, item, &repo, &document)
-				   : facts_absent(round, item, record.first_us, &document);
+				   : facts_absent(round, item, record.first, &document);
 	if (r)
 		return r > 0 ? -EUCLEAN : r;
 	facts.flags = record.flags;

@@ -119,12 +119,13 @@ bool rk_ref_normalize(uint8_t *out, struct rk_slice ref)
 		uint8_t c = ref.data[i];
 		uint8_t low = c | 0x20;
 
-		hex = hex && ((c >= '0' && c <= '9') || (low >= 'a' && low <= 'f'));
+		/* Without branches: no processor foresees digits. */
+		hex &= ((unsigned)c - '0' < 10) | ((unsigned)low - 'a' < 6);
 	}
 	for (size_t i = 0; i < ref.len; i++) {
 		uint8_t c = ref.data[i];
 
-		out[i] = hex && c >= 'A' && c <= 'F' ? c | 0x20 : c;
+		out[i] = (uint8_t)(c | (hex & (c >= 'A') & (c <= 'F')) << 5);
 	}
 	return true;
 }

@@ -113,7 +113,7 @@ static int record_succeed(
 	record->flags |= old->flags & RK_RECORD_FIRST;
 	/* Whoever claims a ref or code by an update comes after all who had it before. */
 	if ((same_ref || record->ref.len == 0) && (same_code || record->code.len == 0))
-		record->first_us = old->first_us;
+		record->first = old->first;
 	if (same_ref || record->ref.len == 0) {
 		record->link = old->link;
 		record->flags |= old->flags & (RK_RECORD_UNREF | RK_RECORD_RENAMED);
@@ -158,7 +158,7 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 			.slug = facts->slug,
 			.has_when = facts->has_when,
 			.when_ms = facts->when_ms,
-			.first_us = c->in->now_us,
+			.first = c->w->first,
 			.indexed_us = c->in->now_us,
 			.flags = facts->invalid ? RK_RECORD_INVALID : 0,
 			.json = change->read.json,
@@ -190,6 +190,8 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 		r = rk_lookup_add(c->w, &record);
 	if (r == 0)
 		r = rk_record_put(c->w, &record);
+	if (record.first == c->w->first)
+		c->w->first++;
 	/* An update that was seen while the copy was on its way counts, whatever was held before. */
 	pending |= seen & RK_PENDING_UPDATED;
 	if (r == 0)

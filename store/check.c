@@ -18,7 +18,7 @@ struct check {
 	uint64_t lookups, answers, times, queued, due, record_issues;
 	struct rk_counts counts;
 	rk_repo_id next_repo;
-	uint64_t generation;
+	uint64_t generation, first;
 	uint32_t repo_counts[RK_COLLECTION_COUNT]; /* of the repo whose records are being read */
 	rk_repo_id repo;
 };
@@ -59,25 +59,29 @@ static bool has_pair(
 
 static void lookups_check(struct check *c, const struct rk_record *record)
 {
-	const struct rk_slice values[] = {record->ref, record->code, record->slug};
+	static const char *const kinds[RK_LOOKUP_COUNT] = {"ref", "code", "slug", "derived _id"};
 	const rk_repo_id under[] = {0, record->repo};
+	struct rk_lookup_values values;
 
+	/* If its repo is not known, that is said elsewhere. */
+	if (rk_lookup_values(c->s, &values, record) != 0)
+		return;
 	for (int i = 0; i < 2; i++) {
 		struct rk_key_buf when = {0};
 
-		for (int kind = 0; kind < 3; kind++) {
+		for (int kind = 0; kind < RK_LOOKUP_COUNT; kind++) {
 			struct rk_key_buf key = {0}, entry = {0};
 
-			if (values[kind].len == 0 || (kind == RK_LOOKUP_REF && !under[i]))
+			if (values.of[kind].len == 0 ||
+				!rk_lookup_is_under((enum rk_lookup)kind, under[i]))
 				continue;
 			rk_key_entry(&entry, (enum rk_lookup)kind, record);
 			rk_key_lookup(&key, (enum rk_lookup)kind, record->collection, under[i],
-				values[kind]);
+				values.of[kind]);
 			c->lookups++;
 			if (!has_pair(c, RK_TABLE_LOOKUP, &key, rk_key_slice(&entry)))
-				say(c, "repo %u: record %.*s is not found by its value %.*s",
-					record->repo, RK_SLICE_ARG(record->rkey),
-					RK_SLICE_ARG(values[kind]));
+				say(c, "repo %u: record %.*s is not found by its %s", record->repo,
+					RK_SLICE_ARG(record->rkey), kinds[kind]);
 		}
 		if (!record->has_when)
 			continue;
@@ -143,7 +147,7 @@ typedef void entry_check(struct check *c, struct rk_slice key, struct rk_slice v
 
 static void record_entry(struct check *c, struct rk_slice key, struct rk_slice value)
 {
-	struct rk_key_buf own = {0};
+	struct rk_key_buf own = {0}, place = {0};
 	struct rk_record record;
 	int r = rk_record_get(c->s, &record, key);
 
@@ -155,6 +159,13 @@ static void record_entry(struct check *c, struct rk_slice key, struct rk_slice v
 	rk_key_record(&own, record.repo, record.collection, record.rkey);
 	if (!rk_slice_equal(rk_key_slice(&own), key))
 		say(c, "repo %u: record %.*s stands under another key", record.repo,
+			RK_SLICE_ARG(record.rkey));
+	rk_key_answer(&place, &record);
+	if (!rk_slice_equal(rk_key_slice(&place), value))
+		say(c, "repo %u: record %.*s stands under another ref", record.repo,
+			RK_SLICE_ARG(record.rkey));
+	if (record.first >= c->first)
+		say(c, "repo %u: record %.*s has a number that will be given again", record.repo,
 			RK_SLICE_ARG(record.rkey));
 	if (record.repo != c->repo) {
 		repo_counts_check(c);
@@ -262,7 +273,7 @@ static void owner_entry(struct check *c, struct rk_slice key, struct rk_slice va
 	rk_repo_id id = (rk_repo_id)rk_reader_uint(&reader, 4);
 	struct rk_repo repo;
 
-	if (key.len == 0 || key.len != key.data[0] + 2u)
+	if (!rk_key_is_owner(key))
 		return; /* follows from a record */
 	c->answers++;
 	if (value.len != 4 || (id && rk_read_repo(c->s, &repo, id) != 0))
@@ -324,7 +335,7 @@ static void totals_check(struct check *c)
 		total_check(c, rk_issue_names[i], c->counts.issues[i], stored.issues[i]);
 }
 
-/* What will be given out next; the ids and generations in use lie below. */
+/* What will be given out next; the ids, generations and numbers in use lie below. */
 static void next_read(struct check *c)
 {
 	struct rk_write stored = {0};
@@ -335,6 +346,7 @@ static void next_read(struct check *c)
 		rk_value_counts_read(&stored, value)) {
 		c->next_repo = stored.next_repo;
 		c->generation = stored.generation;
+		c->first = stored.first;
 	}
 }
 

@@ -13,16 +13,17 @@
  *   repo     repo(4)                                     -> struct rk_repo
  *   identity DID, as in did                              -> struct rk_identity
  *   resync   retry_ms(8) repo(4)                         -> ""        to be fetched, first due first
- *   entry  = rank(1) first_us(8) recordkey: sorts those that claim one value, best first
+ *   place  = rank(1) first(6): sorts those that claim one value, best first. No number `first` is
+ *            given out twice, so it tells them apart, too
+ *   ref*     len(1) ref, no ref: len 0; but 24 lower-case hexadecimal digits are 80 and their 12 bytes
  *
- *   answer   len(1) ref collection(1)                    -> repo(4) of the document's owner
- *            len(1) ref collection(1) entry              -> struct rk_record; no ref: len 0
- *            So all that getByRef asks of one ref stands together: in a large index, the way to a
- *            page that no cache holds costs more than what is read there.
- *   record   recordkey                                   -> rank(1) first_us(8) len(1) ref: with the
- *            key itself, where in `answer` the record is
- *   lookup   kind(1) repo(4) value collection(1)         => entry
- *            under its repo and, but for a ref, under repo 0 (whoever's)
+ *   answer   ref* collection(1)                          -> repo(4) of the document's owner
+ *            ref* collection(1) place                    -> struct rk_record
+ *            So all that getByRef asks of one ref stands together, and under short keys: in a large
+ *            index, the way to a page that no cache holds costs more than what is read there.
+ *   record   recordkey                                   -> its key in `answer`
+ *   lookup   kind(1) repo(4) value collection(1)         => place recordkey
+ *            under its repo, under repo 0 (whoever's), or both: see rk_lookup_is_under
  *   when     repo(4) collection(1) when(8) repo(4) rkey* -> ""        repo 0: whoever's
  *   pending  'R' recordkey | 'G' len(1) ref recordkey    -> struct rk_pending
  *   due      due_ms(8) generation(8)                     -> key in pending
@@ -64,7 +65,7 @@ enum rk_table {
 		RK_TABLE_COUNT
 };
 
-enum { RK_SCHEMA = 2 };
+enum { RK_SCHEMA = 3 };
 
 struct rk_store {
 	MDB_env *env;
@@ -86,8 +87,10 @@ struct rk_snapshot {
 struct rk_write {
 	struct rk_snapshot view; /* over the same transaction */
 	struct rk_counts counts;
+	/* What is given out next. */
 	rk_repo_id next_repo;
 	uint64_t generation;
+	uint64_t first;        /* struct rk_record.first */
 	struct rk_arena arena; /* copies of what was read: LMDB moves it at the next write */
 	struct rk_buf value;   /* the value being built */
 };
@@ -103,6 +106,7 @@ int rk_write_keep(struct rk_write *w, struct rk_slice *bytes);
 int rk_write_keep_record(struct rk_write *w, struct rk_record *record);
 
 enum { RK_KEY_MOST = 511, RK_RKEY_PLAIN = 254, RK_RKEY_KEPT = 223, RK_DID_PLAIN = 500 };
+enum { RK_KEY_PLACE = 1 + 6 }; /* bytes of a place */
 
 /* A key being built; over-long is a fault of the caller and sticks. */
 struct rk_key_buf {
@@ -121,6 +125,8 @@ void rk_key_lookup(struct rk_key_buf *key, enum rk_lookup kind, uint8_t collecti
 void rk_key_entry(struct rk_key_buf *key, enum rk_lookup kind, const struct rk_record *record);
 /* A ref in a collection: its owner's key, and in front of those of its records. */
 void rk_key_ref(struct rk_key_buf *key, uint8_t collection, struct rk_slice ref);
+/* Whether a key of `answer` is an owner's. */
+bool rk_key_is_owner(struct rk_slice key);
 void rk_key_answer(struct rk_key_buf *key, const struct rk_record *record);
 void rk_key_when(struct rk_key_buf *key, rk_repo_id under, const struct rk_record *record);
 void rk_key_pending(struct rk_key_buf *key, bool gone, struct rk_slice ref, rk_repo_id repo,
@@ -138,11 +144,10 @@ bool rk_value_repo_read(struct rk_repo *out, rk_repo_id id, struct rk_slice in);
 void rk_value_identity(struct rk_buf *out, const struct rk_identity *identity);
 bool rk_value_identity_read(struct rk_identity *out, struct rk_slice in);
 void rk_value_record(struct rk_buf *out, const struct rk_record *record);
-/* key: that of `answer`; gives repo, collection, ref, first_us and a short rkey. */
+/* key: that of `answer`; gives the collection and `first`. Every slice of *out is of `in`. */
 bool rk_value_record_read(struct rk_record *out, struct rk_slice key, struct rk_slice in);
-void rk_value_place(struct rk_buf *out, const struct rk_record *record);
-/* The key in `answer`. */
-bool rk_value_place_read(struct rk_key_buf *out, struct rk_slice recordkey, struct rk_slice in);
+/* The repo alone, of the same value. */
+bool rk_value_record_repo(rk_repo_id *out, struct rk_slice in);
 void rk_value_pending(struct rk_buf *out, const struct rk_pending *pending);
 bool rk_value_pending_read(struct rk_pending *out, struct rk_slice key, struct rk_slice in);
 void rk_value_issue(struct rk_buf *out, const struct rk_issue *issue);
@@ -179,6 +184,20 @@ static inline struct rk_slice rk_val_slice(MDB_val v)
 
 /* Entries of a record in `lookup` and `when`; remove is for the record as stored. */
 uint8_t rk_lookup_rank(const struct rk_record *record, enum rk_lookup kind);
+/* By what a record is looked up; empty: not by that. */
+struct rk_lookup_values {
+	struct rk_slice of[RK_LOOKUP_COUNT];
+	struct rk_oid derived;
+};
+/* The slices are the record's, and of *out itself. */
+int rk_lookup_values(
+	struct rk_snapshot *s, struct rk_lookup_values *out, const struct rk_record *record);
+/* Whether a kind's entries stand under the record's repo, or under repo 0. */
+bool rk_lookup_is_under(enum rk_lookup kind, rk_repo_id repo);
+/* The record without an ObjectId for a ref whose document has the _id `ref`, in a collection or (-1) in
+ * all of them. *owned: the document was seen, and is of the record's repo. */
+int rk_lookup_derived(struct rk_snapshot *s, struct rk_record *out, bool *owned,
+	struct rk_slice ref, int collection);
 int rk_lookup_add(struct rk_write *w, const struct rk_record *record);
 int rk_lookup_remove(struct rk_write *w, const struct rk_record *record);
 
@@ -192,7 +211,7 @@ int rk_pending_remove(struct rk_write *w, struct rk_slice key);
 int rk_issues_set(struct rk_write *w, struct rk_record *record, uint32_t judged, uint32_t now,
 	struct rk_slice message, int64_t at_ms);
 
-/* record.c: records by recordkey, which must live as long as *out. */
+/* record.c: records by recordkey. */
 int rk_record_get(struct rk_snapshot *s, struct rk_record *out, struct rk_slice recordkey);
 /* Puts a record in place of what had its key. No slice of it may be borrowed from LMDB. */
 int rk_record_put(struct rk_write *w, const struct rk_record *record);
@@ -200,8 +219,6 @@ int rk_record_remove(struct rk_write *w, const struct rk_record *record);
 
 /* The repo whose records an entry's are, if they are answered. */
 int rk_account_shown(struct rk_snapshot *s, rk_repo_id id, bool *shown);
-/* The rank and repo of an entry. */
-bool rk_entry_head(struct rk_slice entry, uint8_t *rank, rk_repo_id *repo);
 enum { RK_RANK_LINKED, RK_RANK_PLAIN, RK_RANK_CONFLICT };
 /* Entries looked at for one answer: those of inactive accounts are passed over. */
 enum { RK_ENTRIES_MOST = 4096 };

@@ -64,25 +64,70 @@ void rk_key_lookup(struct rk_key_buf *key, enum rk_lookup kind, uint8_t collecti
 	rk_key_uint(key, collection, 1);
 }
 
-void rk_key_entry(struct rk_key_buf *key, enum rk_lookup kind, const struct rk_record *record)
+static void place_add(struct rk_key_buf *key, enum rk_lookup kind, const struct rk_record *record)
 {
 	rk_key_uint(key, rk_lookup_rank(record, kind), 1);
-	rk_key_uint(key, rk_key_time(record->first_us), 8);
+	rk_key_uint(key, record->first, RK_KEY_PLACE - 1);
+}
+
+void rk_key_entry(struct rk_key_buf *key, enum rk_lookup kind, const struct rk_record *record)
+{
+	place_add(key, kind, record);
 	rk_key_record(key, record->repo, record->collection, record->rkey);
+}
+
+enum { OID_BYTES = 12, OID_MARK = 0x80 }; /* above all lengths */
+
+/* 0 to 15, or 16 and more. Without branches: no processor foresees digits. */
+static unsigned digit(uint8_t c)
+{
+	const unsigned number = (unsigned)c - '0', letter = (unsigned)c - 'a';
+
+	return (number < 10) * number | (letter < 6) * (letter + 10) |
+		(unsigned)!((number < 10) | (letter < 6)) << 4;
+}
+
+/* Other than rk_oid_parse, this takes no upper case: what is packed can be written one way only. */
+static bool oid_pack(uint8_t out[OID_BYTES], struct rk_slice ref)
+{
+	unsigned all = 0;
+
+	if (ref.len != (size_t)2 * OID_BYTES)
+		return false;
+	for (size_t i = 0; i < OID_BYTES; i++) {
+		const unsigned high = digit(ref.data[2 * i]), low = digit(ref.data[2 * i + 1]);
+
+		all |= high | low;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return all < 16;
 }
 
 void rk_key_ref(struct rk_key_buf *key, uint8_t collection, struct rk_slice ref)
 {
-	key->failed |= ref.len > RK_REF_MOST;
-	rk_key_uint(key, ref.len, 1);
-	rk_key_add(key, ref);
+	uint8_t oid[OID_BYTES];
+
+	if (oid_pack(oid, ref)) {
+		rk_key_uint(key, OID_MARK, 1);
+		rk_key_add(key, rk_slice_make(oid, sizeof(oid)));
+	} else {
+		key->failed |= ref.len > RK_REF_MOST;
+		rk_key_uint(key, ref.len, 1);
+		rk_key_add(key, ref);
+	}
 	rk_key_uint(key, collection, 1);
+}
+
+bool rk_key_is_owner(struct rk_slice key)
+{
+	return key.len &&
+		key.len == 2u + (key.data[0] == OID_MARK ? (size_t)OID_BYTES : key.data[0]);
 }
 
 void rk_key_answer(struct rk_key_buf *key, const struct rk_record *record)
 {
 	rk_key_ref(key, record->collection, record->ref);
-	rk_key_entry(key, RK_LOOKUP_REF, record);
+	place_add(key, RK_LOOKUP_REF, record);
 }
 
 void rk_key_when(struct rk_key_buf *key, rk_repo_id under, const struct rk_record *record)

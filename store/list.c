@@ -121,8 +121,6 @@ int rk_read_list(struct rk_snapshot *s, const struct rk_list_query *query, rk_re
 		bad = rk_record_get(s, &record, rk_key_slice(&key));
 		if (bad)
 			break;
-		if (record.rkey.len <= RK_RKEY_PLAIN)
-			record.rkey = tail;
 		if (!visit(context, &record))
 			break;
 	}

@@ -1,16 +1,21 @@
 /*
- * From a value (ref, code, slug) to records: the entries of `lookup`, and which of them answers.
- * Each value stands under its repo and, but for refs (ref.c), under repo 0, sorted by rank and then by
- * age, so the answer is the first entry that may be one.
+ * From a value (ref, code, slug, derived _id) to records: the entries of `lookup`, and which of them
+ * answers. They are sorted by rank and then by age, so the answer is the first entry that may be one.
  */
 #include "store/inside.h"
+
+#include <errno.h>
+
+#include "records/document.h"
 
 uint8_t rk_lookup_rank(const struct rk_record *record, enum rk_lookup kind)
 {
 	switch (record->link) {
 	case RK_LINK_LINKED:
-		return kind != RK_LOOKUP_REF && record->flags & RK_RECORD_RENAMED ? RK_RANK_PLAIN
-										  : RK_RANK_LINKED;
+		return record->flags & RK_RECORD_RENAMED &&
+				(kind == RK_LOOKUP_CODE || kind == RK_LOOKUP_SLUG)
+			? RK_RANK_PLAIN
+			: RK_RANK_LINKED;
 	case RK_LINK_CONFLICT:
 		return RK_RANK_CONFLICT;
 	default:
@@ -18,16 +23,31 @@ uint8_t rk_lookup_rank(const struct rk_record *record, enum rk_lookup kind)
 	}
 }
 
-static struct rk_slice value_of(const struct rk_record *record, enum rk_lookup kind)
+int rk_lookup_values(
+	struct rk_snapshot *s, struct rk_lookup_values *out, const struct rk_record *record)
 {
-	switch (kind) {
-	case RK_LOOKUP_REF:
-		return record->ref;
-	case RK_LOOKUP_CODE:
-		return record->code;
-	default:
-		return record->slug;
-	}
+	struct rk_repo repo;
+	int r;
+
+	*out = (struct rk_lookup_values){
+		.of = {[RK_LOOKUP_REF] = record->ref,
+			[RK_LOOKUP_CODE] = record->code,
+			[RK_LOOKUP_SLUG] = record->slug},
+	};
+	if (rk_oid_parse(&out->derived, record->ref))
+		return 0;
+	r = rk_read_repo(s, &repo, record->repo);
+	if (r)
+		return r;
+	rk_document_id(&out->derived, record->ref, repo.did, record->collection, record->rkey);
+	out->of[RK_LOOKUP_DERIVED] = rk_slice_make(out->derived.bytes, sizeof(out->derived.bytes));
+	return 0;
+}
+
+/* Whoever's ref is asked for, `answer` says; whose derived _id it is, nobody has to ask. */
+bool rk_lookup_is_under(enum rk_lookup kind, rk_repo_id repo)
+{
+	return kind == RK_LOOKUP_REF ? repo != 0 : kind != RK_LOOKUP_DERIVED || repo == 0;
 }
 
 typedef int entry_change(
@@ -36,14 +56,17 @@ typedef int entry_change(
 static int entries_each(struct rk_write *w, const struct rk_record *record, entry_change *change)
 {
 	const rk_repo_id under[] = {0, record->repo};
-	int r = 0;
+	struct rk_lookup_values values;
+	int r = rk_lookup_values(&w->view, &values, record);
 
+	if (r)
+		return r < 0 ? r : -EUCLEAN;
 	for (int i = 0; r == 0 && i < 2; i++) {
-		for (int kind = RK_LOOKUP_REF; r == 0 && kind <= RK_LOOKUP_SLUG; kind++) {
-			struct rk_slice value = value_of(record, (enum rk_lookup)kind);
+		for (int kind = 0; r == 0 && kind < RK_LOOKUP_COUNT; kind++) {
+			struct rk_slice value = values.of[kind];
 			struct rk_key_buf key = {0}, entry = {0};
 
-			if (value.len == 0 || (kind == RK_LOOKUP_REF && !under[i]))
+			if (value.len == 0 || !rk_lookup_is_under((enum rk_lookup)kind, under[i]))
 				continue;
 			rk_key_entry(&entry, (enum rk_lookup)kind, record);
 			rk_key_lookup(
@@ -75,9 +98,9 @@ static int entry_record(struct rk_snapshot *s, struct rk_record *out, struct rk_
 {
 	int r;
 
-	if (entry.len < 15)
+	if (entry.len <= RK_KEY_PLACE)
 		return RK_STORE_CORRUPT;
-	r = rk_record_get(s, out, rk_slice_sub(entry, 9, entry.len - 9));
+	r = rk_record_get(s, out, rk_slice_sub(entry, RK_KEY_PLACE, entry.len - RK_KEY_PLACE));
 	return r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r;
 }
 
@@ -90,12 +113,13 @@ int rk_account_shown(struct rk_snapshot *s, rk_repo_id id, bool *shown)
 	return r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r;
 }
 
-bool rk_entry_head(struct rk_slice entry, uint8_t *rank, rk_repo_id *repo)
+/* The rank and repo of an entry. */
+static bool entry_head(struct rk_slice entry, uint8_t *rank, rk_repo_id *repo)
 {
 	struct rk_reader reader = rk_reader_make(entry);
 
 	*rank = (uint8_t)rk_reader_uint(&reader, 1);
-	rk_reader_take(&reader, 8);
+	rk_reader_take(&reader, RK_KEY_PLACE - 1);
 	*repo = (rk_repo_id)rk_reader_uint(&reader, 4);
 	return !reader.failed;
 }
@@ -112,7 +136,7 @@ static int answer_find(struct rk_snapshot *s, struct rk_record *out, MDB_cursor 
 		uint8_t rank;
 		bool shown = false;
 
-		if (!rk_entry_head(rk_val_slice(v), &rank, &repo))
+		if (!entry_head(rk_val_slice(v), &rank, &repo))
 			return RK_STORE_CORRUPT;
 		if (rank >= RK_RANK_CONFLICT)
 			return RK_STORE_ABSENT;
@@ -164,6 +188,55 @@ int rk_read_lookup(struct rk_snapshot *s, struct rk_record *out, enum rk_lookup 
 	r = rk_lmdb_error(mdb_cursor_get(cursor, &k, &v, MDB_SET_KEY));
 	if (r == 0)
 		r = answer_find(s, out, cursor, v);
+	mdb_cursor_close(cursor);
+	return r;
+}
+
+/* Whether the document, if it was seen, is of the repo of the record it is derived from. */
+static int derived_judge(
+	struct rk_snapshot *s, bool *owned, struct rk_slice ref, const struct rk_record *record)
+{
+	struct rk_owner_view view;
+	int r = rk_read_owner(s, &view, record->collection, ref);
+
+	*owned = r == 0;
+	if (r == 0 && view.owner.repo != record->repo)
+		return RK_STORE_ABSENT;
+	return r == RK_STORE_ABSENT ? 0 : r;
+}
+
+int rk_lookup_derived(struct rk_snapshot *s, struct rk_record *out, bool *owned,
+	struct rk_slice ref, int collection)
+{
+	struct rk_key_buf key = {0};
+	struct rk_slice prefix;
+	struct rk_oid oid;
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int r;
+
+	if (!rk_oid_parse(&oid, ref))
+		return RK_STORE_ABSENT;
+	rk_key_lookup(&key, RK_LOOKUP_DERIVED, collection < 0 ? 0 : (uint8_t)collection, 0,
+		rk_slice_make(oid.bytes, sizeof(oid.bytes)));
+	prefix = rk_slice_sub(rk_key_slice(&key), 0, key.len - (collection < 0));
+	r = rk_table_cursor(s, RK_TABLE_LOOKUP, &cursor);
+	if (r)
+		return r;
+	k = rk_val(rk_key_slice(&key));
+	r = rk_lmdb_error(mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE));
+	while (r == 0) {
+		if (!rk_slice_starts(rk_val_slice(k), prefix)) {
+			r = RK_STORE_ABSENT;
+			break;
+		}
+		r = answer_find(s, out, cursor, v);
+		if (r == 0)
+			r = derived_judge(s, owned, ref, out);
+		if (r != RK_STORE_ABSENT)
+			break;
+		r = rk_lmdb_error(mdb_cursor_get(cursor, &k, &v, MDB_NEXT_NODUP));
+	}
 	mdb_cursor_close(cursor);
 	return r;
 }

@@ -13,43 +13,31 @@ static int place_get(struct rk_snapshot *s, struct rk_key_buf *out, struct rk_sl
 
 	if (r)
 		return r;
-	return rk_value_place_read(out, recordkey, value) ? 0 : RK_STORE_CORRUPT;
+	*out = (struct rk_key_buf){0};
+	rk_key_add(out, value);
+	return out->failed || value.len == 0 ? RK_STORE_CORRUPT : 0;
 }
 
 int rk_record_get(struct rk_snapshot *s, struct rk_record *out, struct rk_slice recordkey)
 {
-	struct rk_key_buf key;
 	struct rk_slice place, value;
 	int r = rk_table_get(s, RK_TABLE_RECORD, recordkey, &place);
 
 	if (r)
 		return r;
-	if (!rk_value_place_read(&key, recordkey, place))
-		return RK_STORE_CORRUPT;
-	r = rk_table_get(s, RK_TABLE_ANSWER, rk_key_slice(&key), &value);
+	r = rk_table_get(s, RK_TABLE_ANSWER, place, &value);
 	if (r)
 		return r == RK_STORE_ABSENT ? RK_STORE_CORRUPT : r;
-	if (!rk_value_record_read(out, rk_key_slice(&key), value))
-		return RK_STORE_CORRUPT;
-	/* What was read from the key, which is ours, stands in what lives on, too. */
-	out->ref = rk_slice_sub(place, place.len - out->ref.len, out->ref.len);
-	if (out->rkey.len <= RK_RKEY_PLAIN)
-		out->rkey = rk_slice_sub(recordkey, 5, recordkey.len - 5);
-	return 0;
+	return rk_value_record_read(out, place, value) ? 0 : RK_STORE_CORRUPT;
 }
 
 int rk_read_record(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo,
 	uint8_t collection, struct rk_slice rkey)
 {
 	struct rk_key_buf key = {0};
-	int r;
 
 	rk_key_record(&key, repo, collection, rkey);
-	r = rk_record_get(s, out, rk_key_slice(&key));
-	/* Read from our key: the caller's is as long and lives on. */
-	if (r == 0)
-		out->rkey = rkey;
-	return r;
+	return rk_record_get(s, out, rk_key_slice(&key));
 }
 
 int rk_read_record_after(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo,
@@ -95,11 +83,7 @@ int rk_record_put(struct rk_write *w, const struct rk_record *record)
 			return r;
 	}
 	if (!stays) {
-		rk_buf_clear(&w->value);
-		rk_value_place(&w->value, record);
-		if (rk_buf_failed(&w->value))
-			return -ENOMEM;
-		r = rk_table_put(w, RK_TABLE_RECORD, rk_key_slice(&name), rk_buf_slice(&w->value));
+		r = rk_table_put(w, RK_TABLE_RECORD, rk_key_slice(&name), rk_key_slice(&now));
 		if (r)
 			return r;
 	}

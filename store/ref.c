@@ -91,18 +91,17 @@ static int group_answer(struct group *g, struct rk_slice ref)
 	for (int i = 0; r == 0 && i < RK_ENTRIES_MOST && group_has(g); i++) {
 		struct rk_slice key = rk_val_slice(g->k);
 		rk_repo_id repo;
-		uint8_t rank;
 
 		if (key.len == g->prefix.len) {
 			g->owned = owner_parse(&g->owner, rk_val_slice(g->v));
 			if (!g->owned)
 				return RK_STORE_CORRUPT;
 		} else {
-			key = rk_slice_sub(key, g->prefix.len, key.len - g->prefix.len);
-			if (!rk_entry_head(key, &rank, &repo))
-				return RK_STORE_CORRUPT;
-			if (rank >= RK_RANK_CONFLICT || (g->owned && !g->owner))
+			/* The first byte of the place. */
+			if (key.data[g->prefix.len] >= RK_RANK_CONFLICT || (g->owned && !g->owner))
 				return RK_STORE_ABSENT;
+			if (!rk_value_record_repo(&repo, rk_val_slice(g->v)))
+				return RK_STORE_CORRUPT;
 			/* Somebody else's comes before the owner's, who has a list of his own. */
 			if (g->owned && repo != g->owner)
 				return rk_read_lookup(g->s, g->answer, RK_LOOKUP_REF, g->collection,
@@ -137,19 +136,34 @@ static int group_pass(struct group *g)
 	return rk_lmdb_error(r);
 }
 
+/* The best answer so far. */
+struct best {
+	struct rk_record *record;
+	int standing; /* enum below; NOBODY: none yet */
+};
 /* The contract's order: linked, then of the document's owner, then the rest; the oldest of equals. */
-static int standing(const struct group *g)
+enum { LINKED, OWNERS, ANYONES, NOBODY };
+
+static bool best_take(struct best *best, const struct rk_record *found, bool owned)
 {
-	return g->answer->link == RK_LINK_LINKED ? 0 : g->owned ? 1 : 2;
+	const int standing = found->link == RK_LINK_LINKED ? LINKED : owned ? OWNERS : ANYONES;
+
+	if (standing > best->standing ||
+		(standing == best->standing && found->first >= best->record->first))
+		return false;
+	best->standing = standing;
+	if (found != best->record)
+		*best->record = *found;
+	return true;
 }
 
 /* Goes through the collections of a ref, or through the one that *g begins with. */
-static int ref_answer(struct group *g, struct rk_record *out, struct rk_slice ref, bool any)
+static int ref_answer(struct group *g, struct best *best, struct rk_slice ref, bool any)
 {
 	struct rk_snapshot *s = g->s;
 	const size_t most = g->prefix.len;
 	struct rk_record found;
-	int best = -1, r;
+	int r;
 
 	g->k = rk_val(rk_key_slice(&g->prefix));
 	r = rk_lmdb_error(mdb_cursor_get(g->cursor, &g->k, &g->v, MDB_SET_RANGE));
@@ -164,35 +178,46 @@ static int ref_answer(struct group *g, struct rk_record *out, struct rk_slice re
 			break;
 		g->owned = false;
 		g->only = false;
-		g->answer = best < 0 ? out : &found;
+		g->answer = best->standing == NOBODY ? best->record : &found;
 		r = group_answer(g, ref);
 		if (r && r != RK_STORE_ABSENT)
 			return r;
 		if (r == 0) {
-			const int of = standing(g);
-			const bool take = best < 0 || of < best ||
-				(of == best && found.first_us < out->first_us);
+			const bool take = best_take(best, g->answer, g->owned);
 
 			r = group_pass(g);
-			if (take && g->answer != out)
-				*out = found;
-			if (take) {
-				best = of;
-				s->only_rkey =
-					g->only && s->live ? out->rkey : (struct rk_slice){0};
-			}
+			if (take)
+				s->only_rkey = g->only && s->live ? best->record->rkey
+								  : (struct rk_slice){0};
 		} else {
 			r = group_pass(g);
 		}
 		if (!any)
 			break;
 	}
-	return r < 0 || r == RK_STORE_CORRUPT ? r : best < 0 ? RK_STORE_ABSENT : 0;
+	return r == RK_STORE_ABSENT ? 0 : r;
+}
+
+/* Where no linked record has the ref itself, the document may be one that came of a record. */
+static int derived_answer(
+	struct rk_snapshot *s, struct best *best, struct rk_slice ref, int collection)
+{
+	struct rk_record found;
+	bool owned;
+	int r;
+
+	if (best->standing == LINKED)
+		return 0;
+	r = rk_lookup_derived(s, &found, &owned, ref, collection);
+	if (r == 0 && best_take(best, &found, owned))
+		s->only_rkey = (struct rk_slice){0};
+	return r == RK_STORE_ABSENT ? 0 : r;
 }
 
 int rk_read_ref(struct rk_snapshot *s, struct rk_record *out, struct rk_slice ref, int collection)
 {
 	struct group g = {.s = s};
+	struct best best = {out, NOBODY};
 	int r;
 
 	if (ref.len == 0 || ref.len > RK_REF_MOST)
@@ -202,9 +227,11 @@ int rk_read_ref(struct rk_snapshot *s, struct rk_record *out, struct rk_slice re
 	r = cursor_get(s, &g.cursor);
 	if (r)
 		return r;
-	r = ref_answer(&g, out, ref, collection < 0);
+	r = ref_answer(&g, &best, ref, collection < 0);
 	cursor_put(s, g.cursor);
-	return r;
+	if (r == 0)
+		r = derived_answer(s, &best, ref, collection);
+	return r ? r : best.standing == NOBODY ? RK_STORE_ABSENT : 0;
 }
 
 int rk_read_ref_all(struct rk_snapshot *s, uint8_t collection, struct rk_slice ref,

@@ -26,7 +26,7 @@ static const struct {
 /* What turns an index of schema i + 1 into one of schema i + 2, by place; all run in one transaction. */
 typedef int migrate_step(struct rk_write *w);
 static migrate_step empty;
-static migrate_step *const migrations[RK_SCHEMA] = {empty, NULL};
+static migrate_step *const migrations[RK_SCHEMA] = {empty, empty, NULL};
 static const struct rk_slice schema_name = RK_SLICE_LIT("schema");
 
 const char *const rk_issue_names[RK_ISSUE_COUNT] = {
@@ -167,6 +167,8 @@ static int empty(struct rk_write *w)
 {
 	int r = 0;
 
+	if (rk_table_entries(&w->view, RK_TABLE_META) == 0)
+		return 0; /* by a step before */
 	rk_log(RK_LOG_WARN, "store",
 		"the index is of an older layout: emptied, to be filled from the source again");
 	for (int i = 0; r == 0 && i < RK_TABLE_COUNT; i++)
@@ -174,6 +176,7 @@ static int empty(struct rk_write *w)
 	w->counts = (struct rk_counts){0};
 	w->next_repo = 1;
 	w->generation = 1;
+	w->first = 1;
 	return rk_lmdb_error(r);
 }
 

@@ -69,7 +69,13 @@ int rk_read_record(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo
 int rk_read_record_after(struct rk_snapshot *s, struct rk_record *out, rk_repo_id repo,
 	uint8_t collection, struct rk_slice rkey);
 
-enum rk_lookup { RK_LOOKUP_REF, RK_LOOKUP_CODE, RK_LOOKUP_SLUG };
+enum rk_lookup {
+	RK_LOOKUP_REF,
+	RK_LOOKUP_CODE,
+	RK_LOOKUP_SLUG,
+	RK_LOOKUP_DERIVED, /* the 12 bytes of rk_document_id, of a record whose ref is no ObjectId */
+	RK_LOOKUP_COUNT
+};
 /*
  * The record that answers for a value, by the contract's rule: the linked one; else the owner's that
  * was indexed first; where the owner is not known, the one indexed first; never one in conflict and
@@ -77,7 +83,8 @@ enum rk_lookup { RK_LOOKUP_REF, RK_LOOKUP_CODE, RK_LOOKUP_SLUG };
  */
 int rk_read_lookup(struct rk_snapshot *s, struct rk_record *out, enum rk_lookup kind,
 	uint8_t collection, struct rk_slice value, rk_repo_id repo);
-/* The same for a ref, in a collection or (-1) in all of them. */
+/* The same for a ref, in a collection or (-1) in all of them. Records without an ObjectId for a ref
+ * answer to the _id of their document, too (rk_document_id). */
 int rk_read_ref(struct rk_snapshot *s, struct rk_record *out, struct rk_slice ref, int collection);
 /* Other live records of the answer's repo with the same ref: at most `most` into out[], all of them
  * counted in *count. */

@@ -122,8 +122,8 @@ struct rk_record {
 	struct rk_slice ref, code, slug; /* as rk_facts */
 	bool has_when;
 	int64_t when_ms;
-	int64_t first_us;   /* Unix µs when the key was first indexed, or got its ref or code in an
-			     * update: "indexed first" */
+	uint64_t first; /* a number that grows: given when the key was first indexed, or got its ref
+			     * or code in an update; the lower of two was "indexed first" */
 	int64_t indexed_us; /* Unix µs of this version */
 	uint8_t flags;      /* enum rk_record_flag */
 	uint8_t link;       /* enum rk_link */

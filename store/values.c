@@ -119,9 +119,8 @@ bool rk_value_identity_read(struct rk_identity *out, struct rk_slice in)
 
 void rk_value_record(struct rk_buf *out, const struct rk_record *record)
 {
-	bool plain = record->rkey.len <= RK_RKEY_PLAIN;
-
 	put_uint(out, VALUE_VERSION, 1);
+	put_uint(out, record->repo, 4);
 	rk_buf_add(out, record->cid.bytes, RK_CID_BYTES);
 	put_uint(out, record->flags, 1);
 	put_uint(out, record->link, 1);
@@ -129,28 +128,26 @@ void rk_value_record(struct rk_buf *out, const struct rk_record *record)
 	put_uint(out, record->has_when, 1);
 	put_uint(out, (uint64_t)record->when_ms, 8);
 	put_uint(out, (uint64_t)record->indexed_us, 8);
+	put_text(out, record->rkey, 2);
+	put_text(out, record->ref, 1);
 	put_text(out, record->code, 1);
 	put_text(out, record->slug, 1);
-	put_text(out, plain ? (struct rk_slice){0} : record->rkey, 2);
 	put_text(out, record->json, 4);
 }
 
 bool rk_value_record_read(struct rk_record *out, struct rk_slice key, struct rk_slice in)
 {
 	struct rk_reader r = rk_reader_make(in), k = rk_reader_make(key);
-	struct rk_slice full;
-	uint64_t of, rank;
+	uint64_t rank;
 
 	*out = (struct rk_record){0};
-	if (!version_read(&r))
+	if (!version_read(&r) || key.len < 2 + RK_KEY_PLACE)
 		return false;
-	out->ref = get_text(&k, 1);
-	of = rk_reader_uint(&k, 1);
-	rank = rk_reader_uint(&k, 1);
-	out->first_us = (int64_t)rk_key_time((int64_t)rk_reader_uint(&k, 8));
-	out->repo = (rk_repo_id)rk_reader_uint(&k, 4);
+	rk_reader_take(&k, key.len - RK_KEY_PLACE - 1); /* the ref */
 	out->collection = (uint8_t)rk_reader_uint(&k, 1);
-	out->rkey = rk_reader_take(&k, rk_reader_left(&k));
+	rank = rk_reader_uint(&k, 1);
+	out->first = rk_reader_uint(&k, RK_KEY_PLACE - 1);
+	out->repo = (rk_repo_id)rk_reader_uint(&r, 4);
 	get_cid(&r, &out->cid);
 	out->flags = (uint8_t)rk_reader_uint(&r, 1);
 	out->link = (uint8_t)rk_reader_uint(&r, 1);
@@ -158,40 +155,23 @@ bool rk_value_record_read(struct rk_record *out, struct rk_slice key, struct rk_
 	out->has_when = rk_reader_uint(&r, 1);
 	out->when_ms = (int64_t)rk_reader_uint(&r, 8);
 	out->indexed_us = (int64_t)rk_reader_uint(&r, 8);
+	out->rkey = get_text(&r, 2);
+	out->ref = get_text(&r, 1);
 	out->code = get_text(&r, 1);
 	out->slug = get_text(&r, 1);
-	full = get_text(&r, 2);
 	out->json = get_text(&r, 4);
-	if (full.len)
-		out->rkey = full;
-	return at_end(&r) && !k.failed && out->collection < RK_COLLECTION_COUNT &&
-		of == out->collection && rank == rk_lookup_rank(out, RK_LOOKUP_REF) &&
-		out->link <= RK_LINK_CONFLICT && out->rkey.len > 0 && out->json.len > 0 &&
-		(full.len == 0) == (out->rkey.len <= RK_RKEY_PLAIN);
+	return at_end(&r) && out->collection < RK_COLLECTION_COUNT &&
+		rank == rk_lookup_rank(out, RK_LOOKUP_REF) && out->link <= RK_LINK_CONFLICT &&
+		out->rkey.len > 0 && out->json.len > 0;
 }
 
-void rk_value_place(struct rk_buf *out, const struct rk_record *record)
-{
-	put_uint(out, VALUE_VERSION, 1);
-	put_uint(out, rk_lookup_rank(record, RK_LOOKUP_REF), 1);
-	put_uint(out, rk_key_time(record->first_us), 8);
-	put_text(out, record->ref, 1);
-}
-
-bool rk_value_place_read(struct rk_key_buf *out, struct rk_slice recordkey, struct rk_slice in)
+bool rk_value_record_repo(rk_repo_id *out, struct rk_slice in)
 {
 	struct rk_reader r = rk_reader_make(in);
-	struct rk_slice head, ref;
+	const bool known = version_read(&r);
 
-	if (!version_read(&r) || recordkey.len < 6)
-		return false;
-	head = rk_reader_take(&r, 9);
-	ref = get_text(&r, 1);
-	*out = (struct rk_key_buf){0};
-	rk_key_ref(out, recordkey.data[4], ref);
-	rk_key_add(out, head);
-	rk_key_add(out, recordkey);
-	return at_end(&r) && !out->failed;
+	*out = (rk_repo_id)rk_reader_uint(&r, 4);
+	return known && !r.failed;
 }
 
 void rk_value_pending(struct rk_buf *out, const struct rk_pending *pending)
@@ -266,6 +246,7 @@ void rk_value_counts(struct rk_buf *out, const struct rk_write *w)
 	put_uint(out, VALUE_VERSION, 1);
 	put_uint(out, w->next_repo, 4);
 	put_uint(out, w->generation, 8);
+	put_uint(out, w->first, 8);
 	put_uint(out, w->counts.repos, 8);
 	put_uint(out, w->counts.desynchronized, 8);
 	put_uint(out, w->counts.unready, 8);
@@ -286,6 +267,7 @@ bool rk_value_counts_read(struct rk_write *out, struct rk_slice in)
 		return false;
 	out->next_repo = (rk_repo_id)rk_reader_uint(&r, 4);
 	out->generation = rk_reader_uint(&r, 8);
+	out->first = rk_reader_uint(&r, 8);
 	out->counts.repos = rk_reader_uint(&r, 8);
 	out->counts.desynchronized = rk_reader_uint(&r, 8);
 	out->counts.unready = rk_reader_uint(&r, 8);

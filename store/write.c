@@ -17,6 +17,7 @@ int rk_write_begin(struct rk_write *w, struct rk_store *store)
 	w->counts = (struct rk_counts){0};
 	w->next_repo = 1;
 	w->generation = 1;
+	w->first = 1;
 	rk_arena_reset(&w->arena);
 	r = rk_lmdb_error(mdb_txn_begin(store->env, NULL, 0, &w->view.txn));
 	if (r)

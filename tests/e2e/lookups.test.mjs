@@ -211,6 +211,42 @@ describe('queries', () => {
     assert.equal((await ask('resolve', { refs: long })).missing.length, 100);
   });
 
+  it('find a record without a ref by the _id of the document that came of it', async () => {
+    const odd = await scene.pds.createRecord(bea, MOOD, moodRecord({ ref: 'no-object-id', when: day(6) }));
+    const bare = await scene.pds.createRecord(bea, MOOD, moodRecord({ when: day(7) }));
+    await linked(refkey, odd);
+    await linked(refkey, bare);
+    const documentOf = ({ rkey }) => scene.mongo.moods.findOne({ 'atproto.rkey': rkey });
+    const [oddId, bareId] = [String((await documentOf(odd))._id), String((await documentOf(bare))._id)];
+    for (const [id, record, ref] of [
+      [oddId, odd, 'no-object-id'],
+      [bareId, bare, undefined],
+    ]) {
+      const view = await ask('getByRef', { ref: id });
+      assert.deepEqual([view.uri, view.ref, view.linked], [record.uri, ref, true]);
+      assert.deepEqual(await ask('getByRef', { ref: id.toUpperCase(), collection: MOOD }), view);
+      assert.deepEqual((await ask('resolve', { refs: [id] })).records, [view]);
+      await refuseXrpc(`getByRef?ref=${id}&collection=${PAINTING}`, 400, 'RecordNotFound');
+    }
+    assert.equal((await ask('getByRef', { ref: 'no-object-id' })).uri, odd.uri);
+    // Somebody else's record that names the document does not take it away.
+    const claim = await scene.pds.createRecord(ada, MOOD, moodRecord({ ref: bareId, when: day(8) }));
+    await seen(refkey, claim);
+    assert.equal((await ask('getByRef', { ref: bareId })).uri, bare.uri);
+    assert.equal((await judged(refkey, claim)).linked, false);
+    assert.equal((await ask('getByRef', { ref: bareId })).uri, bare.uri);
+    for (const [person, { uri, rkey }] of [
+      [bea, odd],
+      [bea, bare],
+      [ada, claim],
+    ]) {
+      await scene.pds.deleteRecord(person, MOOD, rkey);
+      await refkey.until('getByRkey', parts(uri), ({ status: s }) => s === 400, soon);
+    }
+    for (const id of [oddId, bareId]) await refuseXrpc(`getByRef?ref=${id}`, 400, 'RecordNotFound');
+    assert.deepEqual((await ask('resolve', { refs: [bareId, oddId] })).missing, [{ ref: bareId }, { ref: oddId }]);
+  });
+
   it('list a collection by when, page by page', async () => {
     const order = (records) => records.map((r) => Date.parse(r.value.when));
     const newest = await listAll(refkey, { collection: MOOD });

@@ -1,9 +1,14 @@
 /* See model.h. */
 #include "tests/unit/store/model.h"
 
+#include "base/encode.h"
+#include "records/document.h"
+
 /* Values by number. The last ref is as long as model_refs get; some keys are over LMDB's length. */
-const char *const model_refs[REFS] = {"65f0a1b2c3d4e5f601234567", "65f0a1b2c3d4e5f601234568", "a",
-	"not an id", "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"};
+static char derived_ref[25];
+const char *const model_refs[REFS] = {"65f0a1b2c3d4e5f601234567",
+	"65f0a1b2c3d4e5f601234568", [DERIVED_REF] = derived_ref, "a", "not an id",
+	"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"};
 const char *const model_codes[CODES] = {"abc", "abd", "0123456789"};
 char model_rkeys[KEYS][LONG];
 
@@ -31,6 +36,41 @@ struct rk_slice model_rkey(int at)
 	int number = at % KEYS;
 
 	return rk_slice_make(model_rkeys[number], number < 2 ? LONG : RK_TID_LEN);
+}
+
+void model_derive(char out[25], int at)
+{
+	const char did[] = {
+		'd', 'i', 'd', ':', 'p', 'l', 'c', ':', (char)('a' + (int)model_repo(at) - 1)};
+	struct rk_buf hex = {0};
+	struct rk_oid oid;
+
+	assert_true(rk_document_id(&oid, (struct rk_slice){0}, rk_slice_make(did, sizeof(did)),
+		model_collection(at), model_rkey(at)));
+	rk_hex_encode(&hex, rk_slice_make(oid.bytes, sizeof(oid.bytes)));
+	memcpy(out, rk_buf_cstr(&hex), 25);
+	rk_buf_finish(&hex);
+}
+
+void model_refs_make(void)
+{
+	model_derive(derived_ref, DERIVED_OF);
+}
+
+int model_place(rk_repo_id repo, uint8_t collection, struct rk_slice rkey)
+{
+	for (int at = 0; at < RECORDS; at++) {
+		if (model_repo(at) == repo && model_collection(at) == collection &&
+			rk_slice_equal(model_rkey(at), rkey))
+			return at;
+	}
+	fail_msg("there is no such record");
+	return NONE;
+}
+
+const char *model_text(enum rk_lookup kind, int value)
+{
+	return kind == RK_LOOKUP_REF ? model_refs[value] : model_codes[value];
 }
 
 /* Keys stand in the index by their bytes; numbers were given in that order but for the hashed ones. */
@@ -112,7 +152,8 @@ void model_put(struct model *m, int at, const struct record *in, enum rk_change_
 	one->invalid = in->invalid;
 	one->flags = in->invalid ? RK_RECORD_INVALID : 0;
 	one->link = RK_LINK_UNKNOWN;
-	one->first_us = one->indexed_us = m->now_us;
+	one->first = m->first + 1;
+	one->indexed_us = m->now_us;
 	one->issues = in->invalid ? 1u << RK_ISSUE_INVALID : 0;
 	if (!old.there) {
 		if (source == RK_CHANGE_FIRST && !(old.seen & RK_PENDING_APPEARED))
@@ -122,7 +163,7 @@ void model_put(struct model *m, int at, const struct record *in, enum rk_change_
 		const bool new_code = in->code != NONE && in->code != old.code;
 
 		if (!new_ref && !new_code)
-			one->first_us = old.first_us;
+			one->first = old.first;
 		if (new_ref) {
 			if (source == RK_CHANGE_FIRST)
 				one->flags |= old.flags & RK_RECORD_FIRST;
@@ -145,10 +186,11 @@ void model_put(struct model *m, int at, const struct record *in, enum rk_change_
 				one->flags |= RK_RECORD_UNREF;
 		}
 	}
+	m->first += one->first > m->first;
 	model_work(m, one, model_repo(at), flags);
 }
 
-/* Which of two records of a value comes first: rank, age, key. */
+/* Which of two records of a value comes first: rank, age. */
 static int rank_of(const struct record *one, enum rk_lookup kind)
 {
 	if (one->link == RK_LINK_CONFLICT)
@@ -164,9 +206,7 @@ int model_answer_order(const struct model *m, enum rk_lookup kind, int a, int b)
 
 	if (rank_of(x, kind) != rank_of(y, kind))
 		return rank_of(x, kind) - rank_of(y, kind);
-	if (x->first_us != y->first_us)
-		return x->first_us < y->first_us ? -1 : 1;
-	return model_key_order(a, b);
+	return x->first < y->first ? -1 : x->first > y->first;
 }
 
 int model_value(const struct record *one, enum rk_lookup kind)
@@ -199,24 +239,48 @@ int model_lookup(
 	return best;
 }
 
-int model_ref(const struct model *m, int ref)
+static int standing_of(const struct model *m, int at, int ref)
 {
-	int best = NONE, best_standing = 0;
+	return m->records[at].link == RK_LINK_LINKED                         ? 0
+		: ref != NONE && m->owner[model_collection(at)][ref] != NONE ? 1
+									     : 2;
+}
 
-	for (uint8_t c = 0; c < COLLECTIONS; c++) {
-		int at = model_lookup(m, RK_LOOKUP_REF, c, ref, 0), standing;
+static bool derived_answers(const struct model *m, int at, int ref)
+{
+	const struct record *one = &m->records[at];
+	const int owner = ref == NONE ? NONE : m->owner[model_collection(at)][ref];
+
+	return one->there && (one->ref == NONE || strlen(model_refs[one->ref]) != 24) &&
+		one->link != RK_LINK_CONFLICT && m->account[model_repo(at)] == RK_ACCOUNT_ACTIVE &&
+		(owner == NONE || owner == (int)model_repo(at));
+}
+
+int model_answer(const struct model *m, int ref, int derived_of, int collection)
+{
+	int candidates[COLLECTIONS + 1], count = 0, best = NONE;
+
+	if (ref == DERIVED_REF)
+		derived_of = DERIVED_OF;
+	for (int c = 0; ref != NONE && c < COLLECTIONS; c++) {
+		if (collection < 0 || collection == c)
+			candidates[count++] = model_lookup(m, RK_LOOKUP_REF, (uint8_t)c, ref, 0);
+	}
+	if (derived_of != NONE && derived_answers(m, derived_of, ref) &&
+		(collection < 0 || collection == model_collection(derived_of)))
+		candidates[count++] = derived_of;
+	for (int i = 0; i < count; i++) {
+		const int at = candidates[i];
+		int by;
 
 		if (at == NONE)
 			continue;
-		standing = m->records[at].link == RK_LINK_LINKED ? 0
-			: m->owner[c][ref] != NONE               ? 1
-								 : 2;
-		if (best == NONE || standing < best_standing ||
-			(standing == best_standing &&
-				m->records[at].first_us < m->records[best].first_us)) {
+		by = best == NONE ? -1 : standing_of(m, at, ref) - standing_of(m, best, ref);
+		/* Two cannot be linked to one document: then the one with the ref itself stays. */
+		if (by == 0 && at == derived_of && m->records[at].link == RK_LINK_LINKED)
+			continue;
+		if (by < 0 || (by == 0 && m->records[at].first < m->records[best].first))
 			best = at;
-			best_standing = standing;
-		}
 	}
 	return best;
 }

@@ -4,13 +4,17 @@
 
 #include "tests/unit/store/kit.h"
 
-enum { REPOS = 4, COLLECTIONS = RK_COLLECTION_COUNT, KEYS = 6, REFS = 5, CODES = 3 };
+enum { REPOS = 4, COLLECTIONS = RK_COLLECTION_COUNT, KEYS = 6, REFS = 6, CODES = 3 };
 enum { RECORDS = REPOS * COLLECTIONS * KEYS, NONE = -1 };
 enum { LONG = 300 };
+/* A record, and the ref that is the _id derived from it: others may claim it. */
+enum { DERIVED_OF = 3, DERIVED_REF = 2 };
 
 /* Values by number. The last ref is as long as refs get; some keys are over LMDB's length. */
 extern const char *const model_refs[REFS], *const model_codes[CODES];
 extern char model_rkeys[KEYS][LONG];
+/* Once the rkeys are made. */
+void model_refs_make(void);
 
 struct entry { /* of pending work */
 	bool there;
@@ -26,7 +30,8 @@ struct record {
 	int ref, code, slug; /* NONE */
 	int64_t when_ms;     /* 0: none */
 	bool invalid;
-	int64_t first_us, indexed_us;
+	uint64_t first;
+	int64_t indexed_us;
 	uint8_t flags, link;
 	uint32_t issues;
 	struct entry work, gone[REFS + 1]; /* gone: by the ref it had, the last for none */
@@ -39,7 +44,7 @@ struct model {
 	uint8_t account[REPOS + 1];
 	bool tombstone[REPOS + 1];
 	bool document_issue[COLLECTIONS][REFS];
-	uint64_t order;
+	uint64_t order, first; /* the last given out */
 	int64_t now_us;
 };
 
@@ -51,6 +56,8 @@ unsigned model_chance(unsigned below);
 rk_repo_id model_repo(int at);
 uint8_t model_collection(int at);
 struct rk_slice model_rkey(int at);
+int model_place(rk_repo_id repo, uint8_t collection, struct rk_slice rkey);
+const char *model_text(enum rk_lookup kind, int value);
 /* Keys stand in the index by their bytes; numbers were given in that order but for the hashed ones. */
 int model_key_order(int a, int b);
 
@@ -65,9 +72,12 @@ void model_put(struct model *m, int at, const struct record *in, enum rk_change_
 int model_value(const struct record *one, enum rk_lookup kind);
 int model_lookup(
 	const struct model *m, enum rk_lookup kind, uint8_t collection, int value, rk_repo_id repo);
-/* Over all collections: linked, of the document's owner, the rest; then by age. */
-int model_ref(const struct model *m, int ref);
-/* Which of two records of a value comes first: rank, age, key. */
+/* The _id derived from a record, in hex. */
+void model_derive(char out[25], int at);
+/* What answers to a ref, or (ref NONE) to the _id derived from a record, in a collection or (-1) in
+ * all: linked, of the document's owner, the rest; then by age. */
+int model_answer(const struct model *m, int ref, int derived_of, int collection);
+/* Which of two records of a value comes first: rank, age. */
 int model_answer_order(const struct model *m, enum rk_lookup kind, int a, int b);
 
 #endif

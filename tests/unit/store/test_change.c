@@ -31,8 +31,8 @@ static void puts_and_removes_in_every_table(void **state)
 	kit_check(k);
 	kit_read(k);
 	record = kit_record(k, id, PAINTING, put.rkey);
-	assert_true(record.first_us == 5000 && record.indexed_us == 5000 &&
-		record.link == RK_LINK_UNKNOWN);
+	assert_true(
+		record.first == 1 && record.indexed_us == 5000 && record.link == RK_LINK_UNKNOWN);
 	assert_true(record.flags == 0 && record.has_when && record.when_ms == put.when_ms);
 	assert_slice_equal(record.code, rk_slice_str("abc"));
 	assert_slice_equal(kit_lookup(k, RK_LOOKUP_REF, PAINTING, X, 0), put.rkey);

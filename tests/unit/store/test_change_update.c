@@ -26,7 +26,7 @@ static void update_with_the_same_ref_keeps_age_and_link(void **state)
 	kit_check(k);
 	kit_read(k);
 	held = kit_record(k, id, MOOD, record.rkey);
-	assert_true(held.first_us == 10 && held.indexed_us == 20 && held.link == RK_LINK_LINKED);
+	assert_true(held.first == 1 && held.indexed_us == 20 && held.link == RK_LINK_LINKED);
 	assert_int_equal(
 		kit_pending_flags(k, false, NULL, id, MOOD, record.rkey), RK_PENDING_UPDATED);
 	assert_int_equal(kit_pending_flags(k, true, X, id, MOOD, record.rkey), -1);
@@ -51,7 +51,7 @@ static void update_with_another_ref_lets_the_old_one_go(void **state)
 	held = kit_record(k, id, MOOD, record.rkey);
 	assert_int_equal(held.link, RK_LINK_UNKNOWN);
 	assert_int_equal(held.flags, 0); /* this ref appeared while we watched */
-	assert_int_equal(held.first_us, 20);
+	assert_int_equal(held.first, 2);
 	assert_int_equal(kit_pending_flags(k, true, X, id, MOOD, record.rkey), RK_PENDING_GONE);
 	assert_int_equal(kit_pending_flags(k, false, NULL, id, MOOD, record.rkey), 0);
 	assert_int_equal(kit_lookup(k, RK_LOOKUP_REF, MOOD, X, 0).len, 0);
@@ -75,8 +75,8 @@ static void update_that_drops_the_ref_keeps_the_link(void **state)
 	kit_check(k);
 	kit_read(k);
 	held = kit_record(k, id, MOOD, record.rkey);
-	assert_true(held.link == RK_LINK_LINKED && held.flags == RK_RECORD_UNREF &&
-		held.first_us == 10);
+	assert_true(
+		held.link == RK_LINK_LINKED && held.flags == RK_RECORD_UNREF && held.first == 1);
 	assert_int_equal(kit_pending_flags(k, true, X, id, MOOD, record.rkey), -1);
 
 	/* It stays so over a version without a ref, and ends with a ref. */

@@ -21,12 +21,11 @@ static struct rk_slice record_key(void)
 /* Where that record's value is. */
 static struct rk_slice answer_key(struct kit *k)
 {
-	struct rk_key_buf at;
 	struct rk_slice place;
 
 	assert_int_equal(rk_table_get(&k->w.view, RK_TABLE_RECORD, record_key(), &place), 0);
-	assert_true(rk_value_place_read(&at, record_key(), place));
-	key = at;
+	fresh();
+	rk_key_add(&key, place);
 	return rk_key_slice(&key);
 }
 
@@ -129,6 +128,10 @@ static void generation_in_use(struct kit *k)
 {
 	k->w.generation = 1;
 }
+static void number_in_use(struct kit *k)
+{
+	k->w.first = 1;
+}
 
 static void lookup_left_over(struct kit *k)
 {
@@ -137,7 +140,7 @@ static void lookup_left_over(struct kit *k)
 	fresh();
 	rk_key_lookup(&key, RK_LOOKUP_CODE, 0, 0, rk_slice_str("zz"));
 	rk_key_uint(&entry, 1, 1);
-	rk_key_uint(&entry, 0, 8);
+	rk_key_uint(&entry, 0, RK_KEY_PLACE - 1);
 	rk_key_record(&entry, 1, 0, kit_rkey(1));
 	put(k, RK_TABLE_LOOKUP, rk_key_slice(&key), entry.bytes, entry.len);
 }
@@ -243,7 +246,7 @@ static void record_json_broken(struct kit *k)
 	put(k, RK_TABLE_ANSWER, answer_key(k), copy, value.len);
 }
 
-/* Behind the version and the CID: flags, link, issues. */
+/* Behind the version, the repo and the CID: flags, link, issues. */
 static void record_link_changed(struct kit *k)
 {
 	uint8_t copy[1024];
@@ -251,12 +254,12 @@ static void record_link_changed(struct kit *k)
 
 	assert_int_equal(rk_table_get(&k->w.view, RK_TABLE_ANSWER, answer_key(k), &value), 0);
 	memcpy(copy, value.data, value.len);
-	copy[1 + RK_CID_BYTES + 1] = RK_LINK_LINKED;
+	copy[1 + 4 + RK_CID_BYTES + 1] = RK_LINK_LINKED;
 	put(k, RK_TABLE_ANSWER, answer_key(k), copy, value.len);
 }
 static void record_issue_unlisted(struct kit *k)
 {
-	flip(k, RK_TABLE_ANSWER, answer_key(k), 1 + RK_CID_BYTES + 5);
+	flip(k, RK_TABLE_ANSWER, answer_key(k), 1 + 4 + RK_CID_BYTES + 5);
 }
 static void record_cid_zero(struct kit *k)
 {
@@ -265,12 +268,52 @@ static void record_cid_zero(struct kit *k)
 
 	assert_int_equal(rk_table_get(&k->w.view, RK_TABLE_ANSWER, answer_key(k), &value), 0);
 	memcpy(copy, value.data, value.len);
-	memset(copy + 1, 0, RK_CID_BYTES);
+	memset(copy + 1 + 4, 0, RK_CID_BYTES);
 	put(k, RK_TABLE_ANSWER, answer_key(k), copy, value.len);
 }
 static void record_version(struct kit *k)
 {
 	flip(k, RK_TABLE_ANSWER, answer_key(k), 0);
+}
+
+/* Another repo, another ref: what stands in its place is not the record. */
+static void record_repo_changed(struct kit *k)
+{
+	flip(k, RK_TABLE_ANSWER, answer_key(k), 4);
+}
+static void record_ref_changed(struct kit *k)
+{
+	flip(k, RK_TABLE_ANSWER, answer_key(k),
+		1 + 4 + RK_CID_BYTES + 1 + 1 + 4 + 1 + 8 + 8 + 2 + RK_TID_LEN + 1);
+}
+
+/* Two records of one number: one of the places leads to the other record. */
+static void place_of_another(struct kit *k)
+{
+	uint8_t copy[RK_KEY_MOST];
+	struct rk_slice place = answer_key(k);
+	size_t len = place.len;
+
+	memcpy(copy, place.data, len);
+	fresh();
+	rk_key_record(&key, 1, 0, kit_rkey(2));
+	put(k, RK_TABLE_RECORD, rk_key_slice(&key), copy, len);
+}
+
+/* The record without a ref is no longer found by the _id of its document. */
+static void derived_gone(struct kit *k)
+{
+	struct rk_key_buf entry = {0};
+	struct rk_lookup_values values;
+	struct rk_record record;
+
+	assert_int_equal(rk_read_record(&k->w.view, &record, 1, 1, kit_rkey(3)), 0);
+	assert_int_equal(rk_lookup_values(&k->w.view, &values, &record), 0);
+	fresh();
+	rk_key_lookup(&key, RK_LOOKUP_DERIVED, 1, 0, values.of[RK_LOOKUP_DERIVED]);
+	rk_key_entry(&entry, RK_LOOKUP_DERIVED, &record);
+	assert_int_equal(
+		rk_table_del(&k->w, RK_TABLE_LOOKUP, rk_key_slice(&key), rk_key_slice(&entry)), 0);
 }
 
 /* A value without a place, and places that lead nowhere or elsewhere. */
@@ -309,11 +352,11 @@ static void place_value_cut(struct kit *k)
 }
 static void place_rank_changed(struct kit *k)
 {
-	flip(k, RK_TABLE_RECORD, record_key(), 1);
+	flip(k, RK_TABLE_RECORD, record_key(), 14);
 }
 static void place_ref_changed(struct kit *k)
 {
-	flip(k, RK_TABLE_RECORD, record_key(), 1 + 9 + 1);
+	flip(k, RK_TABLE_RECORD, record_key(), 1);
 }
 
 static void repo_count_changed(struct kit *k)
@@ -400,6 +443,7 @@ static const struct {
 	FAULT(count_of_issues),
 	FAULT(next_repo_in_use),
 	FAULT(generation_in_use),
+	FAULT(number_in_use),
 	FAULT(lookup_left_over),
 	FAULT(lookup_moved),
 	FAULT(when_left_over),
@@ -419,6 +463,10 @@ static const struct {
 	FAULT(record_issue_unlisted),
 	FAULT(record_cid_zero),
 	FAULT(record_version),
+	FAULT(record_repo_changed),
+	FAULT(record_ref_changed),
+	FAULT(place_of_another),
+	FAULT(derived_gone),
 	FAULT(record_left_over),
 	FAULT(answer_left_over),
 	FAULT(answer_gone),
@@ -485,7 +533,7 @@ static void summary_tells_what_is_there(void **state)
 	assert_int_equal(rk_store_check(k->store, &summary, NULL, NULL), 0);
 	assert_true(summary.counts.repos == 2 && summary.counts.records[0] == 2);
 	assert_true(summary.counts.records[1] == 1 && summary.counts.pending == 2);
-	assert_true(summary.lookups == 6 && summary.times == 4);
+	assert_true(summary.lookups == 7 && summary.times == 4);
 	assert_true(summary.counts.issues[RK_ISSUE_INVALID] == 1);
 }
 

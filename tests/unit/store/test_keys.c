@@ -55,7 +55,7 @@ static void longest_keys_fit(void **state)
 	record.ref = rk_slice_make(ref, sizeof(ref));
 	rk_key_answer(&key, &record);
 	assert_false(key.failed);
-	assert_int_equal(key.len, 1 + 64 + 1 + 9 + 5 + 255);
+	assert_int_equal(key.len, 1 + 64 + 1 + RK_KEY_PLACE);
 	key = (struct rk_key_buf){0};
 	rk_key_ref(&key, 0, rk_slice_make(did, RK_REF_MOST + 1));
 	assert_int_equal(rk_key_slice(&key).len, 0);
@@ -125,6 +125,37 @@ static void order_of_keys_is_order_of_numbers(void **state)
 	}
 }
 
+/* Packed or not: what differs in any byte has another key, and none is the beginning of another's. */
+static void keys_of_refs_are_apart(void **state)
+{
+	static const char *const refs[] = {"", "6", "65f0a1b2c3d4e5f60123456",
+		"65f0a1b2c3d4e5f601234567", "65f0a1b2c3d4e5f601234568", "65F0a1b2c3d4e5f601234567",
+		"65f0a1b2c3d4e5f60123456g", "65f0a1b2c3d4e5f6012345670", "not an id",
+		"\x65\xf0\xa1\xb2\xc3\xd4\xe5\xf6\x01\x23\x45\x67",
+		"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"};
+	enum { COUNT = sizeof(refs) / sizeof(refs[0]) };
+
+	for (size_t i = 0; i < COUNT; i++) {
+		struct rk_record record = {.ref = rk_slice_str(refs[i]), .collection = 1};
+		struct rk_key_buf a = {0}, answer = {0};
+
+		rk_key_ref(&a, 1, record.ref);
+		assert_int_equal(a.len, i == 3 || i == 4 ? 14 : record.ref.len + 2);
+		assert_true(rk_key_is_owner(rk_key_slice(&a)));
+		rk_key_answer(&answer, &record);
+		assert_true(rk_slice_starts(rk_key_slice(&answer), rk_key_slice(&a)));
+		assert_false(rk_key_is_owner(rk_key_slice(&answer)));
+		for (size_t j = 0; j < COUNT; j++) {
+			struct rk_key_buf b = {0};
+
+			rk_key_ref(&b, 1, rk_slice_str(refs[j]));
+			assert_int_equal(
+				rk_slice_starts(rk_key_slice(&answer), rk_key_slice(&b)), i == j);
+		}
+	}
+	assert_false(rk_key_is_owner((struct rk_slice){0}));
+}
+
 /* Of a record, a document and an account: never the same key. */
 static void issue_keys_are_apart(void **state)
 {
@@ -160,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			empty_keys_find_nothing_and_cannot_be_put, kit_setup, kit_teardown),
 		cmocka_unit_test(order_of_keys_is_order_of_numbers),
+		cmocka_unit_test(keys_of_refs_are_apart),
 		cmocka_unit_test(issue_keys_are_apart),
 	};
 	return cmocka_run_group_tests_name("store/keys", tests, NULL, NULL);

@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+#include "base/encode.h"
+#include "records/document.h"
+
 #define X "65f0a1b2c3d4e5f601234567"
 
 enum { MOOD = RK_COLLECTION_MOOD, PAINTING = RK_COLLECTION_PAINTING };
@@ -113,6 +116,66 @@ static void every_account_state_but_active_is_passed_over(void **state)
 		/* By its key a record is there for those who judge it. */
 		kit_record(k, id, MOOD, record.rkey);
 	}
+}
+
+/* A record without an ObjectId for a ref answers to the _id of its document while nobody better does. */
+static void a_derived_id_answers_by_the_same_rule(void **state)
+{
+	static const struct {
+		int owner; /* of the document; 0: not known */
+		enum rk_account account;
+		enum rk_link link;
+		unsigned
+			answer; /* 1: the record it is derived from; 2: one that has it for a ref */
+	} steps[] = {
+		{0, RK_ACCOUNT_ACTIVE, RK_LINK_UNKNOWN, 1},
+		{0, RK_ACCOUNT_TAKENDOWN, RK_LINK_UNKNOWN, 2},
+		{0, RK_ACCOUNT_ACTIVE, RK_LINK_CONFLICT, 2},
+		{2, RK_ACCOUNT_ACTIVE, RK_LINK_UNKNOWN, 2},
+		{1, RK_ACCOUNT_ACTIVE, RK_LINK_UNKNOWN, 1},
+		{1, RK_ACCOUNT_ACTIVE, RK_LINK_LINKED, 1},
+		{1, RK_ACCOUNT_TAKENDOWN, RK_LINK_LINKED, 0},
+	};
+	struct kit *k = *state;
+	struct kit_record bare = {.rkey = kit_rkey(1)}, claim = {.rkey = kit_rkey(2)};
+	struct rk_buf hex = {0};
+	struct rk_oid oid;
+
+	rk_document_id(&oid, (struct rk_slice){0}, rk_slice_str("did:plc:a"), MOOD, bare.rkey);
+	rk_hex_encode(&hex, rk_slice_make(oid.bytes, sizeof(oid.bytes)));
+	claim.ref = rk_buf_cstr(&hex);
+	kit_write(k);
+	kit_put(k, kit_repo(k, "did:plc:a"), &bare, 1);
+	kit_put(k, kit_repo(k, "did:plc:b"), &claim, 2);
+	kit_commit(k);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct rk_slice have;
+
+		kit_write(k);
+		if (steps[i].owner)
+			kit_owner(k, MOOD, claim.ref, (rk_repo_id)steps[i].owner);
+		kit_account(k, 1, steps[i].account);
+		kit_link(k, 1, MOOD, bare.rkey, steps[i].link);
+		kit_commit(k);
+		kit_check(k);
+		kit_read(k);
+		have = kit_lookup(k, RK_LOOKUP_REF, MOOD, claim.ref, 0);
+		if (!rk_slice_equal(have,
+			    steps[i].answer ? kit_rkey(steps[i].answer) : (struct rk_slice){0}))
+			fail_msg("step %zu: another record answers", i);
+		assert_int_equal(kit_lookup(k, RK_LOOKUP_REF, PAINTING, claim.ref, 0).len, 0);
+	}
+	/* With an ObjectId of its own it is another document's. */
+	kit_write(k);
+	kit_account(k, 1, RK_ACCOUNT_ACTIVE);
+	bare.ref = X;
+	bare.version = 1;
+	kit_put(k, 1, &bare, 3);
+	kit_commit(k);
+	kit_check(k);
+	kit_read(k);
+	assert_int_equal(kit_lookup(k, RK_LOOKUP_REF, MOOD, claim.ref, 0).len, 0);
+	rk_buf_finish(&hex);
 }
 
 static void values_that_cannot_be_are_absent(void **state)
@@ -437,6 +500,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
 		TEST(answers_by_the_rule),
 		TEST(every_account_state_but_active_is_passed_over),
+		TEST(a_derived_id_answers_by_the_same_rule),
 		TEST(values_that_cannot_be_are_absent),
 		TEST(a_prefix_is_not_the_value),
 		TEST(code_and_slug_prefer_the_linked),

@@ -110,9 +110,9 @@ static void newer_schema_is_refused_and_left_alone(void **state)
 }
 
 /* Its layout was in no release: what it held is asked for again. */
-static void older_schema_is_emptied(void **state)
+static void schema_is_emptied(void **state, uint8_t number)
 {
-	const uint8_t older[] = {0, 0, 0, 1};
+	const uint8_t older[] = {0, 0, 0, number};
 	const char *dir = *state;
 	struct rk_check_summary summary;
 	struct rk_snapshot *s;
@@ -151,6 +151,16 @@ static void older_schema_is_emptied(void **state)
 		rk_write_finish(&w);
 		rk_store_close(store);
 	}
+}
+
+static void schema_1_is_emptied(void **state)
+{
+	schema_is_emptied(state, 1);
+}
+
+static void schema_2_is_emptied(void **state)
+{
+	schema_is_emptied(state, 2);
 }
 
 static void broken_schema_is_refused(void **state)
@@ -396,8 +406,8 @@ int main(void)
 			second_open_is_locked, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
 			newer_schema_is_refused_and_left_alone, folder_setup, folder_teardown),
-		cmocka_unit_test_setup_teardown(
-			older_schema_is_emptied, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(schema_1_is_emptied, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(schema_2_is_emptied, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
 			broken_schema_is_refused, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(

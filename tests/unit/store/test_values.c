@@ -112,13 +112,6 @@ static bool record_read(struct rk_slice key, struct rk_slice value)
 	return rk_value_record_read(&record, key, value);
 }
 
-static bool place_read(struct rk_slice key, struct rk_slice value)
-{
-	struct rk_key_buf at;
-
-	return rk_value_place_read(&at, key, value);
-}
-
 static void records_of(struct rk_slice rkey)
 {
 	struct rk_record in =
@@ -131,7 +124,7 @@ static void records_of(struct rk_slice rkey)
 					 .slug = rk_slice_str("a:b"),
 					 .has_when = true,
 					 .when_ms = -1,
-					 .first_us = 2,
+					 .first = 0x060504030201,
 					 .indexed_us = INT64_MAX,
 					 .flags = 7,
 					 .link = RK_LINK_CONFLICT,
@@ -139,16 +132,13 @@ static void records_of(struct rk_slice rkey)
 					 .json = rk_slice_str("{}"),
 				 },
 			 out;
-	struct rk_key_buf key = {0}, name = {0}, other = {0}, at;
-	struct rk_record twin = in;
-	struct rk_buf value = {0}, place = {0};
-	/* In the key, from its end: the rkey, collection, repo, first_us, rank, and that of the ref. */
-	size_t rkey_at, rank_at;
+	struct rk_key_buf key = {0};
+	struct rk_buf value = {0};
+	size_t rank_at;
+	rk_repo_id repo;
 
 	rk_key_answer(&key, &in);
-	rk_key_record(&name, in.repo, in.collection, in.rkey);
-	rkey_at = key.len - (name.len - 5);
-	rank_at = rkey_at - 5 - 9;
+	rank_at = key.len - RK_KEY_PLACE;
 	rk_value_record(&value, &in);
 	assert_true(rk_value_record_read(&out, rk_key_slice(&key), rk_buf_slice(&value)));
 	assert_true(out.repo == REPO && out.collection == in.collection);
@@ -157,36 +147,23 @@ static void records_of(struct rk_slice rkey)
 	assert_slice_equal(out.code, in.code);
 	assert_slice_equal(out.slug, in.slug);
 	assert_slice_equal(out.json, in.json);
-	assert_true(out.has_when && out.when_ms == -1 && out.first_us == 2);
+	assert_true(out.has_when && out.when_ms == -1 && out.first == in.first);
 	assert_true(out.indexed_us == INT64_MAX && out.flags == 7 && out.link == RK_LINK_CONFLICT);
 	assert_int_equal(out.issues, in.issues);
 	/* The key has to suit the value. */
-	twin.rkey = rkey.len > RK_RKEY_PLAIN ? rk_slice_str("short") : long_rkey;
-	rk_key_answer(&other, &twin);
-	assert_int_equal(
-		record_read(rk_key_slice(&other), rk_buf_slice(&value)), rkey.len > RK_RKEY_PLAIN);
-	assert_false(record_read(
-		rk_slice_sub(rk_key_slice(&key), 0, rkey_at - 1), rk_buf_slice(&value)));
-	assert_false(rkey.len <= RK_RKEY_PLAIN &&
-		record_read(rk_slice_sub(rk_key_slice(&key), 0, rkey_at), rk_buf_slice(&value)));
-	key.bytes[rkey_at - 1] = key.bytes[rank_at - 1] = RK_COLLECTION_COUNT;
-	assert_false(record_read(rk_key_slice(&key), rk_buf_slice(&value)));
-	key.bytes[rkey_at - 1] = RK_COLLECTION_PAINTING;
+	key.bytes[rank_at - 1] = RK_COLLECTION_COUNT;
 	assert_false(record_read(rk_key_slice(&key), rk_buf_slice(&value)));
 	key.bytes[rank_at - 1] = RK_COLLECTION_PAINTING;
 	key.bytes[rank_at]--;
 	assert_false(record_read(rk_key_slice(&key), rk_buf_slice(&value)));
 	key.bytes[rank_at]++;
+	for (size_t len = 0; len < 2 + RK_KEY_PLACE; len++)
+		assert_false(record_read(
+			rk_slice_sub(rk_key_slice(&key), 0, len), rk_buf_slice(&value)));
+	/* The repo alone. */
+	assert_true(rk_value_record_repo(&repo, rk_buf_slice(&value)) && repo == REPO);
+	assert_false(rk_value_record_repo(&repo, rk_slice_sub(rk_buf_slice(&value), 0, 4)));
 	refuses_what_is_cut(record_read, rk_key_slice(&key), &value);
-
-	/* Its place leads to that key, and to none when it is cut. */
-	rk_value_place(&place, &in);
-	assert_true(rk_value_place_read(&at, rk_key_slice(&name), rk_buf_slice(&place)));
-	assert_slice_equal(rk_key_slice(&at), rk_key_slice(&key));
-	assert_false(rk_value_place_read(
-		&at, rk_slice_sub(rk_key_slice(&name), 0, 5), rk_buf_slice(&place)));
-	refuses_what_is_cut(place_read, rk_key_slice(&name), &place);
-	rk_buf_finish(&place);
 
 	in.link = RK_LINK_CONFLICT + 1;
 	rk_value_record(&value, &in);
