@@ -126,7 +126,7 @@ void rk_hosts_leave(
 		int64_t wait = rk_backoff_next(&host->backoff, rk_backoff_random());
 
 		if (asked_ms > wait)
-			wait = asked_ms;
+			wait = asked_ms < RK_HOST_MOST_MS ? asked_ms : RK_HOST_MOST_MS;
 		if (now_ms + wait > host->until_ms)
 			host->until_ms = now_ms + wait;
 	}

@@ -24,8 +24,8 @@ void rk_hosts_destroy(struct rk_hosts *hosts);
 
 /* 0: it may be asked, and rk_hosts_leave must follow. Else: not for so many milliseconds. */
 int64_t rk_hosts_enter(struct rk_hosts *hosts, const char *origin, int64_t now_ms);
-/* good: it answered, whatever that was. asked_ms: the wait that a failing one asked for; -1: none. Times
- * are monotonic. */
+/* good: it answered, whatever that was. asked_ms: the wait that a failing one asked for, granted up to
+ * RK_HOST_MOST_MS; -1: none. Times are monotonic. */
 void rk_hosts_leave(
 	struct rk_hosts *hosts, const char *origin, bool good, int64_t asked_ms, int64_t now_ms);
 

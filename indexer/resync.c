@@ -251,7 +251,11 @@ static void not_fetched(struct rk_resync *s, int result, const struct rk_pds_rep
 	} else if (result == RK_PDS_RETRY && reply->http_status == 0 && !relay) {
 		put_off(s, RK_REPO_EVENT_PUT_OFF, NETWORK_MS, reply->message);
 	} else if (result == RK_PDS_RETRY && reply->retry_after_ms > 0) {
-		put_off(s, RK_REPO_EVENT_PUT_OFF, reply->retry_after_ms, reply->message);
+		/* Hosts behind a relay may say so for ever, and nobody's readiness hangs on that. */
+		put_off(s, relay ? RK_REPO_EVENT_HOST_FAILING : RK_REPO_EVENT_PUT_OFF,
+			reply->retry_after_ms < RK_HOST_MOST_MS ? reply->retry_after_ms
+								: RK_HOST_MOST_MS,
+			reply->message);
 	} else if (result > 0) {
 		failed(s, reply->message);
 	} else if (result != -ECANCELED) {

@@ -35,7 +35,7 @@
 	X(FAILED_OLDER, KEPT, BACKOFF, RK_REPO_WENT_BACK, 0,                                       \
 		"the copy is older than what is held")                                             \
 	X(PUT_OFF, KEPT, GIVEN, 0, 0, "not asked, or told to come later: no fault of the repo")    \
-	X(HOST_FAILING, KEPT, GIVEN_AS_FAILURE, 0, 0, "not asked: its host does not answer")       \
+	X(HOST_FAILING, KEPT, GIVEN_AS_FAILURE, 0, 0, "its host does not answer, or puts it off")  \
 	X(GONE, KEPT, NOW, RK_REPO_WENT_BACK, RK_REPO_PURGE, "its host knows no such repo")
 
 enum rk_repo_event {

@@ -194,6 +194,19 @@ describe('behind a relay', () => {
     await assertIndexEqualsPds(refkey, lost.pds, [lost.did]);
   });
 
+  it('is ready though a host says for ever to come later', async () => {
+    const put = await person(two);
+    const headers = { 'retry-after': '1' };
+    const later = two.proxy.http({ status: 429, headers }, { method: 'com.atproto.sync.getRepo' });
+    await create(put, mood('put off'));
+    const ready = async () => later.fired >= 3 && (await refkey.get('/xrpc/_health')).status === 200;
+    await until(ready, { ...soon, what: 'ready' });
+    assert.equal((await refkey.xrpc('getStatus')).body.desynchronized, 1);
+    later.end();
+    await settled(refkey, { deadline: 60_000, every: 100 });
+    await assertIndexEqualsPds(refkey, put.pds, [put.did]);
+  });
+
   it('spends nothing on a hundred thousand strangers', async () => {
     const rss = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${refkey.child.pid}/status`, 'utf8'))[1]);
     const size = async () => (await refkey.run(['status', '--json'])).stdout;

@@ -44,13 +44,16 @@ static void a_failing_host_is_left_alone_for_longer_and_longer(void **state)
 	rk_hosts_destroy(hosts);
 }
 
-static void the_wait_asked_for_is_kept(void **state)
+static void the_wait_asked_for_is_kept_within_bounds(void **state)
 {
 	struct rk_hosts *hosts = rk_hosts_create();
 
 	assert_int_equal(rk_hosts_enter(hosts, "http://a", 5), 0);
 	rk_hosts_leave(hosts, "http://a", false, 90000, 5);
 	assert_int_equal(rk_hosts_enter(hosts, "http://a", 5), 90000);
+	assert_int_equal(rk_hosts_enter(hosts, "http://for-ever", 0), 0);
+	rk_hosts_leave(hosts, "http://for-ever", false, INT64_C(86400000), 0);
+	assert_int_equal(rk_hosts_enter(hosts, "http://for-ever", 0), RK_HOST_MOST_MS);
 	rk_hosts_destroy(hosts);
 }
 
@@ -75,7 +78,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_host_is_asked_a_few_times_at_once),
 		cmocka_unit_test(a_failing_host_is_left_alone_for_longer_and_longer),
-		cmocka_unit_test(the_wait_asked_for_is_kept),
+		cmocka_unit_test(the_wait_asked_for_is_kept_within_bounds),
 		cmocka_unit_test(more_hosts_than_are_remembered_forget_only_the_well),
 	};
 
