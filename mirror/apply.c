@@ -72,15 +72,19 @@ static void refused(struct rk_item *item, enum rk_link link, uint32_t issue,
 		item->set_owner = false;
 }
 
+/* A document that was to be updated goes on naming the record. */
+static enum rk_link link_refused(const struct rk_item *item, enum rk_link otherwise)
+{
+	return item->decision.action == RK_ACTION_UPDATE ? RK_LINK_LINKED : otherwise;
+}
+
 static void rejected(struct rk_round *round, struct rk_item *item, struct rk_slice reason)
 {
-	enum rk_link link =
-		item->decision.action == RK_ACTION_UPDATE ? RK_LINK_LINKED : RK_LINK_NONE;
-
 	rk_log(RK_LOG_WARN, "mirror", "MongoDB refuses a document", RK_LOG_SLICE("did", item->did),
 		RK_LOG_STR("collection", rk_collections[item->collection].nsid),
 		RK_LOG_SLICE("rkey", item->rkey), RK_LOG_SLICE("reason", reason));
-	refused(item, link, RK_ISSUE_BIT(REJECTED), RK_RECOVER_REJECTED, reason);
+	refused(item, link_refused(item, RK_LINK_NONE), RK_ISSUE_BIT(REJECTED), RK_RECOVER_REJECTED,
+		reason);
 	rk_refusal_note(round->mirror, item);
 }
 
@@ -133,8 +137,8 @@ static int taken(struct rk_round *round, struct rk_item *item, struct rk_slice r
 	if (who.code &&
 		!rk_slice_equal(
 			rk_document_did(round->mirror, &who.code_holder, &unknown), item->did))
-		refused(item, RK_LINK_CONFLICT, RK_ISSUE_BIT(CONFLICT), RK_RECOVER_CONFLICT,
-			rk_slice_str(RK_CODE_TAKEN));
+		refused(item, link_refused(item, RK_LINK_CONFLICT), RK_ISSUE_BIT(CONFLICT),
+			RK_RECOVER_CONFLICT, rk_slice_str(RK_CODE_TAKEN));
 	else if (who.code || who.slug)
 		return rejected_as_taken(round, item, reason);
 	else if (item->looks > 0)

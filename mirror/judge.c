@@ -299,10 +299,12 @@ int rk_item_decide(struct rk_round *round, struct rk_item *item)
 	item->flip = !(item->flags & RK_PENDING_GONE) && !facts.tombstone &&
 		item->claimed == ((repo.flags & RK_REPO_UNCLAIMED) != 0);
 	rk_decide(&item->decision, &facts, &document, &terms);
-	/* A refusal stands until it is overcome by a write: seeing the link again is none. */
+	/* A refusal stands until it is overcome by a write: seeing the link again is none. The conflict
+	 * of a linked record is one, over its code. */
 	item->judged = RK_JUDGED;
 	if (item->decision.action == RK_ACTION_NOTHING && item->decision.link == RK_LINK_LINKED)
-		item->judged &= ~RK_ISSUE_BIT(REJECTED);
+		item->judged &= ~(RK_ISSUE_BIT(REJECTED) |
+			(record.link == RK_LINK_LINKED ? RK_ISSUE_BIT(CONFLICT) : 0));
 	r = explain_issues(round, item);
 	switch (item->decision.action) {
 	case RK_ACTION_INSERT:

@@ -162,21 +162,27 @@ static int entry_settle(struct rk_write *w, const struct rk_link_result *result)
 
 static int record_settle(struct rk_write *w, const struct rk_link_result *result)
 {
+	const uint32_t refusals =
+		UINT32_C(1) << RK_ISSUE_REJECTED | UINT32_C(1) << RK_ISSUE_CONFLICT;
 	struct rk_record record;
+	uint8_t flags;
 	int r = rk_read_record(&w->view, &record, result->repo, result->collection, result->rkey);
 
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r == RK_STORE_CORRUPT ? -EUCLEAN : r;
 	if (rk_cid_is_set(&result->cid) && !rk_cid_equal(&result->cid, &record.cid))
 		return 0;
-	if (record.link == (uint8_t)result->link && !(record.flags & RK_RECORD_RENAMED) &&
+	flags = record.flags;
+	if (!(((record.issues & ~result->judged) | result->issues) & refusals))
+		flags &= (uint8_t)~RK_RECORD_RENAMED;
+	if (record.link == (uint8_t)result->link && record.flags == flags &&
 		!(result->judged & (record.issues | result->issues)))
 		return 0;
 	r = rk_write_keep_record(w, &record);
 	if (r == 0)
 		r = rk_lookup_remove(w, &record);
 	record.link = (uint8_t)result->link;
-	record.flags &= (uint8_t)~RK_RECORD_RENAMED;
+	record.flags = flags;
 	if (r == 0)
 		r = rk_lookup_add(w, &record);
 	if (r == 0)

@@ -77,7 +77,8 @@ enum rk_link {
 	RK_LINK_UNKNOWN, /* not asked yet */
 	RK_LINK_NONE,    /* asked: not linked */
 	RK_LINK_LINKED,
-	RK_LINK_CONFLICT, /* the document (by ref or code) is somebody else's: never the answer */
+	RK_LINK_CONFLICT, /* the document (by ref, or by code and none has the ref) is somebody else's: never
+			   * the answer */
 };
 
 enum rk_record_flag {
@@ -87,7 +88,7 @@ enum rk_record_flag {
 	RK_RECORD_UNREF = 4,   /* had a ref once and dropped it in an update: the old link stays */
 	RK_RECORD_RENAMED =
 		8, /* linked, then updated with another code or slug: by those it answers as
-				* if it were not linked, until it was looked at again */
+				* if it were not linked, until the document has them, too */
 };
 
 /* X(id, name as listIssues has it). Stored by place: new rows go to the end; 32 at most. */

@@ -435,6 +435,27 @@ describe('recovery', () => {
       assert.deepEqual(await rows.find(PAINTING, had._id), document);
       assert.equal((await refkey.xrpc('getPainting', { code: had.code })).body.error, 'RecordNotFound');
     });
+
+    it("updated to somebody else's code: a conflict, the link stays, the code is its owner's", async () => {
+      leaves('conflict');
+      const [owner, other] = [someone(), await scene.person()];
+      const had = kinds[PAINTING].thing(owner);
+      const thing = kinds[PAINTING].thing(other);
+      await rows.insert(PAINTING, had);
+      const document = await rows.insert(PAINTING, thing);
+      const mine = await linked(refkey, await rows.publish(other, PAINTING, thing));
+      const taking = await rows.republish(other, PAINTING, { ...thing, code: had.code }, mine.rkey);
+      await settled(refkey);
+      assert.equal((await linked(refkey, taking)).linked, true);
+      assert.equal((await rows.byRef(thing)).uri, mine.uri);
+      assert.deepEqual(await rows.find(PAINTING, thing._id), { ...document, atproto: { rkey: mine.rkey } });
+      const theirs = await linked(refkey, await rows.publish(owner, PAINTING, had));
+      const byCode = async () => (await refkey.xrpc('getPainting', { code: had.code })).body.uri;
+      assert.equal(await byCode(), theirs.uri);
+      // Nor by a look that only sees the link again.
+      assert.equal((await refkey.run(['recover', '--user', other.user])).code, 0);
+      assert.equal(await byCode(), theirs.uri);
+    });
   });
 
   describe('of a repo', { concurrency: 6 }, () => {

@@ -402,7 +402,7 @@ static void settle_do(struct kit *k, struct model *m, const struct remembered *b
 		.link = (enum rk_link)model_chance(4),
 		.judged =
 			1u << RK_ISSUE_DUPLICATE | (model_chance(2) ? 1u << RK_ISSUE_CONFLICT : 0),
-		.issues = model_chance(4) ? 0 : 1u << RK_ISSUE_DUPLICATE,
+		.issues = model_chance(4) ? 0 : 1u << RK_ISSUE_DUPLICATE | 1u << RK_ISSUE_CONFLICT,
 		.message = rk_slice_str("because"),
 		.again = model_chance(3) == 0,
 		.due_ms = (int64_t)model_chance(2000),
@@ -437,8 +437,9 @@ static void settle_do(struct kit *k, struct model *m, const struct remembered *b
 		memset(result.cid.bytes, 1, RK_CID_BYTES); /* of a version that is not there */
 	else if (result.set_link && one->there) {
 		one->link = (uint8_t)result.link;
-		one->flags &= (uint8_t)~RK_RECORD_RENAMED;
 		one->issues = (one->issues & ~result.judged) | (result.issues & result.judged);
+		if (!(one->issues & (1u << RK_ISSUE_REJECTED | 1u << RK_ISSUE_CONFLICT)))
+			one->flags &= (uint8_t)~RK_RECORD_RENAMED;
 	}
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
 }
