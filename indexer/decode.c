@@ -73,8 +73,8 @@ static int prevs_fill(struct rk_event *event, struct rk_snapshot *snapshot)
 	return r < 0 ? r : 0;
 }
 
-int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice frame, int64_t now_ms,
-	struct rk_keys *keys, struct rk_snapshot *snapshot)
+int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_arena *scratch,
+	struct rk_slice frame, int64_t now_ms, struct rk_keys *keys, struct rk_snapshot *snapshot)
 {
 	struct rk_verify_options options = {
 		.now_ms = now_ms,
@@ -85,7 +85,7 @@ int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice fr
 	int r;
 
 	*out = (struct rk_decoded){0};
-	r = rk_event_parse(&out->event, arena, frame);
+	r = rk_event_parse(&out->event, scratch, frame);
 	if (r < 0)
 		return r;
 	out->verdict = rk_verdict_of_event((enum rk_event_result)r);
@@ -108,9 +108,9 @@ int rk_decode(struct rk_decoded *out, struct rk_arena *arena, struct rk_slice fr
 	}
 	/* A commit too big for the stream has only its commit object: believed like a #sync. */
 	if (out->event.type == RK_EVENT_COMMIT && !out->event.too_big)
-		r = rk_verify_commit(&out->verified, arena, &out->event, &options);
+		r = rk_verify_commit(&out->verified, scratch, &out->event, &options);
 	else
-		r = rk_verify_sync(&out->verified, arena, &out->event, &options);
+		r = rk_verify_sync(&out->verified, scratch, &out->event, &options);
 	if (r < 0)
 		return r;
 	out->verdict = (enum rk_verdict)r;

@@ -137,6 +137,7 @@ static void receive(struct firehose *f, struct rk_ws *ws)
 	while (!stopping(indexer)) {
 		uint8_t *frame = NULL;
 		size_t len = 0;
+		bool pushed;
 		int r = rk_ws_receive(ws, &frame, &len, QUIET_MS);
 
 		switch (r) {
@@ -146,8 +147,10 @@ static void receive(struct firehose *f, struct rk_ws *ws)
 			rk_metric_add(RK_METRIC_FRAMES, 1);
 			rk_metric_add(RK_METRIC_FRAME_BYTES, (int64_t)len);
 			pinged = 0;
-			if (!rk_ring_push(indexer->ring, frame, len, r == RK_WS_TEXT,
-				    r == RK_WS_TOO_LARGE))
+			pushed = rk_ring_push(indexer->ring, rk_slice_make(frame, len),
+				r == RK_WS_TEXT, r == RK_WS_TOO_LARGE);
+			free(frame);
+			if (!pushed)
 				return;
 			break;
 		case RK_WS_IDLE:

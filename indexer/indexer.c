@@ -20,6 +20,7 @@ struct worker {
 	bool relay;
 	struct rk_snapshot *snapshot;
 	struct rk_keys *keys;
+	struct rk_arena scratch; /* of the frame at hand */
 };
 
 static int slot_try(struct rk_slot *slot, struct worker *worker)
@@ -32,8 +33,8 @@ static int slot_try(struct rk_slot *slot, struct worker *worker)
 	if (worker->relay)
 		r = rk_foreign(&slot->decoded, frame, worker->snapshot);
 	if (r == RK_FOREIGN_NO)
-		r = rk_decode(&slot->decoded, &slot->arena, frame, rk_clock_wall_ms(), worker->keys,
-			worker->snapshot);
+		r = rk_decode(&slot->decoded, &slot->arena, &worker->scratch, frame,
+			rk_clock_wall_ms(), worker->keys, worker->snapshot);
 	rk_snapshot_end(worker->snapshot);
 	return r;
 }
@@ -51,8 +52,10 @@ static void slot_decode(struct rk_slot *slot, struct worker *worker)
 		const struct timespec pause = {.tv_nsec = 10000000};
 
 		rk_arena_reset(&slot->arena);
+		rk_arena_reset(&worker->scratch);
 		nanosleep(&pause, NULL);
 	}
+	rk_arena_reset(&worker->scratch);
 }
 
 static void *worker_run(void *context)
@@ -72,6 +75,7 @@ static void *worker_run(void *context)
 			if (rk_ring_worked(indexer->ring, slot))
 				rk_writer_wake(indexer->writer);
 		}
+	rk_arena_finish(&worker.scratch);
 	rk_snapshot_destroy(worker.snapshot);
 	rk_keys_destroy(worker.keys);
 	return NULL;
@@ -116,9 +120,21 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 	return r < 0 ? r : 0;
 }
 
+/* What comes alone is written at once; of what comes faster than it is verified, some at a time. */
+static int64_t stream_gather(void *context)
+{
+	struct rk_indexer *indexer = context;
+
+	if (!rk_ring_gathers(indexer->ring))
+		return 0;
+	return indexer->written_ms + RK_GATHER_MS - rk_clock_mono_ms();
+}
+
 static void stream_committed(void *context)
 {
 	struct rk_indexer *indexer = context;
+
+	indexer->written_ms = rk_clock_mono_ms();
 
 	rk_replay_committed(indexer);
 	/* After foreign frames alone the writer does not know that there was anything. */
@@ -296,6 +312,7 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 	};
 	indexer->stream = (struct rk_writer_stream){
 		.context = indexer,
+		.gather = stream_gather,
 		.drain = stream_drain,
 		.committed = stream_committed,
 		.aborted = stream_aborted,

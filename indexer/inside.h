@@ -14,9 +14,10 @@
 #include "net/ws.h"
 
 enum {
-	RK_FETCHERS = 16,     /* threads that fetch repos and DID documents */
-	RK_DRAIN_MOST = 1024, /* events of one transaction: enough to share a sync, few enough to
-				      * answer soon */
+	RK_FETCHERS = 16,                /* threads that fetch repos and DID documents */
+	RK_DRAIN_MOST = RK_RING_HANDFUL, /* events of one transaction: enough to share a sync, few
+						* enough to answer soon */
+	RK_GATHER_MS = 25, /* under load, between transactions: events of one share its pages */
 	RK_REPO_CAR_MOST = 1 << 30, /* bytes of a whole repo */
 	RK_IDENTITY_FRESH_MS = 24 * 3600 * 1000,
 	RK_IDENTITY_FAILED_MS = 2 * 60 * 1000,
@@ -50,7 +51,8 @@ struct rk_indexer {
 	struct rk_keys *keys;
 	struct rk_drained drained;
 	struct rk_course course;
-	int64_t cursor_us; /* the writer's: when the cursor was last written */
+	int64_t cursor_us;  /* the writer's: when the cursor was last written */
+	int64_t written_ms; /* … and anything of the stream; monotonic */
 	struct rk_hosts *hosts;
 	const char
 		*origins[3]; /* of the source; ended by NULL. None: a relay, everybody is at home */

@@ -25,19 +25,15 @@ void rk_replay_aborted(struct rk_indexer *indexer)
 	drained_clear(&indexer->drained);
 }
 
-static void wait(struct rk_indexer *indexer, struct rk_slot *slot, int result)
+static void wait(struct rk_indexer *indexer, const struct rk_slot *slot, int result)
 {
 	struct rk_slice did = slot->decoded.event.did.text;
+	struct rk_slice frame = rk_slice_make(slot->frame, slot->len);
 
-	if (result == RK_APPLY_WAIT) {
-		rk_waiting_add(indexer->waiting, did, slot->frame, slot->len);
-		slot->frame = NULL;
-	} else if (result == RK_APPLY_DOUBT) {
-		if (rk_waiting_add_doubt(indexer->waiting, did, slot->frame, slot->len))
-			slot->frame = NULL;
-		else
-			rk_apply_refuse(&slot->decoded);
-	}
+	if (result == RK_APPLY_WAIT)
+		rk_waiting_add(indexer->waiting, did, frame);
+	else if (result == RK_APPLY_DOUBT && !rk_waiting_add_doubt(indexer->waiting, did, frame))
+		rk_apply_refuse(&slot->decoded);
 }
 
 void rk_replay_committed(struct rk_indexer *indexer)
@@ -130,7 +126,7 @@ int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice di
 		struct rk_decoded decoded;
 
 		rk_arena_reset(&arena);
-		r = rk_decode(&decoded, &arena, rk_slice_make(frame->data, frame->len),
+		r = rk_decode(&decoded, &arena, &arena, rk_slice_make(frame->data, frame->len),
 			rk_clock_wall_ms(), indexer->keys, rk_write_view(w));
 		if (r == 0)
 			r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), true);

@@ -1,18 +1,28 @@
-/* See ring.h. Slots are used round and round; three counters say how far each side has come. */
+/*
+ * See ring.h. Slots are used round and round; three counters say how far each side has come. So are the
+ * bytes of their frames: what is taken and given back in order needs no malloc. The arenas of what was
+ * decoded come from those just given back, which a cache still has.
+ */
 #include "indexer/ring.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/metrics.h"
 
+enum { SPARES_MOST = 1024 };
+
 struct rk_ring {
 	pthread_mutex_t lock;
 	pthread_cond_t room, work, empty;
 	struct rk_slot slots[RK_RING_SLOTS];
 	uint64_t pushed, taken, released; /* ever; released <= taken <= pushed */
-	size_t bytes;
+	uint8_t *bytes;                   /* RK_RING_BYTES */
+	uint64_t begin, end; /* of what is in use of them, counted on beyond their number */
+	struct rk_arena spare[SPARES_MOST];
+	size_t spare_count;
 	bool stopped;
 };
 
@@ -23,6 +33,11 @@ struct rk_ring *rk_ring_create(void)
 
 	if (!ring)
 		return NULL;
+	ring->bytes = malloc(RK_RING_BYTES);
+	if (!ring->bytes) {
+		free(ring);
+		return NULL;
+	}
 	pthread_mutex_init(&ring->lock, NULL);
 	pthread_cond_init(&ring->room, NULL);
 	pthread_cond_init(&ring->work, NULL);
@@ -37,14 +52,15 @@ void rk_ring_destroy(struct rk_ring *ring)
 {
 	if (!ring)
 		return;
-	for (size_t i = 0; i < RK_RING_SLOTS; i++) {
-		free(ring->slots[i].frame);
+	for (size_t i = 0; i < RK_RING_SLOTS; i++)
 		rk_arena_finish(&ring->slots[i].arena);
-	}
+	while (ring->spare_count)
+		rk_arena_finish(&ring->spare[--ring->spare_count]);
 	pthread_cond_destroy(&ring->room);
 	pthread_cond_destroy(&ring->work);
 	pthread_cond_destroy(&ring->empty);
 	pthread_mutex_destroy(&ring->lock);
+	free(ring->bytes);
 	free(ring);
 }
 
@@ -66,35 +82,45 @@ static struct rk_slot *slot_at(struct rk_ring *ring, uint64_t place)
 static void gauges_set(const struct rk_ring *ring)
 {
 	rk_metric_set(RK_METRIC_RING_FRAMES, (int64_t)(ring->pushed - ring->released));
-	rk_metric_set(RK_METRIC_RING_BYTES, (int64_t)ring->bytes);
+	rk_metric_set(RK_METRIC_RING_BYTES, (int64_t)(ring->end - ring->begin));
+}
+
+/* Where a frame would begin: in one piece. */
+static uint64_t place_find(const struct rk_ring *ring, size_t len)
+{
+	size_t at = ring->end % RK_RING_BYTES;
+
+	return at + len > RK_RING_BYTES ? ring->end + RK_RING_BYTES - at : ring->end;
 }
 
 static bool is_full(const struct rk_ring *ring, size_t len)
 {
-	if (ring->pushed == ring->released)
-		return false; /* one frame always fits */
-	return ring->pushed - ring->released == RK_RING_SLOTS || ring->bytes + len > RK_RING_BYTES;
+	return ring->pushed - ring->released == RK_RING_SLOTS ||
+		place_find(ring, len) + len - ring->begin > RK_RING_BYTES;
 }
 
-bool rk_ring_push(struct rk_ring *ring, uint8_t *frame, size_t len, bool text, bool too_large)
+bool rk_ring_push(struct rk_ring *ring, struct rk_slice frame, bool text, bool too_large)
 {
 	struct rk_slot *slot;
+	uint64_t place;
 
+	assert(frame.len <= RK_RING_BYTES);
 	pthread_mutex_lock(&ring->lock);
-	while (is_full(ring, len) && !ring->stopped)
+	while (is_full(ring, frame.len) && !ring->stopped)
 		pthread_cond_wait(&ring->room, &ring->lock);
 	if (ring->stopped) {
 		pthread_mutex_unlock(&ring->lock);
-		free(frame);
 		return false;
 	}
+	place = place_find(ring, frame.len);
 	slot = slot_at(ring, ring->pushed++);
-	slot->state = RK_SLOT_WAITING;
-	slot->frame = frame;
-	slot->len = len;
+	slot->frame = ring->bytes + place % RK_RING_BYTES;
+	if (frame.len)
+		memcpy(ring->bytes + place % RK_RING_BYTES, frame.data, frame.len);
+	slot->len = frame.len;
 	slot->text = text;
 	slot->too_large = too_large;
-	ring->bytes += len;
+	slot->end = ring->end = place + frame.len;
 	gauges_set(ring);
 	pthread_cond_signal(&ring->work);
 	pthread_mutex_unlock(&ring->lock);
@@ -139,7 +165,8 @@ struct rk_slot *rk_ring_work(struct rk_ring *ring)
 		pthread_cond_wait(&ring->work, &ring->lock);
 	if (ring->taken != ring->pushed) {
 		slot = slot_at(ring, ring->taken++);
-		slot->state = RK_SLOT_WORKING;
+		if (ring->spare_count)
+			slot->arena = ring->spare[--ring->spare_count];
 	}
 	pthread_mutex_unlock(&ring->lock);
 	return slot;
@@ -147,27 +174,46 @@ struct rk_slot *rk_ring_work(struct rk_ring *ring)
 
 bool rk_ring_worked(struct rk_ring *ring, struct rk_slot *slot)
 {
-	bool oldest;
+	bool due;
 
+	/* Under the lock, so that either this sees what was released or its releaser sees this. */
 	pthread_mutex_lock(&ring->lock);
-	slot->state = RK_SLOT_READY;
-	oldest = slot == slot_at(ring, ring->released);
+	atomic_store_explicit(&slot->ready, true, memory_order_release);
+	due = slot == slot_at(ring, ring->released) || ring->taken == ring->pushed ||
+		slot == slot_at(ring, ring->released + RK_RING_HANDFUL - 1);
 	pthread_mutex_unlock(&ring->lock);
-	return oldest;
+	return due;
 }
 
-struct rk_slot *rk_ring_ready(struct rk_ring *ring, size_t at)
+bool rk_ring_gathers(struct rk_ring *ring)
 {
-	struct rk_slot *slot = NULL;
+	bool gathers;
 
 	pthread_mutex_lock(&ring->lock);
-	if (ring->released + at < ring->taken) {
-		slot = slot_at(ring, ring->released + at);
-		if (slot->state != RK_SLOT_READY)
-			slot = NULL;
-	}
+	gathers = ring->taken != ring->pushed;
 	pthread_mutex_unlock(&ring->lock);
+	return gathers && !rk_ring_ready(ring, RK_RING_HANDFUL - 1);
+}
+
+/* Without the lock: released is moved by the caller's thread alone. */
+struct rk_slot *rk_ring_ready(struct rk_ring *ring, size_t at)
+{
+	struct rk_slot *slot = slot_at(ring, ring->released + at);
+
+	if (at >= RK_RING_SLOTS || !atomic_load_explicit(&slot->ready, memory_order_acquire))
+		return NULL;
 	return slot;
+}
+
+static void arena_spare(struct rk_ring *ring, struct rk_arena *arena)
+{
+	if (arena->head && ring->spare_count < SPARES_MOST) {
+		rk_arena_reset(arena);
+		ring->spare[ring->spare_count++] = *arena;
+		*arena = (struct rk_arena){0};
+	} else {
+		rk_arena_finish(arena);
+	}
 }
 
 void rk_ring_release(struct rk_ring *ring, size_t count)
@@ -176,12 +222,13 @@ void rk_ring_release(struct rk_ring *ring, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct rk_slot *slot = slot_at(ring, ring->released++);
 
-		ring->bytes -= slot->len;
-		free(slot->frame);
-		slot->frame = NULL;
-		slot->state = RK_SLOT_FREE;
-		rk_arena_finish(&slot->arena); /* kept, thousands of them would add up */
+		atomic_store_explicit(&slot->ready, false, memory_order_relaxed);
+		ring->begin = slot->end;
+		arena_spare(ring, &slot->arena);
 	}
+	/* From the front again, where the bytes of just now are. */
+	if (ring->pushed == ring->released)
+		ring->begin = ring->end = 0;
 	gauges_set(ring);
 	pthread_cond_signal(&ring->room);
 	if (ring->pushed == ring->released)

@@ -55,7 +55,6 @@ static void frame_free(struct rk_waiting *waiting, struct account *account)
 	waiting->bytes -= frame->len;
 	account->doubts -= frame->doubt;
 	waiting->doubt_bytes -= frame->doubt ? frame->len : 0;
-	free(frame->data);
 	free(frame);
 }
 
@@ -99,62 +98,61 @@ static struct account *account_make(struct rk_waiting *waiting, struct rk_slice 
 	return *place;
 }
 
-static void frame_append(
-	struct rk_waiting *waiting, struct account *account, struct rk_waiting_frame *frame)
+static bool frame_append(
+	struct rk_waiting *waiting, struct account *account, struct rk_slice bytes, bool doubt)
 {
+	struct rk_waiting_frame *frame = malloc(sizeof(*frame) + bytes.len);
+
+	if (!frame)
+		return false;
+	*frame = (struct rk_waiting_frame){.len = bytes.len, .doubt = doubt};
+	if (bytes.len)
+		memcpy(frame->data, bytes.data, bytes.len);
 	*account->last = frame;
 	account->last = &frame->next;
 	account->frames++;
 	account->bytes += frame->len;
 	waiting->bytes += frame->len;
-	account->doubts += frame->doubt;
-	waiting->doubt_bytes += frame->doubt ? frame->len : 0;
-}
-
-bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len)
-{
-	struct account *account = account_make(waiting, did);
-	struct rk_waiting_frame *frame = account ? malloc(sizeof(*frame)) : NULL;
-
-	if (!frame || account->lost || account->frames == RK_WAITING_FRAMES ||
-		account->bytes + len > RK_WAITING_BYTES ||
-		waiting->bytes + len > RK_WAITING_ALL_BYTES) {
-		if (account) {
-			frames_free(waiting, account);
-			account->lost = true;
-		}
-		free(frame);
-		free(data);
-		return false;
-	}
-	*frame = (struct rk_waiting_frame){.data = data, .len = len};
-	frame_append(waiting, account, frame);
+	account->doubts += doubt;
+	waiting->doubt_bytes += doubt ? frame->len : 0;
 	return true;
 }
 
-bool rk_waiting_add_doubt(
-	struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len)
+bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame)
 {
 	struct account *account = account_make(waiting, did);
-	struct rk_waiting_frame *frame = account ? malloc(sizeof(*frame)) : NULL;
 
-	if (!frame || account->lost || account->doubts == RK_WAITING_DOUBTS ||
-		account->bytes + len > RK_WAITING_BYTES ||
-		waiting->doubt_bytes + len > RK_WAITING_DOUBT_BYTES ||
-		waiting->bytes + len > RK_WAITING_ALL_BYTES) {
-		free(frame);
-		if (account)
-			rk_waiting_shift(waiting, did, 0); /* made for nothing, it goes again */
+	if (!account)
 		return false;
-	}
-	*frame = (struct rk_waiting_frame){.data = data, .len = len, .doubt = true};
-	frame_append(waiting, account, frame);
-	return true;
+	if (!account->lost && account->frames < RK_WAITING_FRAMES &&
+		account->bytes + frame.len <= RK_WAITING_BYTES &&
+		waiting->bytes + frame.len <= RK_WAITING_ALL_BYTES &&
+		frame_append(waiting, account, frame, false))
+		return true;
+	frames_free(waiting, account);
+	account->lost = true;
+	return false;
+}
+
+bool rk_waiting_add_doubt(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame)
+{
+	struct account *account = account_make(waiting, did);
+
+	if (!account)
+		return false;
+	if (!account->lost && account->doubts < RK_WAITING_DOUBTS &&
+		account->bytes + frame.len <= RK_WAITING_BYTES &&
+		waiting->doubt_bytes + frame.len <= RK_WAITING_DOUBT_BYTES &&
+		waiting->bytes + frame.len <= RK_WAITING_ALL_BYTES &&
+		frame_append(waiting, account, frame, true))
+		return true;
+	rk_waiting_shift(waiting, did, 0); /* made for nothing, it goes again */
+	return false;
 }
 
 bool rk_waiting_has(const struct rk_waiting *waiting, struct rk_slice did)
 {
-	const struct account *account = *place_of(waiting, did);
+	const struct account *account = waiting->accounts ? *place_of(waiting, did) : NULL;
 
 	return account && (account->lost || account->frames > account->doubts);
 }

@@ -26,22 +26,20 @@ struct rk_waiting;
 
 /* One account's frames; borrowed until the next change. */
 struct rk_waiting_frame {
-	uint8_t *data; /* owned by the waiting room */
+	struct rk_waiting_frame *next;
 	size_t len;
 	bool doubt;
-	struct rk_waiting_frame *next;
+	uint8_t data[];
 };
 
 struct rk_waiting *rk_waiting_create(void); /* NULL: no memory */
 void rk_waiting_destroy(struct rk_waiting *waiting);
 
-/* Takes over data (malloc). False: there was no room (or memory); the account's frames are dropped,
- * this one too, and rk_waiting_lost says so until rk_waiting_drop. */
-bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len);
-/* The same of a frame in doubt; false: there are enough of them. Then data stays the caller's, and nothing
- * else is lost. */
-bool rk_waiting_add_doubt(
-	struct rk_waiting *waiting, struct rk_slice did, uint8_t *data, size_t len);
+/* Copies the frame. False: there was no room (or memory); the account's frames are dropped, this one too,
+ * and rk_waiting_lost says so until rk_waiting_drop. */
+bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame);
+/* The same of a frame in doubt; false: there are enough of them, and nothing else is lost. */
+bool rk_waiting_add_doubt(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame);
 /* Whether the account's later frames have to wait, too. */
 bool rk_waiting_has(const struct rk_waiting *waiting, struct rk_slice did);
 bool rk_waiting_lost(const struct rk_waiting *waiting, struct rk_slice did);

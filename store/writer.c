@@ -71,20 +71,27 @@ static int transaction(struct rk_writer *writer, const struct rk_writer_stream *
 	return r;
 }
 
+static struct timespec after_ms(int64_t ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_nsec += ms % 1000 * 1000000L;
+	at.tv_sec += ms / 1000 + at.tv_nsec / 1000000000L;
+	at.tv_nsec %= 1000000000L;
+	return at;
+}
+
 /* Remembers the failure and waits before the next try; true when the writer should give up. */
 static bool fault_wait(struct rk_writer *writer, int error, int wait_ms)
 {
-	struct timespec until;
+	struct timespec until = after_ms(wait_ms);
 	bool stopping;
 
 	if (atomic_exchange(&writer->fault, error) != error)
 		rk_log(RK_LOG_ERROR, "writer", "cannot write the index; trying again",
 			RK_LOG_STR("reason", strerror(-error)));
 	rk_metric_add(RK_METRIC_WRITER_FAILURES, 1);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += wait_ms * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&writer->lock);
 	while (!writer->stopping && !writer->giving_up &&
 		pthread_cond_timedwait(&writer->work, &writer->lock, &until) == 0)
@@ -139,6 +146,23 @@ static void success_tell(struct rk_writer *writer, struct rk_writer_job *jobs)
 	jobs_done(jobs, true);
 }
 
+/* Waits until there is something to do; the lock is held. */
+static void work_wait(struct rk_writer *writer, bool again)
+{
+	int64_t ms;
+
+	while (!again && !writer->woken && !writer->first && !writer->stopping)
+		pthread_cond_wait(&writer->work, &writer->lock);
+	while (!again && !writer->first && !writer->stopping && writer->stream &&
+		writer->stream->gather &&
+		(ms = writer->stream->gather(writer->stream->context)) > 0) {
+		struct timespec until = after_ms(ms);
+
+		writer->woken = false; /* so that the next wake counts */
+		pthread_cond_timedwait(&writer->work, &writer->lock, &until);
+	}
+}
+
 static void *run(void *context)
 {
 	struct rk_writer *writer = context;
@@ -152,8 +176,7 @@ static void *run(void *context)
 		int r;
 
 		pthread_mutex_lock(&writer->lock);
-		while (!jobs && !writer->woken && !writer->first && !writer->stopping)
-			pthread_cond_wait(&writer->work, &writer->lock);
+		work_wait(writer, jobs != NULL);
 		stopping = writer->stopping && !writer->first;
 		writer->woken = false;
 		if (!jobs)

@@ -29,6 +29,9 @@ struct rk_writer_stream {
 	int (*drain)(void *context, struct rk_write *w, size_t *count);
 	void (*committed)(void *context); /* what drain applied is on disk: slots may be released */
 	void (*aborted)(void *context); /* … is undone: the next drain starts from the same place */
+	/* How long to wait, in ms, for more that is to be in the same transaction; 0 or less: not at all.
+	 * Asked again at each wake; a job ends the wait. NULL: never. */
+	int64_t (*gather)(void *context);
 };
 
 int rk_writer_create(struct rk_writer **out, struct rk_store *store)

@@ -128,10 +128,8 @@ static void round_run(
 		size_t ready = 0;
 
 		for (size_t i = from; i < from + AT_ONCE; i++) {
-			uint8_t *copy = malloc(len);
-
-			memcpy(copy, frames[i], len);
-			must(rk_ring_push(ring, copy, len, false, false), "room");
+			must(rk_ring_push(ring, rk_slice_make(frames[i], len), false, false),
+				"room");
 		}
 		for (size_t i = 0; i < AT_ONCE; i++) {
 			struct rk_slot *slot = rk_ring_work(ring);

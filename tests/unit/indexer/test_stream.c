@@ -87,11 +87,7 @@ static int world_end(void **state)
 
 static void push(struct world *world, struct rk_slice frame)
 {
-	uint8_t *copy = malloc(frame.len);
-
-	assert_non_null(copy);
-	memcpy(copy, frame.data, frame.len);
-	assert_true(rk_ring_push(world->indexer->ring, copy, frame.len, false, false));
+	assert_true(rk_ring_push(world->indexer->ring, frame, false, false));
 }
 
 static void add_text(struct rk_buf *out, const char *name, const char *value)

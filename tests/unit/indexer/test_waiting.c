@@ -11,10 +11,13 @@ static const struct rk_slice ada = RK_SLICE_LIT("did:plc:ada"), bea = RK_SLICE_L
 static bool add(struct rk_waiting *waiting, struct rk_slice did, size_t len, uint8_t mark)
 {
 	uint8_t *data = malloc(len);
+	bool added;
 
 	assert_non_null(data);
 	memset(data, mark, len);
-	return rk_waiting_add(waiting, did, data, len);
+	added = rk_waiting_add(waiting, did, rk_slice_make(data, len));
+	free(data);
+	return added;
 }
 
 static void frames_of_an_account_come_in_order(void **state)
@@ -81,15 +84,7 @@ static void all_accounts_together_are_bounded(void **state)
 
 static bool doubt(struct rk_waiting *waiting, struct rk_slice did, uint8_t mark)
 {
-	uint8_t *data = malloc(1);
-	bool added;
-
-	assert_non_null(data);
-	*data = mark;
-	added = rk_waiting_add_doubt(waiting, did, data, 1);
-	if (!added)
-		free(data);
-	return added;
+	return rk_waiting_add_doubt(waiting, did, rk_slice_make(&mark, 1));
 }
 
 static void nothing_waits_behind_a_doubt(void **state)
