@@ -103,6 +103,7 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 			rk_apply_time(&indexer->notes, slot->decoded.event.time_ms, now_us);
 		}
 		drained->results[drained->slots++] = r > 0 ? (uint8_t)r : RK_APPLY_DONE;
+		drained->waits += r == RK_APPLY_WAIT;
 		/* What is not believed says nothing of how far the stream has come. */
 		if (slot->decoded.verdict == RK_VERDICT_OK && slot->decoded.event.seq > 0)
 			rk_course_take(&drained->course, slot->decoded.event.seq);

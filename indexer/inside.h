@@ -17,7 +17,7 @@ enum {
 	RK_FETCHERS = 16,                /* threads that fetch repos and DID documents */
 	RK_DRAIN_MOST = RK_RING_HANDFUL, /* events of one transaction: enough to share a sync, few
 						* enough to answer soon */
-	RK_GATHER_MS = 25, /* under load, between transactions: events of one share its pages */
+	RK_GATHER_MS = 50, /* under load, between transactions: events of one share its pages */
 	RK_REPO_CAR_MOST = 1 << 30, /* bytes of a whole repo */
 	RK_IDENTITY_FRESH_MS = 24 * 3600 * 1000,
 	RK_IDENTITY_FAILED_MS = 2 * 60 * 1000,
@@ -26,6 +26,7 @@ enum {
 /* What the writer's thread keeps of the transaction under way, until it is on disk. */
 struct rk_drained {
 	size_t slots; /* taken from the ring */
+	size_t waits; /* of them, with the result RK_APPLY_WAIT */
 	/* What came of each: enum rk_apply_result. Those that wait go to the waiting room. */
 	uint8_t results[RK_DRAIN_MOST];
 	struct rk_course course;

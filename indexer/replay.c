@@ -17,7 +17,7 @@ static void drained_clear(struct rk_drained *drained)
 		free(drained->wishes[i]);
 	free(drained->shifts);
 	drained->shifts = NULL;
-	drained->slots = drained->shift_count = drained->wish_count = 0;
+	drained->slots = drained->waits = drained->shift_count = drained->wish_count = 0;
 }
 
 void rk_replay_aborted(struct rk_indexer *indexer)
@@ -83,7 +83,7 @@ bool rk_replay_waits(void *context, struct rk_slice did)
 
 	if (rk_waiting_has(indexer->waiting, did))
 		return true;
-	for (size_t i = 0; i < indexer->drained.slots; i++) {
+	for (size_t i = 0; indexer->drained.waits && i < indexer->drained.slots; i++) {
 		if (indexer->drained.results[i] == RK_APPLY_WAIT &&
 			rk_slice_equal(
 				rk_ring_ready(indexer->ring, i)->decoded.event.did.text, did))
