@@ -2,12 +2,15 @@
 // undone, written and on disk. What counts is processor time of the whole process a commit.
 
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { mkdir } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Child } from '../kit/child.mjs';
 import { Refkey } from '../kit/refkey.mjs';
-import { median } from './table.mjs';
+import { median, number } from './table.mjs';
 import { anonymousBytes, cpuSeconds, runTool, tool } from './tools.mjs';
 
 const network = fileURLToPath(new URL('../sim/network.mjs', import.meta.url));
@@ -39,7 +42,7 @@ class Network {
 }
 
 // Frames a second that a client takes which only reads.
-export async function sendingAlone(options) {
+async function sendingAlone(options) {
   const net = await new Network().start(options);
   const client = new Child('drain', [tool('drain'), new URL(net.url).port, `${net.bytes}`]);
   await client.ready(() => client.lines.includes('ready'));
@@ -57,7 +60,7 @@ async function metrics(refkey) {
 
 // Everything that is sent, from the first frame to what is on disk: { us: of processor time a commit,
 // rate: commits a second, own: bytes of memory at most }.
-export async function stream(options, during = () => {}) {
+async function stream(options) {
   const net = await new Network().start(options);
   const refkey = new Refkey({ REFKEY_PDS_URL: net.url, REFKEY_PLC_URL: net.url });
   try {
@@ -66,7 +69,6 @@ export async function stream(options, during = () => {}) {
     const before = await cpuSeconds(refkey.child.pid);
     let own = 0;
     let now;
-    during(refkey.child.pid);
     net.go();
     const started = performance.now();
     do {
@@ -77,41 +79,76 @@ export async function stream(options, during = () => {}) {
     const seconds = (performance.now() - started) / 1000;
     const cpu = (await cpuSeconds(refkey.child.pid)) - before;
     if (now.commits_applied_total !== net.frames) throw new Error(`applied ${now.commits_applied_total} of ${net.frames} commits`);
-    return { us: (cpu / net.frames) * 1e6, rate: net.frames / seconds, own, transactions: now.writer_commits_total };
+    return { us: (cpu / net.frames) * 1e6, rate: net.frames / seconds, own, bytes: net.bytes / net.frames };
   } finally {
     await refkey.close();
     await net.close();
   }
 }
 
-// The check of a signature alone, in microseconds, by curve.
-export async function signatures() {
-  const run = JSON.parse(await runTool('verify', [fixtures]));
-  return { k256: run.k256.bare, p256: run.p256.bare };
+// The check of a signature alone, in microseconds by curve: of one again and again (verify.c), and of many
+// different ones on all cores at once (signatures.c), as the stream has them.
+async function signatures() {
+  const again = JSON.parse(await runTool('verify', [fixtures]));
+  const cores = Array.from({ length: os.availableParallelism() }, () => runTool('signatures', []));
+  const many = (await Promise.all(cores)).map((text) => JSON.parse(text));
+  const of = (curve) => ({ again: again[curve].bare, many: median(many.map((run) => run[curve])) });
+  return { k256: of('k256'), p256: of('p256') };
 }
 
-export async function pipeline({ table, note }) {
-  for (const [curve, name] of [['k256', 'k256'], ['p256', 'P-256']]) {
+// Processor time a commit by how many repos there are, all of them equally busy (commits.c).
+async function byRepos({ table, note, root }) {
+  for (const repos of [1_000, 10_000, 100_000]) {
+    const name = repos.toLocaleString('en-US');
+    const dir = path.join(root, `commits-${repos}`);
+    note(`commits of ${name} repos`);
+    await mkdir(dir, { mode: 0o700 });
+    const { rounds: each } = JSON.parse(await runTool('commits', [fixtures, dir, `${repos}`]));
+    const [read, written] = [0, 1].map((part) => median(each.map((round) => round[part])));
+    table.plain(`processor time a commit, ${name} repos`, read + written, 'µs', `${number(written)} µs of it to write it`);
+  }
+}
+
+// … and by the records of a repo. The load is made by the reference implementation, which takes its time.
+async function byRecords({ table, note }) {
+  for (const records of [20, 1_000]) {
+    const name = records.toLocaleString('en-US');
+    note(`commits of repos of ${name} records`);
+    const runs = [];
+    for (let round = 0; round < rounds; round++) runs.push(await stream({ repos: 16, records, commits: 8000 }));
+    const bytes = median(runs.map((run) => run.bytes));
+    table.plain(`processor time a commit, repos of ${name} records`, median(runs.map((run) => run.us)), 'µs', `${number(bytes)} bytes a frame`);
+  }
+}
+
+export async function pipeline({ table, note, root }) {
+  for (const [curve, name] of [
+    ['k256', 'k256'],
+    ['p256', 'P-256'],
+  ]) {
     const options = { repos: 500, commits: 60_000, curve };
     const runs = [];
-    const bare = [];
+    const checks = [];
     const alone = [];
     for (let round = 0; round < rounds; round++) {
       note(`the live stream, ${name}, round ${round + 1} of ${rounds}`);
-      bare.push((await signatures())[curve]);
+      checks.push((await signatures())[curve]);
       alone.push(await sendingAlone(options));
       runs.push(await stream(options));
     }
+    const ours = runs.map((run) => run.us);
     table.peer(`processor time a commit on the stream, ${name}`, {
       unit: 'µs',
-      ours: runs.map((run) => run.us),
-      theirs: bare,
-      peer: 'its signature alone',
+      ours,
+      theirs: checks.map((check) => check.again),
+      peer: 'one signature, again and again',
       most: 1.5,
     });
-    const rate = median(runs.map((run) => run.rate));
-    table.peer(`commits a second, ${name}`, { unit: '/s', ours: [rate], theirs: [20_000], peer: 'asked for', least: 1 });
-    table.plain('  what the sender sends to who only reads', median(alone), '/s');
-    table.limit(`own memory with 500 repos, ${name}`, median(runs.map((run) => run.own)) / 2 ** 20, 'MB', 64);
+    table.peer('', { unit: 'µs', ours, theirs: checks.map((check) => check.many), peer: 'different ones, on all cores', most: 1.5 });
+    table.peer(`commits a second, ${name}`, { unit: '/s', ours: [median(runs.map((run) => run.rate))], theirs: [20_000], peer: 'asked for', least: 1 });
+    table.plain('  sent to a client that only reads', median(alone), '/s');
+    table.limit(`own memory with 500 repos under it, ${name}`, median(runs.map((run) => run.own)) / 2 ** 20, 'MB', 64);
   }
+  await byRecords({ table, note });
+  await byRepos({ table, note, root });
 }
