@@ -241,6 +241,8 @@ static bool host_changed(struct rk_resync *s)
 static void not_fetched(struct rk_resync *s, int result, const struct rk_pds_reply *reply)
 {
 	bool relay = s->fetcher->indexer->options.relay;
+	/* The stream is there: that nobody answers is of this repo alone. */
+	bool connected = atomic_load(&s->fetcher->indexer->connected);
 
 	if ((result == RK_PDS_ABSENT || result == RK_PDS_INACTIVE) && host_changed(s)) {
 		put_off(s, RK_REPO_EVENT_PUT_OFF, NETWORK_MS, "it lives elsewhere by now");
@@ -248,11 +250,11 @@ static void not_fetched(struct rk_resync *s, int result, const struct rk_pds_rep
 		gone(s);
 	} else if (result == RK_PDS_INACTIVE) {
 		inactive(s, reply);
-	} else if (result == RK_PDS_RETRY && reply->http_status == 0 && !relay) {
+	} else if (result == RK_PDS_RETRY && reply->http_status == 0 && !relay && !connected) {
 		put_off(s, RK_REPO_EVENT_PUT_OFF, NETWORK_MS, reply->message);
 	} else if (result == RK_PDS_RETRY && reply->retry_after_ms > 0) {
-		/* Hosts behind a relay may say so for ever, and nobody's readiness hangs on that. */
-		put_off(s, relay ? RK_REPO_EVENT_HOST_FAILING : RK_REPO_EVENT_PUT_OFF,
+		/* It may be said for ever, and nobody's readiness hangs on that. */
+		put_off(s, RK_REPO_EVENT_HOST_FAILING,
 			reply->retry_after_ms < RK_HOST_MOST_MS ? reply->retry_after_ms
 								: RK_HOST_MOST_MS,
 			reply->message);

@@ -10,7 +10,8 @@
 #include "indexer/sweep.h"
 
 enum {
-	WAIT_MOST_MS = 2000 /* for a busy host; longer, and its repos are left for the next time */
+	WAIT_MOST_MS = 2000, /* for a busy host; longer, and its repos are left for the next time */
+	SLOW_MS = 3000,      /* an answer that took longer is the last of its host, this time */
 };
 
 static bool is_of_interest(const struct rk_repo *repo)
@@ -70,7 +71,7 @@ static bool ask(struct rk_sweep *s, const struct rk_repo_copy *copy, int *error)
 	struct rk_indexer *indexer = s->fetcher.indexer;
 	char host[RK_ORIGIN_MOST], rev[RK_PDS_REV_SIZE];
 	struct rk_pds_reply reply;
-	int64_t wait;
+	int64_t wait, asked_ms;
 	int r;
 
 	*error = 0;
@@ -83,9 +84,11 @@ static bool ask(struct rk_sweep *s, const struct rk_repo_copy *copy, int *error)
 		rk_indexer_wait(indexer, wait);
 		pthread_mutex_unlock(&indexer->lock);
 	}
+	asked_ms = rk_clock_mono_ms();
 	r = rk_pds_repo_status(s->fetcher.pds, &reply, rev, host, copy->did);
-	rk_hosts_leave(indexer->hosts, host, r >= 0 && r != RK_PDS_RETRY, reply.retry_after_ms,
-		rk_clock_mono_ms());
+	rk_hosts_leave(indexer->hosts, host,
+		r >= 0 && r != RK_PDS_RETRY && rk_clock_mono_ms() - asked_ms < SLOW_MS,
+		reply.retry_after_ms, rk_clock_mono_ms());
 	*error = r < 0 ? r : take(s, &copy->repo, r, rev);
 	return r != RK_PDS_RETRY;
 }

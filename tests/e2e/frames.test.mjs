@@ -436,10 +436,20 @@ describe('a repo', () => {
     );
   });
 
-  it('that never comes holds nobody up, and is not asked for all the time', async () => {
+  const never = {
+    'an error': [{ status: 500 }, 5],
+    'nobody there': [{ reset: true }, 5],
+    // As often as it was told to.
+    'a request to come later': [{ status: 429, headers: { 'retry-after': '1' } }, 60],
+  };
+  for (const [what, [wrong, most]] of Object.entries(never)) {
+    it(`that never comes (${what}) holds nobody up, and is not asked for all the time`, () => neverComes(wrong, most));
+  }
+
+  async function neverComes(wrong, most) {
     const bea = await scene.stranger();
     await seen(refkey, await scene.pds.createRecord(bea, MOOD, moodRecord({ mood: 'before' })));
-    const fault = scene.proxy.http({ status: 500 }, { method: getRepo });
+    const fault = scene.proxy.http(wrong, { method: getRepo });
     const { lost } = await gap();
     await until(() => fault.fired >= 3, { what: 'asked three times', ...soon });
     // Meanwhile: others go on, a miss in this repo is not known to be one.
@@ -450,10 +460,10 @@ describe('a repo', () => {
     await refkey.ready();
     for (let i = 0; i < 20; i++) await write(`more ${i}`);
     await seen(refkey, await scene.pds.createRecord(bea, MOOD, moodRecord({ mood: 'behind' })));
-    assert.ok(fault.fired <= 5, `asked ${fault.fired} times`);
+    assert.ok(fault.fired <= most, `asked ${fault.fired} times`);
     scene.proxy.honest();
     await seen(refkey, lost, { ...soon, deadline: 60_000 });
-  });
+  }
 
   it('that moves on while it is fetched is right in the end', async () => {
     const slow = scene.proxy.http({ delay: 700 }, { method: getRepo, times: 2 });

@@ -56,7 +56,7 @@ async function main() {
   const pds = await startPds({ plc });
   running.push(['PDS', () => pds.close()]);
 
-  say('writing 20 accounts, their records and documents …');
+  say('writing 20 users, their records and documents …');
   const world = await writeWorld({ pds, mongo });
   const before = await counts(mongo);
 

@@ -1,11 +1,11 @@
-// A small aesthetic.computer: 20 accounts on the PDS and the site's documents in
+// A small aesthetic.computer: 20 users, the guests' account and one of no user on the PDS, the site's documents in
 // MongoDB, in every relation that the two can have. The demonstration shows it;
 // tests may use it as a start.
 
 import { MOOD, PAINTING, GUEST, moodDocument, moodRecord, objectId, oldMoodRecord, paintingDocument, paintingRecord } from './shapes.mjs';
 
 const names = (
-  'ada bea cleo dora elio faye gwen hugo ines juno kai lena milo nora otto pina quin rosa'
+  'ada bea cleo dora elio faye gwen hugo ines juno kai lena milo nora otto pina quin rosa sol tess'
 ).split(' ');
 const words = 'calm bright sleepy curious noisy warm blue round tall quiet'.split(' ');
 
