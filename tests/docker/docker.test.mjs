@@ -13,7 +13,6 @@ import { Refkey } from '../kit/refkey.mjs';
 import { MOOD, moodDocument, moodRecord, objectId } from '../kit/shapes.mjs';
 import { freePort, until } from '../kit/wait.mjs';
 import { findEngine, say } from './engine.mjs';
-import { envExample } from './env-example.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const source = (name) => readFile(path.join(root, name), 'utf8');
@@ -42,14 +41,6 @@ async function healthy() {
   }
   say(`healthy after ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
-
-test('the example of an env file is that of the table of settings', async () => {
-  const own = new Refkey();
-  after(() => own.close());
-  const { code, stdout, stderr } = await own.run(['reference', 'markdown']);
-  assert.equal(code, 0, stderr);
-  assert.equal(await source('docker/refkey.env.example'), envExample(stdout), 'make it anew: see tests/docker/env-example.mjs');
-});
 
 describe('the image', () => {
   it('is built', async () => {

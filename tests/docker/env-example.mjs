@@ -30,7 +30,7 @@ function comment(words) {
 }
 
 // Rows of the settings table: [{ name, value?, otherwise?, help }].
-export function settingRows(reference) {
+function settingRows(reference) {
   const [, block] = /<!-- reference: settings -->\n([^]*?)<!-- end of reference -->/.exec(reference);
   return block
     .split('\n')

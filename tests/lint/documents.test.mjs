@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { envExample } from '../docker/env-example.mjs';
 import { endingIn, folderOf, files, root, text, tool } from './tree.mjs';
 
 const { output: reference } = await tool('build/refkey', ['reference', 'markdown']);
@@ -32,6 +33,9 @@ describe('documents', () => {
     const mine = new Map(blocks(text('README.md')));
     for (const [name, block] of blocks(reference)) assert.equal(mine.get(name), block, name);
     assert.equal(mine.size, blocks(reference).length);
+  });
+  it('docker/refkey.env.example has the settings as the program prints them', () => {
+    assert.equal(text('docker/refkey.env.example'), envExample(reference), 'make it anew: see tests/docker/env-example.mjs');
   });
   it('ARCHITECTURE.md names every folder', () => {
     const folders = [...new Set(files.filter((file) => file.includes('/')).map(folderOf))];
