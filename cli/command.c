@@ -27,7 +27,7 @@ static const struct rk_option_row options[] = {
 	{"--limit", "N", RK_OPTION_IS_NUMBER, FIELD(limit), .least = 1, .most = 1000000000,
 		.help = "stop after N were written; of tail, after N events"},
 	{"--batch-size", "N", RK_OPTION_IS_NUMBER, FIELD(batch_size), .least = 1, .most = 100000,
-		.help = "N in one batch; REFKEY_MONGO_BATCH if not given"},
+		.help = "N in one batch; if not given, REFKEY_MONGO_BATCH, and 200 of publish"},
 	{"--delay", "MS", RK_OPTION_IS_NUMBER, FIELD(delay_ms), .least = 0, .most = 3600000,
 		.help = "wait so many milliseconds between batches"},
 	{"--dry-run", NULL, RK_OPTION_IS_SWITCH, FIELD(dry_run),
@@ -45,10 +45,18 @@ static const struct rk_option_row options[] = {
 		.help = "first what the source still has behind this sequence number; 0: all it has"},
 	{"--unverified", NULL, RK_OPTION_IS_SWITCH, FIELD(unverified),
 		.help = "also print what is refused, and the verdict on each"},
+	{"--guests", NULL, RK_OPTION_IS_SWITCH, FIELD(guests),
+		.help = "also documents without a user, into the repo of REFKEY_GUEST_USER"},
+	{"--max-wait", "S", RK_OPTION_IS_NUMBER, FIELD(max_wait_sec), .least = 0, .most = 86400,
+		.help = "leave for another run what a limit of the PDS holds up for more than S seconds"},
+	{"--report", "DIR", RK_OPTION_IS_TEXT, FIELD(report),
+		.help = "write users-without-atproto.json, migration-errors.json and a summary into DIR"},
+	{"--verbose", NULL, RK_OPTION_IS_SWITCH, FIELD(verbose),
+		.help = "on a terminal, a line for each record instead of the bar"},
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_UNVERIFIED, "a bit for each row");
+_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_VERBOSE, "a bit for each row");
 
 static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
@@ -65,7 +73,12 @@ static const struct rk_command_row commands[] = {
 	{"tail", NULL, "print verified events of the firehose as JSON lines", rk_command_tail,
 		.options = RK_OPTION_LIMIT | RK_OPTION_COLLECTION | RK_OPTION_DID |
 			RK_OPTION_CURSOR | RK_OPTION_UNVERIFIED},
-	{"publish", "moods|paintings", "MongoDB to ATProto: what has no atproto.rkey"},
+	{"publish", "moods|paintings",
+		"MongoDB to ATProto: moods that have no atproto.rkey; paintings are refused yet",
+		rk_command_publish,
+		.options = RK_OPTION_SHARED | RK_OPTION_GUESTS | RK_OPTION_MAX_WAIT |
+			RK_OPTION_REPORT | RK_OPTION_VERBOSE,
+		.least = 1, .most = 1},
 	{"audit", NULL, "compare both sides, per user or all"},
 	{"repair", NULL, "mend duplicates, orphans, unlinked and vanished records"},
 	{"forget", "@HANDLE", "erase a user's records from the PDS, the index and MongoDB"},

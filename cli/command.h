@@ -29,6 +29,10 @@ enum {
 	RK_OPTION_DID = 1 << 9,
 	RK_OPTION_CURSOR = 1 << 10,
 	RK_OPTION_UNVERIFIED = 1 << 11,
+	RK_OPTION_GUESTS = 1 << 12,
+	RK_OPTION_MAX_WAIT = 1 << 13,
+	RK_OPTION_REPORT = 1 << 14,
+	RK_OPTION_VERBOSE = 1 << 15,
 	RK_OPTION_SHARED = RK_OPTION_RESTORE - 1, /* what every command over records takes */
 };
 
@@ -44,10 +48,22 @@ struct rk_command_options {
 	const char *const *dids;
 	uint64_t cursor; /* RK_CURSOR_NOW: not given */
 	bool unverified;
+	bool guests, verbose;
+	uint64_t max_wait_sec; /* RK_MAX_WAIT_ANY: not given */
+	const char *report;    /* folder; NULL: none */
 };
-#define RK_CURSOR_NOW UINT64_MAX
+#define RK_CURSOR_NOW   UINT64_MAX
+#define RK_MAX_WAIT_ANY UINT64_MAX
 
-enum rk_option_kind { RK_OPTION_IS_SWITCH, RK_OPTION_IS_NUMBER, RK_OPTION_IS_LIST };
+/* Records in one batch of `publish`: what a PDS takes. */
+enum { RK_PUBLISH_BATCH_MOST = 200 };
+
+enum rk_option_kind {
+	RK_OPTION_IS_SWITCH,
+	RK_OPTION_IS_NUMBER,
+	RK_OPTION_IS_LIST,
+	RK_OPTION_IS_TEXT
+};
 
 struct rk_option_row {
 	const char *flag;     /* "--limit" */
@@ -111,6 +127,7 @@ void rk_command_line_finish(struct rk_command_line *line);
 
 /* One function a command, each in a file of its own. */
 int rk_command_serve(const struct rk_command_call *call);
+int rk_command_publish(const struct rk_command_call *call);
 int rk_command_recover(const struct rk_command_call *call);
 int rk_command_status(const struct rk_command_call *call);
 int rk_command_check(const struct rk_command_call *call);

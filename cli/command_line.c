@@ -103,6 +103,9 @@ static int option_set(struct reading *reading, const struct rk_option_row *row, 
 			return 0;
 		}
 		return list_add(line, row, text);
+	case RK_OPTION_IS_TEXT:
+		memcpy(field, &text, sizeof(text));
+		return 0;
 	}
 	return 0;
 }
@@ -342,6 +345,7 @@ int rk_command_line_read(struct rk_command_line *line, int argc, const char *con
 
 	memset(line, 0, sizeof(*line));
 	line->options.cursor = RK_CURSOR_NOW;
+	line->options.max_wait_sec = RK_MAX_WAIT_ANY;
 	if (argc < 2) {
 		rk_buf_add_str(&line->problems, "which command?\n");
 		return wrong(line, NULL);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/agree.h"
 #include "cli/control.h"
@@ -13,6 +14,7 @@ static const struct rk_operation_row rows[] = {
 	{"check", false, rk_operation_check},
 	{"backup", false, rk_operation_backup},
 	{"recover", true, rk_operation_recover},
+	{"publish", true, rk_operation_publish},
 };
 
 const struct rk_operation_row *rk_operation_find(const char *name)
@@ -27,6 +29,35 @@ const struct rk_operation_row *rk_operation_find(const char *name)
 void rk_operation_print_error(const json_t *event)
 {
 	fprintf(stderr, "refkey: %s\n", json_string_value(json_object_get(event, "message")));
+}
+
+const char **rk_operation_texts(const json_t *list)
+{
+	size_t count = json_array_size(list);
+	const char **out = count ? calloc(count + 1, sizeof(*out)) : NULL;
+
+	for (size_t i = 0; out && i < count; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+
+		out[i] = text ? text : "";
+	}
+	return out;
+}
+
+uint64_t rk_operation_number(const json_t *request, const char *name)
+{
+	json_int_t value = json_integer_value(json_object_get(request, name));
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+void rk_operation_list_set(json_t *request, const char *name, const char *const *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; list && list[i]; i++)
+		json_array_append_new(array, json_string(list[i]));
+	json_object_set_new(request, name, array);
 }
 
 struct printer {

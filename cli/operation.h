@@ -37,6 +37,7 @@ const struct rk_operation_row *rk_operation_find(const char *name); /* NULL: non
 int rk_operation_status(const struct rk_operation_run *run, json_t *result);
 int rk_operation_check(const struct rk_operation_run *run, json_t *result);
 int rk_operation_backup(const struct rk_operation_run *run, json_t *result);
+int rk_operation_publish(const struct rk_operation_run *run, json_t *result);
 int rk_operation_recover(const struct rk_operation_run *run, json_t *result);
 
 /*
@@ -45,6 +46,12 @@ int rk_operation_recover(const struct rk_operation_run *run, json_t *result);
  */
 int rk_operation_perform(const struct rk_command_call *call, const char *name, json_t *request,
 	void (*print)(void *context, const json_t *event), void *context);
+
+/* Parts of requests. A list of texts is ended by NULL, or NULL where there is none: free it, the texts
+ * are the request's. A number that is absent or negative is 0. */
+void rk_operation_list_set(json_t *request, const char *name, const char *const *list);
+const char **rk_operation_texts(const json_t *list);
+uint64_t rk_operation_number(const json_t *request, const char *name);
 
 /* "refkey: message" on standard error, for an "error" event. */
 void rk_operation_print_error(const json_t *event);

@@ -24,27 +24,6 @@ static void recover_line(void *context, const char *uri, const char *ref, const 
 			ref ? ref : "", "action", action));
 }
 
-/* A list of texts as the mirror takes it: borrowed, ended by NULL; NULL where there is none. */
-static const char **texts(const json_t *list)
-{
-	size_t count = json_array_size(list);
-	const char **out = count ? calloc(count + 1, sizeof(*out)) : NULL;
-
-	for (size_t i = 0; out && i < count; i++) {
-		const char *text = json_string_value(json_array_get(list, i));
-
-		out[i] = text ? text : "";
-	}
-	return out;
-}
-
-static uint64_t number(const json_t *request, const char *name)
-{
-	json_int_t value = json_integer_value(json_object_get(request, name));
-
-	return value > 0 ? (uint64_t)value : 0;
-}
-
 static int exit_code(int result, const struct rk_recover_summary *summary)
 {
 	switch (result) {
@@ -63,14 +42,14 @@ static int exit_code(int result, const struct rk_recover_summary *summary)
 
 int rk_operation_recover(const struct rk_operation_run *run, json_t *result)
 {
-	const char **users = texts(json_object_get(run->request, "users"));
-	const char **skip = texts(json_object_get(run->request, "skip"));
+	const char **users = rk_operation_texts(json_object_get(run->request, "users"));
+	const char **skip = rk_operation_texts(json_object_get(run->request, "skip"));
 	const struct rk_recover_request request = {
 		.users = users,
 		.skip = skip,
-		.limit = number(run->request, "limit"),
-		.batch_size = number(run->request, "batchSize"),
-		.delay_ms = number(run->request, "delay"),
+		.limit = rk_operation_number(run->request, "limit"),
+		.batch_size = rk_operation_number(run->request, "batchSize"),
+		.delay_ms = rk_operation_number(run->request, "delay"),
 		.dry_run = json_is_true(json_object_get(run->request, "dryRun")),
 		.restore = json_is_true(json_object_get(run->request, "restore")),
 		.progress = recover_progress,
@@ -182,15 +161,6 @@ static void print(void *context, const json_t *event)
 	}
 }
 
-static void list_set(json_t *request, const char *name, const char *const *list)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; list && list[i]; i++)
-		json_array_append_new(array, json_string(list[i]));
-	json_object_set_new(request, name, array);
-}
-
 int rk_command_recover(const struct rk_command_call *call)
 {
 	const struct rk_command_options *options = call->options;
@@ -202,8 +172,8 @@ int rk_command_recover(const struct rk_command_call *call)
 
 	if (!request)
 		return RK_EXIT_FINDINGS;
-	list_set(request, "users", options->users);
-	list_set(request, "skip", options->skip);
+	rk_operation_list_set(request, "users", options->users);
+	rk_operation_list_set(request, "skip", options->skip);
 	rk_progress_init(&p.progress);
 	return rk_operation_perform(call, "recover", request, print, &p);
 }

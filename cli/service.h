@@ -21,7 +21,8 @@ struct rk_service {
 	/* Set once, while other threads look: NULL where MongoDB is not configured, or outside serve. */
 	struct rk_mirror *_Atomic mirror;
 	struct rk_indexer *_Atomic indexer;
-	atomic_bool stop; /* end what is under way, cleanly */
+	atomic_bool stop;       /* end what is under way, cleanly */
+	atomic_flag publishing; /* one publish at a time */
 	atomic_bool was_ready;
 	atomic_ullong desynchronized, unready; /* as of the last commit */
 	struct rk_snapshot *counting;          /* of the writer's thread */

@@ -164,7 +164,8 @@ describe('the program', () => {
         [['recover', '--batch-size', '0'], /--batch-size/],
         [['help', 'nonsense'], /nonsense/],
         [['serve', '--bogus'], /accepted by serve: the flags of settings$/m],
-        [['publish', 'moods'], /publish .*not built yet/],
+        [['publish', 'paintings'], /publish paintings is not built yet/],
+        [['audit'], /audit .*not built yet/],
       ])
         await refused(args, good(), message);
     });

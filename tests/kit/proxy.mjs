@@ -5,7 +5,8 @@
 //
 // HTTP: proxy.http(wrong, { method, times }) — the next `times` requests of the
 //   XRPC method go wrong: { status, headers, body: text or () => text }, { delay: ms }, { hang: true },
-//   { truncate: bytes } or { reset: true }. The answer tells how often it `fired`.
+//   { truncate: bytes }, { hold: true } (the PDS answers, we do not: `held` counts) or
+//   { reset: true }. The answer tells how often it `fired`.
 // Firehose: proxy.stream(fault, { when, times }) — fault is one of `faults`; when is
 //   a predicate of the decoded frame { header, body, type, bytes }.
 //   proxy.inject(bytes), proxy.sendRaw(bytes), proxy.disconnect(), proxy.stall(),
@@ -115,7 +116,7 @@ export class Proxy {
 
   // method undefined: any.
   http(wrong, { method, times = Infinity } = {}) {
-    const fault = { ...wrong, method, times, fired: 0, end: () => (fault.times = 0) };
+    const fault = { ...wrong, method, times, fired: 0, held: 0, end: () => (fault.times = 0) };
     this.httpFaults.push(fault);
     return fault;
   }
@@ -197,6 +198,10 @@ export class Proxy {
         headers: { ...req.headers, host: this.target.host },
       },
       (answer) => {
+        if (fault?.hold) {
+          answer.resume().on('end', () => fault.held++);
+          return;
+        }
         res.writeHead(answer.statusCode, answer.headers);
         if (fault?.truncate === undefined) {
           answer.pipe(res);

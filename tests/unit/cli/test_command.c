@@ -22,6 +22,7 @@ STAND_IN(check, 104)
 STAND_IN(backup, 105)
 STAND_IN(reference, 106)
 STAND_IN(tail, 107)
+STAND_IN(publish, 108)
 
 static int read_line(
 	struct rk_command_line *line, const char *const *args, const char *const *environment)
@@ -56,6 +57,8 @@ static void each_command_runs_its_function(void **state)
 		{{"tail", "--pds-url=http://pds:3000", "--cursor", "0"}, 107, 0},
 		{{"tail", "--pds-url=http://pds:3000", "--cursor=999999999999999", "--unverified"},
 			107, 0},
+		{{"publish", "moods", "--max-wait=0", "--report=dir"}, 108, 1},
+		{{"publish", "--max-wait=86400", "moods", "--guests"}, 108, 1},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -134,9 +137,8 @@ static void wrong_lines_say_what_is_accepted(void **state)
 	} cases[] = {
 		{{NULL}, "which command?", "see: refkey --help"},
 		{{"recvoer"}, "unknown command \"recvoer\"",
-			"serve recover status check backup tail help"},
+			"serve recover status check backup tail publish help"},
 		{{""}, "unknown command \"\"", "see: refkey --help"},
-		{{"publish", "moods"}, "publish (", "is not built yet"},
 		{{"audit", "--json"}, "audit (", "is not built yet"},
 		{{"repair", "--duplicates", "--yes"}, "repair (", "is not built yet"},
 		{{"forget", "@ada"}, "forget (", "is not built yet"},
@@ -191,6 +193,12 @@ static void wrong_lines_say_what_is_accepted(void **state)
 		{{"tail", "--did", "@ada"}, "--did is \"@ada\"", "accepted: a DID"},
 		{{"tail", "--did", "did:plc:"}, "--did is", "accepted: a DID"},
 		{{"tail", "--cursor", "1000000000000000"}, "--cursor is", "from 0 to"},
+		{{"publish"}, "publish needs moods|paintings", "see: refkey publish --help"},
+		{{"publish", "moods", "more"}, "unexpected argument \"more\"", ""},
+		{{"publish", "moods", "--max-wait", "86401"}, "--max-wait is", "from 0 to"},
+		{{"publish", "moods", "--report="}, "--report is empty", "accepted: DIR"},
+		{{"publish", "moods", "--restore"}, "restore", ""},
+		{{"recover", "--guests"}, "guests", ""},
 		{{"tail", "--cursor=-1"}, "--cursor is", "from 0 to"},
 		{{"tail", "--user", "@ada"}, "unknown option \"--user\"",
 			"accepted by tail: --limit --collection --did --cursor --unverified"},
@@ -266,8 +274,8 @@ static void help_and_version_need_no_settings(void **state)
 		{{"recover", "--help"}, "Usage: refkey recover [options]\n"},
 		{{"recover", "--nonsense", "--help"}, "Usage: refkey recover [options]\n"},
 		{{"backup", "-h"}, "Usage: refkey backup [options] DIR\n"},
-		{{"publish", "--help"}, "not built yet"},
-		{{"help", "publish"}, "not built yet"},
+		{{"repair", "--help"}, "not built yet"},
+		{{"help", "repair"}, "not built yet"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

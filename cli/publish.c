@@ -1,0 +1,192 @@
+/* refkey publish: MongoDB to ATProto. What it prints is in publish_print.c. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/operation.h"
+#include "cli/publish_print.h"
+#include "mirror/publish.h"
+#include "net/http.h"
+
+static struct rk_slice handle_or_id(const struct rk_user *user)
+{
+	return user->handle.len ? user->handle : user->id;
+}
+
+static json_t *text_json(struct rk_slice text)
+{
+	json_t *json = json_stringn(text.len ? (const char *)text.data : "", text.len);
+
+	return json ? json : json_string("");
+}
+
+static void begin(void *context, uint64_t found)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context,
+		json_pack("{s:s, s:I}", "event", "begin", "found", (json_int_t)found));
+}
+
+static void line(void *context, const struct rk_publish_line *line)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context,
+		json_pack("{s:s, s:I, s:I, s:o, s:b, s:o, s:s, s:s, s:s, s:s, s:s}", "event",
+			"line", "n", (json_int_t)line->n, "total", (json_int_t)line->total, "user",
+			text_json(handle_or_id(line->user)), "handle", line->user->handle.len > 0,
+			"did", text_json(line->user->did), "ref", line->ref, "rkey", line->rkey,
+			"words", line->words, "outcome",
+			rk_publish_outcome_rows[line->outcome].name, "reason", line->reason));
+}
+
+static void without(void *context, const struct rk_publish_without *without)
+{
+	const struct rk_operation_run *run = context;
+	json_t *email = *without->email ? json_string(without->email) : NULL;
+
+	run->emit(run->context,
+		json_pack("{s:s, s:o, s:o, s:o, s:s, s:I}", "event", "without", "handle",
+			without->handle.len ? text_json(without->handle) : json_null(), "sub",
+			text_json(without->id), "email", email ? email : json_null(), "reason",
+			without->reason, "count", (json_int_t)without->count));
+}
+
+static void waiting(void *context, const struct rk_user *user, int64_t ms)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context,
+		json_pack("{s:s, s:o, s:I}", "event", "waiting", "user",
+			text_json(handle_or_id(user)), "ms", (json_int_t)ms));
+}
+
+static int exit_code(int result, const struct rk_publish_summary *summary)
+{
+	switch (result) {
+	case 0:
+		return summary->counts[RK_PUBLISH_FAILED] || summary->put_off ? RK_EXIT_FINDINGS
+									      : RK_EXIT_DONE;
+	case -ENOENT:
+		return RK_EXIT_USAGE;
+	case -EHOSTUNREACH:
+		return RK_EXIT_UNREACHABLE;
+	default:
+		return RK_EXIT_FINDINGS;
+	}
+}
+
+static int refuse(const struct rk_operation_run *run, const char *message)
+{
+	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
+	return RK_EXIT_USAGE;
+}
+
+int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
+{
+	struct rk_service *service = run->service;
+	const struct rk_settings *settings = service->settings;
+	const struct rk_publish_options options = {
+		.mongo_uri = settings->mongo_uri,
+		.database = settings->mongo_db,
+		.mongo_batch = settings->mongo_batch,
+		.guest_user = settings->guest_user,
+		.pds = settings->pds_url,
+		.bypass_key = settings->pds_bypass_key,
+	};
+	const json_t *max_wait = json_object_get(run->request, "maxWait");
+	const char **users, **skip;
+	struct rk_publish_summary summary = {0};
+	int r;
+
+	if (!settings->pds_url)
+		return refuse(run, "REFKEY_PDS_URL is not set: `publish` needs the PDS");
+	if (settings->source != RK_SOURCE_PDS)
+		return refuse(run, "REFKEY_SOURCE is relay: `publish` needs the users' own PDS");
+	if (atomic_flag_test_and_set(&service->publishing))
+		return refuse(run, "another publish is under way: wait for its end, or stop it");
+	users = rk_operation_texts(json_object_get(run->request, "users"));
+	skip = rk_operation_texts(json_object_get(run->request, "skip"));
+	{
+		const struct rk_publish_request request = {
+			.collection = RK_COLLECTION_MOOD,
+			.users = users,
+			.skip = skip,
+			.limit = rk_operation_number(run->request, "limit"),
+			.batch_size = rk_operation_number(run->request, "batchSize"),
+			.delay_ms = rk_operation_number(run->request, "delay"),
+			.max_wait_ms = json_is_integer(max_wait)
+				? json_integer_value(max_wait) * 1000
+				: -1,
+			.dry_run = json_is_true(json_object_get(run->request, "dryRun")),
+			.guests = json_is_true(json_object_get(run->request, "guests")),
+			.begin = begin,
+			.line = line,
+			.without = without,
+			.waiting = waiting,
+			.context = (void *)run,
+			.stop = run->stop,
+		};
+
+		r = rk_publish_run(service->store, &summary, &options, &request);
+		json_object_set_new(result, "dryRun", json_boolean(request.dry_run));
+	}
+	atomic_flag_clear(&service->publishing);
+	free(users);
+	free(skip);
+	if (r)
+		refuse(run, summary.error[0] ? summary.error : strerror(-r));
+	json_object_set_new(result, "found", json_integer((json_int_t)summary.found));
+	for (int i = 0; i < RK_PUBLISH_OUTCOME_COUNT; i++)
+		json_object_set_new(result, rk_publish_outcome_rows[i].name,
+			json_integer((json_int_t)summary.counts[i]));
+	json_object_set_new(result, "putOff", json_integer((json_int_t)summary.put_off));
+	json_object_set_new(result, "stopped", json_boolean(summary.stopped));
+	json_object_set_new(result, "limited", json_boolean(summary.limited));
+	return exit_code(r, &summary);
+}
+
+int rk_command_publish(const struct rk_command_call *call)
+{
+	const struct rk_command_options *options = call->options;
+	struct rk_publish_print print;
+	json_t *request;
+	int code;
+
+	if (strcmp(call->arguments[0], "moods") != 0) {
+		fprintf(stderr,
+			strcmp(call->arguments[0], "paintings") == 0
+				? "refkey: publish %s is not built yet\n"
+				: "refkey: publish: unknown \"%s\"; accepted: moods\n",
+			call->arguments[0]);
+		return RK_EXIT_USAGE;
+	}
+	if (options->batch_size > RK_PUBLISH_BATCH_MOST) {
+		fprintf(stderr, "refkey: --batch-size: a PDS takes at most %d in one batch\n",
+			RK_PUBLISH_BATCH_MOST);
+		return RK_EXIT_USAGE;
+	}
+	if (rk_http_global_init() != 0) {
+		fputs("refkey: libcurl cannot be initialised\n", stderr);
+		return RK_EXIT_FINDINGS;
+	}
+	request = json_pack("{s:I, s:I, s:I, s:b, s:b}", "limit", (json_int_t)options->limit,
+		"batchSize", (json_int_t)options->batch_size, "delay",
+		(json_int_t)options->delay_ms, "dryRun", options->dry_run, "guests",
+		options->guests);
+	if (!request)
+		return RK_EXIT_FINDINGS;
+	if (options->max_wait_sec != RK_MAX_WAIT_ANY)
+		json_object_set_new(
+			request, "maxWait", json_integer((json_int_t)options->max_wait_sec));
+	rk_operation_list_set(request, "users", options->users);
+	rk_operation_list_set(request, "skip", options->skip);
+	code = rk_publish_print_begin(&print, options);
+	if (code == RK_EXIT_DONE)
+		code = rk_operation_perform(
+			call, "publish", request, rk_publish_print_event, &print);
+	else
+		json_decref(request);
+	return rk_publish_print_end(&print, code);
+}

@@ -1,0 +1,251 @@
+/* See publish_print.h. */
+#include "cli/publish_print.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/operation.h"
+
+enum { FOLDER_MODE = 0700, REPORT_MODE = 0600 };
+
+static const char *text_of(const json_t *event, const char *name)
+{
+	const char *text = json_string_value(json_object_get(event, name));
+
+	return text ? text : "";
+}
+
+static json_int_t number_of(const json_t *event, const char *name)
+{
+	return json_integer_value(json_object_get(event, name));
+}
+
+int rk_publish_print_begin(struct rk_publish_print *print, const struct rk_command_options *options)
+{
+	*print = (struct rk_publish_print){
+		.options = options,
+		.lines = options->verbose || !isatty(STDOUT_FILENO),
+		.without = json_array(),
+		.errors = json_array(),
+	};
+	rk_progress_init(&print->progress);
+	if (!options->report || mkdir(options->report, FOLDER_MODE) == 0 || errno == EEXIST)
+		return RK_EXIT_DONE;
+	fprintf(stderr, "refkey: --report %s: %s\n", options->report, strerror(errno));
+	return RK_EXIT_USAGE;
+}
+
+/* One element of "records"; takes over nothing. */
+static void print_json(struct rk_publish_print *print, const json_t *event)
+{
+	json_t *copy = json_copy((json_t *)event);
+	char *text;
+
+	json_object_del(copy, "event");
+	json_object_del(copy, "handle");
+	text = json_dumps(copy, JSON_COMPACT);
+	printf("%s%s", print->begun ? ",\n" : "{\"records\":[\n", text ? text : "null");
+	print->begun = true;
+	free(text);
+	json_decref(copy);
+}
+
+static void print_line(struct rk_publish_print *print, const json_t *event)
+{
+	const char *outcome = text_of(event, "outcome"), *reason = text_of(event, "reason");
+	const char *verb = print->options->dry_run ? "Would be synced" : "Synced";
+	const char *words = text_of(event, "words");
+
+	print->settled++;
+	if (strcmp(outcome, "failed") == 0) {
+		json_t *error = json_copy((json_t *)event);
+
+		for (const char *const *name = (const char *const[]){"event", "n", "total",
+			     "handle", "outcome", "rkey", NULL};
+			*name; name++)
+			json_object_del(error, *name);
+		json_array_append_new(print->errors, error);
+	}
+	if (print->options->json) {
+		print_json(print, event);
+		return;
+	}
+	if (!print->lines) {
+		rk_progress_show(&print->progress, (uint64_t)number_of(event, "n"),
+			(uint64_t)number_of(event, "total"));
+		return;
+	}
+	rk_progress_clear(&print->progress);
+	printf("[%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT "] %s%s%s%s ",
+		number_of(event, "n"), number_of(event, "total"),
+		json_is_true(json_object_get(event, "handle")) ? "@" : "", text_of(event, "user"),
+		*words ? " - " : "", words);
+	if (strcmp(outcome, "failed") == 0)
+		printf("❌ Failed: %s (%s)\n", reason, text_of(event, "ref"));
+	else if (strcmp(outcome, "skipped") == 0)
+		printf("⏭️  Skipped: %s\n", reason);
+	else
+		printf("✅ %s (%s)%s\n", verb, text_of(event, "rkey"),
+			strcmp(outcome, "linked") == 0 ? ", was there" : "");
+}
+
+static void print_without(struct rk_publish_print *print, const json_t *event)
+{
+	const char *handle = json_string_value(json_object_get(event, "handle"));
+	json_t *copy = json_copy((json_t *)event);
+
+	json_object_del(copy, "event");
+	json_array_append_new(print->without, copy);
+	if (print->options->json || !print->lines)
+		return;
+	printf("⏭️  %s%s: %" JSON_INTEGER_FORMAT " skipped: %s\n", handle ? "@" : "",
+		handle ? handle : text_of(event, "sub"), number_of(event, "count"),
+		text_of(event, "reason"));
+}
+
+static void print_begin(const struct rk_publish_print *print, const json_t *event)
+{
+	const struct rk_command_options *options = print->options;
+	unsigned long long batch = options->batch_size;
+
+	if (options->json)
+		return;
+	printf("Mode: %s\nBatch size: %llu\nDelay: %llu ms\nFound: %" JSON_INTEGER_FORMAT
+	       " to publish\n",
+		options->dry_run ? "dry run" : "live", batch ? batch : RK_PUBLISH_BATCH_MOST,
+		(unsigned long long)options->delay_ms, number_of(event, "found"));
+}
+
+static void print_summary(struct rk_publish_print *print, const json_t *event)
+{
+	rk_progress_clear(&print->progress);
+	if (!json_object_get(event, "found"))
+		return;
+	print->summary = json_copy((json_t *)event);
+	json_object_del(print->summary, "event");
+	json_object_del(print->summary, "exit");
+	if (print->options->json) {
+		char *text = json_dumps(print->summary, JSON_COMPACT);
+
+		printf("%s],\n\"summary\":%s}\n", print->begun ? "\n" : "{\"records\":[",
+			text ? text : "null");
+		free(text);
+		return;
+	}
+	printf("%sSynced:  %" JSON_INTEGER_FORMAT "\nSkipped: %" JSON_INTEGER_FORMAT
+	       "\nFailed:  %" JSON_INTEGER_FORMAT "\n",
+		print->options->dry_run ? "Dry run: nothing was written.\n" : "",
+		number_of(event, "created") + number_of(event, "linked"),
+		number_of(event, "skipped"), number_of(event, "failed"));
+	if (number_of(event, "putOff"))
+		printf("Left:    %" JSON_INTEGER_FORMAT
+		       ", a limit of the PDS lasts longer than --max-wait; running it again continues.\n",
+			number_of(event, "putOff"));
+	if (json_is_true(json_object_get(event, "stopped")))
+		puts("Stopped; running it again continues.");
+	if (json_is_true(json_object_get(event, "limited")))
+		puts("The limit was reached; running it again continues.");
+}
+
+void rk_publish_print_event(void *context, const json_t *event)
+{
+	struct rk_publish_print *print = context;
+	const char *kind = text_of(event, "event");
+
+	if (strcmp(kind, "line") == 0) {
+		print_line(print, event);
+	} else if (strcmp(kind, "without") == 0) {
+		print_without(print, event);
+	} else if (strcmp(kind, "begin") == 0) {
+		print_begin(print, event);
+	} else if (strcmp(kind, "waiting") == 0) {
+		rk_progress_clear(&print->progress);
+		fprintf(stderr,
+			"refkey: the PDS's limits: waiting %" JSON_INTEGER_FORMAT " s for %s\n",
+			(number_of(event, "ms") + 999) / 1000, text_of(event, "user"));
+	} else if (strcmp(kind, "error") == 0) {
+		rk_progress_clear(&print->progress);
+		rk_operation_print_error(event);
+	} else {
+		print_summary(print, event);
+	}
+}
+
+/* Reports */
+
+static bool report_write(const char *folder, const char *name, const json_t *json)
+{
+	char path[4096], part[4096];
+	FILE *file = NULL;
+	bool ok = false;
+	int fd = -1;
+
+	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path) ||
+		snprintf(part, sizeof(part), "%s/%s.%d", folder, name, (int)getpid()) >=
+			(int)sizeof(part)) {
+		errno = ENAMETOOLONG;
+	} else {
+		fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, REPORT_MODE);
+		file = fd >= 0 ? fdopen(fd, "w") : NULL;
+	}
+	if (file) {
+		ok = json_dumpf(json, file, JSON_INDENT(2)) == 0 && fputc('\n', file) != EOF &&
+			fflush(file) == 0 && fsync(fd) == 0;
+		ok = fclose(file) == 0 && ok;
+		ok = ok && rename(part, path) == 0;
+	}
+	if (!ok)
+		fprintf(stderr, "refkey: the report %s/%s cannot be written: %s\n", folder, name,
+			strerror(errno));
+	if (!ok && fd >= 0)
+		unlink(part);
+	return ok;
+}
+
+static int most_first(const void *a, const void *b)
+{
+	json_int_t left = number_of(*(json_t *const *)a, "count");
+	json_int_t right = number_of(*(json_t *const *)b, "count");
+
+	return (left < right) - (left > right);
+}
+
+static json_t *sorted(const json_t *list)
+{
+	size_t count = json_array_size(list);
+	json_t **items = calloc(count + 1, sizeof(*items)), *out = json_array();
+
+	for (size_t i = 0; items && i < count; i++)
+		items[i] = json_array_get(list, i);
+	if (items && count)
+		qsort(items, count, sizeof(*items), most_first);
+	for (size_t i = 0; items && i < count; i++)
+		json_array_append(out, items[i]);
+	free(items);
+	return out;
+}
+
+int rk_publish_print_end(struct rk_publish_print *print, int code)
+{
+	const char *folder = print->options->report;
+
+	if (folder && print->summary) {
+		json_t *without = sorted(print->without);
+		bool ok = report_write(folder, "users-without-atproto.json", without);
+
+		if (json_array_size(print->errors))
+			ok = report_write(folder, "migration-errors.json", print->errors) && ok;
+		ok = report_write(folder, "publish-summary.json", print->summary) && ok;
+		if (!ok && code == RK_EXIT_DONE)
+			code = RK_EXIT_FINDINGS;
+		json_decref(without);
+	}
+	json_decref(print->without);
+	json_decref(print->errors);
+	json_decref(print->summary);
+	return code;
+}

@@ -1,0 +1,447 @@
+/* See publish.h. Selecting, starting the threads, linking and telling, on the caller's thread. */
+#include "mirror/publish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/encode.h"
+#include "mirror/publish_inside.h"
+
+enum { THREADS = 8 };
+
+#define ROW(id, name, text) [RK_PUBLISH_##id] = {name, text},
+const struct rk_publish_outcome_row rk_publish_outcome_rows[RK_PUBLISH_OUTCOME_COUNT] = {
+	RK_PUBLISH_OUTCOMES(ROW)};
+#undef ROW
+
+bool rk_publish_stopping(struct rk_publish_run *run)
+{
+	const atomic_bool *stop = run->request->stop;
+
+	return atomic_load(&run->cancel) || (stop && atomic_load(stop));
+}
+
+void rk_publish_fail(struct rk_publish_run *run, int result, const char *error)
+{
+	pthread_mutex_lock(&run->lock);
+	if (!run->failure) {
+		run->failure = result;
+		snprintf(run->error, sizeof(run->error), "%s", error);
+	}
+	atomic_store(&run->cancel, true);
+	pthread_cond_broadcast(&run->emptied);
+	pthread_mutex_unlock(&run->lock);
+}
+
+void rk_publish_parcel_destroy(struct rk_publish_parcel *parcel)
+{
+	if (!parcel)
+		return;
+	rk_arena_finish(&parcel->arena);
+	free(parcel->items);
+	free(parcel);
+}
+
+void rk_publish_hand_on(struct rk_publish_run *run, struct rk_publish_parcel *parcel)
+{
+	pthread_mutex_lock(&run->lock);
+	while (run->queued >= RK_PUBLISH_QUEUE_MOST && !run->failure)
+		pthread_cond_wait(&run->emptied, &run->lock);
+	*run->last = parcel;
+	run->last = &parcel->next;
+	run->queued += parcel->count;
+	pthread_cond_signal(&run->filled);
+	pthread_mutex_unlock(&run->lock);
+}
+
+size_t rk_publish_allow(struct rk_publish_run *run, size_t count)
+{
+	pthread_mutex_lock(&run->lock);
+	if (count > run->left) {
+		count = run->left;
+		run->limited = true;
+	}
+	run->left -= count;
+	pthread_mutex_unlock(&run->lock);
+	return count;
+}
+
+void rk_publish_give_back(struct rk_publish_run *run, size_t count)
+{
+	pthread_mutex_lock(&run->lock);
+	run->left += count;
+	pthread_mutex_unlock(&run->lock);
+}
+
+/* Selecting */
+
+struct candidate {
+	const struct rk_user *user; /* NULL: nobody's that is known */
+	struct rk_oid id;
+};
+
+struct selection {
+	struct rk_publish_run *run;
+	struct candidate *list;
+	size_t count, room;
+	struct rk_users strangers; /* owners that users does not have, one for each document */
+	const struct rk_user **only, **skip;
+	const struct rk_user *guest;
+	uint64_t foreign, ownerless;
+};
+
+static bool is_among(const struct rk_user *const *list, const struct rk_user *user)
+{
+	for (; list && *list; list++) {
+		if (*list == user)
+			return true;
+	}
+	return false;
+}
+
+static int candidate_add(void *context, const struct rk_document *document, bool foreign)
+{
+	struct selection *s = context;
+	const struct rk_user *user = NULL;
+
+	if (foreign) {
+		s->foreign += !s->only;
+		return 0;
+	}
+	switch (document->user.presence) {
+	case RK_PRESENCE_STRING:
+		user = rk_users_by_id(&s->run->users, document->user.text);
+		if (!user && !s->only)
+			return rk_users_add(
+				&s->strangers, &(struct rk_user){.id = document->user.text});
+		break;
+	case RK_PRESENCE_MISSING:
+	case RK_PRESENCE_NULL:
+		if (!s->run->request->guests)
+			return 0;
+		user = s->guest;
+		if (!user && !s->only)
+			return rk_users_add(&s->strangers,
+				&(struct rk_user){.id = rk_slice_str(s->run->options->guest_user)});
+		break;
+	case RK_PRESENCE_OTHER:
+		s->ownerless += !s->only;
+		return 0;
+	}
+	if (!user || (s->only && !is_among(s->only, user)) || is_among(s->skip, user))
+		return 0;
+	if (s->count == s->room) {
+		size_t room = s->room ? s->room * 2 : 1024;
+		struct candidate *list = reallocarray(s->list, room, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		s->list = list;
+		s->room = room;
+	}
+	s->list[s->count++] = (struct candidate){.user = user, .id = document->id};
+	return 0;
+}
+
+/* The users that names stand for, ended by NULL; *out is NULL where there are no names. */
+static int named(struct rk_publish_run *run, const struct rk_user ***out, const char *const *names)
+{
+	size_t count = 0;
+
+	*out = NULL;
+	while (names && names[count])
+		count++;
+	if (count == 0)
+		return 0;
+	*out = calloc(count + 1, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		(*out)[i] = rk_users_by_name(&run->users, rk_slice_str(names[i]));
+		if (!(*out)[i]) {
+			snprintf(run->error, sizeof(run->error), "no such user: %.200s", names[i]);
+			return -ENOENT;
+		}
+	}
+	return 0;
+}
+
+static int by_user_and_id(const void *a, const void *b)
+{
+	const struct candidate *left = a, *right = b;
+
+	if (left->user != right->user)
+		return left->user < right->user ? -1 : 1;
+	return memcmp(&left->id, &right->id, sizeof(left->id));
+}
+
+/* Why nothing may be published for a user; NULL: it may. */
+static const char *barred(struct rk_snapshot *snapshot, const struct rk_user *user)
+{
+	struct rk_repo repo;
+
+	if (user->did.len == 0)
+		return "no ATProto account";
+	if (rk_read_repo_by_did(snapshot, &repo, user->did) == RK_STORE_OK &&
+		repo.flags & RK_REPO_TOMBSTONE)
+		return "forgotten: never published again";
+	return NULL;
+}
+
+static int tell_without(struct rk_publish_run *run, struct rk_mongo *mongo,
+	const struct rk_user *user, const char *reason, uint64_t count)
+{
+	struct rk_publish_without without = {
+		.id = user->id, .handle = user->handle, .reason = reason, .count = count};
+	struct rk_buf email = {0};
+	int r = rk_mongo_user_text(mongo, &email, user->id, "email");
+
+	without.email = rk_buf_cstr(&email);
+	run->summary->counts[RK_PUBLISH_SKIPPED] += count;
+	if (r == 0 && run->request->without)
+		run->request->without(run->request->context, &without);
+	rk_buf_finish(&email);
+	return r;
+}
+
+static void tell_failures(struct rk_publish_run *run, uint64_t count, const char *reason)
+{
+	const struct rk_user nobody = {0};
+	const struct rk_publish_line line = {.user = &nobody,
+		.ref = "",
+		.rkey = "",
+		.words = "",
+		.outcome = RK_PUBLISH_FAILED,
+		.reason = reason};
+
+	for (uint64_t i = 0; i < count; i++) {
+		run->summary->counts[RK_PUBLISH_FAILED]++;
+		if (run->request->line)
+			run->request->line(run->request->context, &line);
+	}
+}
+
+/* From candidates in order of their users to persons. */
+static int persons_make(struct rk_publish_run *run, struct rk_mongo *mongo, struct selection *s,
+	struct rk_snapshot *snapshot)
+{
+	int r = 0;
+
+	run->ids = calloc(s->count + 1, sizeof(*run->ids));
+	run->persons = calloc(s->count + 1, sizeof(*run->persons));
+	if (!run->ids || !run->persons)
+		return -ENOMEM;
+	for (size_t from = 0, to; r == 0 && from < s->count; from = to) {
+		const struct rk_user *user = s->list[from].user;
+		const char *reason;
+
+		for (to = from; to < s->count && s->list[to].user == user;)
+			to++;
+		r = rk_snapshot_begin(snapshot);
+		if (r)
+			break;
+		reason = barred(snapshot, user);
+		rk_snapshot_end(snapshot);
+		if (reason) {
+			r = tell_without(run, mongo, user, reason, to - from);
+			continue;
+		}
+		run->persons[run->person_count++] = (struct rk_publish_person){
+			.user = user, .from = run->id_count, .count = to - from};
+		for (size_t i = from; i < to; i++)
+			run->ids[run->id_count++] = s->list[i].id;
+	}
+	return r;
+}
+
+static int strangers_tell(struct rk_publish_run *run, struct rk_mongo *mongo, struct rk_users *all)
+{
+	int r = rk_users_seal(all);
+
+	for (size_t from = 0, to; r == 0 && from < all->count; from = to) {
+		for (to = from;
+			to < all->count && rk_slice_equal(all->list[to].id, all->list[from].id);)
+			to++;
+		r = tell_without(run, mongo, &all->list[from], "no ATProto account", to - from);
+	}
+	return r;
+}
+
+static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct rk_store *store)
+{
+	const struct rk_publish_request *request = run->request;
+	struct selection s = {.run = run};
+	struct rk_snapshot *snapshot = NULL;
+	int r = rk_mongo_users(mongo, &run->users, true);
+
+	if (r == 0)
+		r = named(run, &s.only, request->users);
+	if (r == 0)
+		r = named(run, &s.skip, request->skip);
+	if (r == 0) {
+		s.guest = rk_users_by_id(&run->users, rk_slice_str(run->options->guest_user));
+		r = rk_mongo_unpublished(mongo, run->collection, candidate_add, &s);
+	}
+	if (r == 0)
+		r = rk_snapshot_create(&snapshot, store);
+	if (r == 0 && s.count > 0)
+		qsort(s.list, s.count, sizeof(*s.list), by_user_and_id);
+	run->summary->found = s.count + s.strangers.count + s.foreign + s.ownerless;
+	if (r == 0 && request->begin)
+		request->begin(request->context, run->summary->found);
+	if (r == 0)
+		r = persons_make(run, mongo, &s, snapshot);
+	if (r == 0)
+		r = strangers_tell(run, mongo, &s.strangers);
+	if (r == 0) {
+		tell_failures(run, s.foreign, "the _id is no ObjectId");
+		tell_failures(run, s.ownerless, "its user is no string");
+	}
+	if (r == -EIO) {
+		snprintf(run->error, sizeof(run->error), "MongoDB: %.200s", rk_mongo_error(mongo));
+		r = -EHOSTUNREACH;
+	}
+	rk_snapshot_destroy(snapshot);
+	rk_users_finish(&s.strangers);
+	free(s.only);
+	free(s.skip);
+	free(s.list);
+	return r;
+}
+
+/* Telling */
+
+static void tell(struct rk_publish_run *run, const struct rk_publish_parcel *parcel)
+{
+	uint64_t total = run->id_count;
+
+	if (run->request->limit && run->request->limit < total)
+		total = run->request->limit;
+	if (parcel->waiting_ms && run->request->waiting)
+		run->request->waiting(
+			run->request->context, parcel->person->user, parcel->waiting_ms);
+	for (size_t i = 0; i < parcel->count; i++) {
+		const struct rk_publish_item *item = &parcel->items[i];
+		struct rk_publish_line line = {
+			.n = ++run->told,
+			.total = total,
+			.user = parcel->person->user,
+			.rkey = item->rkey,
+			.words = item->words,
+			.outcome = item->outcome,
+			.reason = item->reason,
+		};
+		struct rk_buf ref = {0};
+
+		rk_hex_encode(&ref, rk_slice_make(item->document.id.bytes, 12));
+		line.ref = rk_buf_cstr(&ref);
+		run->summary->counts[item->outcome]++;
+		if (run->request->line)
+			run->request->line(run->request->context, &line);
+		rk_buf_finish(&ref);
+	}
+}
+
+/* The parcels that lie there, or NULL when no thread works any more. */
+static struct rk_publish_parcel *take(struct rk_publish_run *run)
+{
+	struct rk_publish_parcel *parcels;
+
+	pthread_mutex_lock(&run->lock);
+	while (!run->first && run->working > 0)
+		pthread_cond_wait(&run->filled, &run->lock);
+	parcels = run->first;
+	run->first = NULL;
+	run->last = &run->first;
+	run->queued = 0;
+	pthread_cond_broadcast(&run->emptied);
+	pthread_mutex_unlock(&run->lock);
+	return parcels;
+}
+
+static void settle_all(struct rk_publish_run *run, struct rk_mongo *mongo)
+{
+	struct rk_publish_parcel *parcels;
+	int r = 0;
+
+	while ((parcels = take(run))) {
+		if (r == 0 && !run->request->dry_run) {
+			r = rk_publish_link(run, mongo, parcels);
+			if (r && r != -EHOSTUNREACH)
+				rk_publish_fail(run, r, strerror(-r));
+		}
+		while (parcels) {
+			struct rk_publish_parcel *next = parcels->next;
+
+			/* Not linked: what the PDS has is found again by the next run. */
+			if (r == 0)
+				tell(run, parcels);
+			rk_publish_parcel_destroy(parcels);
+			parcels = next;
+		}
+	}
+}
+
+static int work_all(struct rk_publish_run *run, struct rk_mongo *mongo)
+{
+	size_t most = run->request->delay_ms || run->request->limit ? 1 : THREADS, started = 0;
+	pthread_t threads[THREADS];
+	int r = 0;
+
+	if (most > run->person_count)
+		most = run->person_count;
+	run->working = most;
+	for (; r == 0 && started < most; started++) {
+		r = -pthread_create(&threads[started], NULL, rk_publish_work, run);
+		if (r)
+			break;
+	}
+	if (r) {
+		rk_publish_fail(run, r, strerror(-r));
+		pthread_mutex_lock(&run->lock);
+		run->working -= most - started;
+		pthread_mutex_unlock(&run->lock);
+	}
+	settle_all(run, mongo);
+	for (size_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	return run->failure;
+}
+
+int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,
+	const struct rk_publish_options *options, const struct rk_publish_request *request)
+{
+	struct rk_publish_run run = {
+		.options = options,
+		.request = request,
+		.collection = &rk_collections[request->collection],
+		.summary = out,
+		.left = request->limit ? request->limit : UINT64_MAX,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.filled = PTHREAD_COND_INITIALIZER,
+		.emptied = PTHREAD_COND_INITIALIZER,
+	};
+	struct rk_mongo *mongo = NULL;
+	int r;
+
+	*out = (struct rk_publish_summary){0};
+	run.last = &run.first;
+	r = rk_mongo_create(&mongo, options->mongo_uri, options->database, run.error);
+	if (r == 0)
+		r = select_all(&run, mongo, store);
+	if (r == 0)
+		r = work_all(&run, mongo);
+	out->put_off = run.put_off;
+	out->limited = run.limited;
+	out->stopped = request->stop && atomic_load(request->stop);
+	snprintf(out->error, sizeof(out->error), "%s", run.error);
+	rk_mongo_destroy(mongo);
+	rk_users_finish(&run.users);
+	free(run.ids);
+	free(run.persons);
+	pthread_mutex_destroy(&run.lock);
+	pthread_cond_destroy(&run.filled);
+	pthread_cond_destroy(&run.emptied);
+	return r;
+}

@@ -1,0 +1,27 @@
+/*
+ * From a document to the record that says the same: the contract's table, read the other way round
+ * than mirror/build.h. Pure: no server.
+ */
+#ifndef RK_MIRROR_PUBLISH_DRAFT_H
+#define RK_MIRROR_PUBLISH_DRAFT_H
+
+#include "base/buf.h"
+#include "mirror/build.h"
+
+enum { RK_DRAFT_REASON_MOST = 128, RK_DRAFT_WORDS_MOST = 64 };
+
+struct rk_draft {
+	int64_t when_ms;
+	char reason[RK_DRAFT_REASON_MOST]; /* why no record can be made; "": it can */
+	char words
+		[RK_DRAFT_WORDS_MOST]; /* the text's first words, on one line; "" if it has none */
+};
+
+/* Names of the fields that a draft is made of, and those of rk_document_projection. */
+void rk_draft_projection(bson_t *out, const struct rk_collection *collection);
+/* Appends the record's JSON, $type and ref in it, which its lexicon takes. False: it cannot be made,
+ * out->reason says why, and json is as it was. */
+bool rk_draft_make(struct rk_draft *out, struct rk_buf *json, const bson_t *document,
+	const struct rk_collection *collection, const struct rk_oid *id);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * What publishing's files share. The caller's thread selects, links and tells (publish.c,
+ * publish_link.c); each working thread takes one user after the other (publish_user.c), with a MongoDB
+ * client and a PDS session of its own, and hands on parcels of what the PDS has said yes to.
+ */
+#ifndef RK_MIRROR_PUBLISH_INSIDE_H
+#define RK_MIRROR_PUBLISH_INSIDE_H
+
+#include <pthread.h>
+
+#include "mirror/mongo_publish.h"
+#include "mirror/publish.h"
+#include "mirror/publish_draft.h"
+#include "net/session.h"
+#include "records/key.h"
+
+/* A user with documents to publish: a range of the run's ids. */
+struct rk_publish_person {
+	const struct rk_user *user;
+	size_t from, count;
+};
+
+struct rk_publish_item {
+	struct rk_document document; /* texts in the parcel's arena */
+	struct rk_record_key key;
+	uint64_t tid; /* of the record to be written; 0: none */
+	char rkey[64], reason[256], words[RK_DRAFT_WORDS_MOST];
+	struct rk_slice json;
+	bool settled; /* outcome holds */
+	enum rk_publish_outcome outcome;
+};
+
+/* Handed from a working thread to the caller's. */
+struct rk_publish_parcel {
+	struct rk_publish_parcel *next;
+	const struct rk_publish_person *person;
+	struct rk_arena arena;
+	struct rk_publish_item *items;
+	size_t count;
+	int64_t waiting_ms; /* no items: it begins to wait */
+};
+
+struct rk_publish_run {
+	const struct rk_publish_options *options;
+	const struct rk_publish_request *request;
+	const struct rk_collection *collection;
+	struct rk_publish_summary *summary; /* the caller's thread alone */
+	struct rk_users users;
+	struct rk_oid *ids;
+	struct rk_publish_person *persons;
+	size_t id_count, person_count;
+	uint64_t told;
+	atomic_bool cancel; /* ends requests under way */
+
+	pthread_mutex_t lock;
+	pthread_cond_t filled, emptied;
+	struct rk_publish_parcel *first, **last;
+	size_t queued; /* items */
+	size_t next;   /* person */
+	size_t working;
+	uint64_t left; /* of the limit */
+	uint64_t put_off;
+	bool limited;
+	int failure; /* the first that ends the run */
+	char error[256];
+};
+
+enum { RK_PUBLISH_QUEUE_MOST = 4000 };
+
+bool rk_publish_stopping(struct rk_publish_run *run);
+/* Ends the run with a result; the first one counts. */
+void rk_publish_fail(struct rk_publish_run *run, int result, const char *error);
+/* Takes over the parcel; waits while the queue is full. */
+void rk_publish_hand_on(struct rk_publish_run *run, struct rk_publish_parcel *parcel);
+void rk_publish_parcel_destroy(struct rk_publish_parcel *parcel);
+/* How many of so many the limit still allows; what is not used is given back. */
+size_t rk_publish_allow(struct rk_publish_run *run, size_t count);
+void rk_publish_give_back(struct rk_publish_run *run, size_t count);
+
+/* Of a working thread: until no user is left, or the run ends. */
+void *rk_publish_work(void *run);
+
+/* Sets atproto.rkey in the documents of parcels, and settles what did not match. -EHOSTUNREACH. */
+int rk_publish_link(struct rk_publish_run *run, struct rk_mongo *mongo,
+	struct rk_publish_parcel *parcels) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,103 @@
+/* See publish_listing.h. */
+#include "mirror/publish_listing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "records/record.h"
+
+void rk_listing_finish(struct rk_listing *listing)
+{
+	rk_arena_finish(&listing->arena);
+	free(listing->refs);
+	free(listing->tids);
+	*listing = (struct rk_listing){0};
+}
+
+static int grow(void **list, size_t *room, size_t count, size_t size)
+{
+	size_t more = *room ? *room * 2 : 64;
+	void *grown;
+
+	if (count < *room)
+		return 0;
+	grown = reallocarray(*list, more, size);
+	if (!grown)
+		return -ENOMEM;
+	*list = grown;
+	*room = more;
+	return 0;
+}
+
+int rk_listing_add(struct rk_listing *listing, struct rk_slice rkey, struct rk_slice ref)
+{
+	uint8_t normal[RK_REF_MOST];
+	struct rk_oid oid;
+	uint64_t tid;
+	char *copy;
+	int r;
+
+	if (rk_tid_parse(&tid, rkey)) {
+		r = grow((void **)&listing->tids, &listing->tid_room, listing->tid_count,
+			sizeof(*listing->tids));
+		if (r)
+			return r;
+		listing->tids[listing->tid_count++] = tid;
+	}
+	if (!rk_ref_normalize(normal, ref) || !rk_oid_parse(&oid, rk_slice_make(normal, ref.len)))
+		return 0;
+	r = grow((void **)&listing->refs, &listing->ref_room, listing->ref_count,
+		sizeof(*listing->refs));
+	copy = rk_arena_copy(&listing->arena, rkey);
+	if (r || !copy)
+		return -ENOMEM;
+	listing->refs[listing->ref_count++] =
+		(struct rk_listing_ref){.ref = oid, .rkey = rk_slice_make(copy, rkey.len)};
+	return 0;
+}
+
+static int by_ref(const void *a, const void *b)
+{
+	const struct rk_listing_ref *left = a, *right = b;
+	int order = memcmp(&left->ref, &right->ref, sizeof(left->ref));
+
+	return order ? order : rk_slice_compare(left->rkey, right->rkey);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+void rk_listing_seal(struct rk_listing *listing)
+{
+	if (listing->ref_count)
+		qsort(listing->refs, listing->ref_count, sizeof(*listing->refs), by_ref);
+	if (listing->tid_count)
+		qsort(listing->tids, listing->tid_count, sizeof(*listing->tids), by_number);
+}
+
+struct rk_slice rk_listing_ref(const struct rk_listing *listing, const struct rk_oid *ref)
+{
+	size_t from = 0, to = listing->ref_count;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (memcmp(&listing->refs[middle].ref, ref, sizeof(*ref)) < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	if (from < listing->ref_count && memcmp(&listing->refs[from].ref, ref, sizeof(*ref)) == 0)
+		return listing->refs[from].rkey;
+	return (struct rk_slice){0};
+}
+
+bool rk_listing_taken(const struct rk_listing *listing, uint64_t tid)
+{
+	return listing->tid_count &&
+		bsearch(&tid, listing->tids, listing->tid_count, sizeof(tid), by_number);
+}
