@@ -115,8 +115,8 @@ static int commit_take(struct applying *a)
 	return rk_write_repo(a->w, &a->repo);
 }
 
-/* The DID document is to be read again, also if we stop before that. */
-static int identity_stale(struct applying *a)
+/* The DID document is to be read again, also if we stop before that. said: it may be another from now on. */
+static int identity_stale(struct applying *a, bool said)
 {
 	struct rk_slice did = a->event->did.text;
 	struct rk_identity identity;
@@ -132,7 +132,10 @@ static int identity_stale(struct applying *a)
 	memcpy(pds, identity.pds.data, identity.pds.len);
 	identity.handle.data = (const uint8_t *)handle;
 	identity.pds.data = (const uint8_t *)pds;
-	identity.fetched_ms = 0;
+	if (said)
+		identity.fetched_ms = -(a->now_us / 1000);
+	else if (identity.fetched_ms > 0)
+		identity.fetched_ms = 0;
 	return rk_write_identity(a->w, did, &identity);
 }
 
@@ -141,7 +144,7 @@ static int identity_apply(struct applying *a)
 {
 	int r = repo_read(a);
 
-	return r == RK_STORE_ABSENT ? 0 : r ? r : identity_stale(a);
+	return r == RK_STORE_ABSENT ? 0 : r ? r : identity_stale(a, true);
 }
 
 static bool tree_is_empty(const struct rk_cid *data)
@@ -356,7 +359,7 @@ int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_d
 	if (!again && is_curable(decoded->verdict)) {
 		r = document_is_new(&a, &judged);
 		if (r == 0 && !judged)
-			r = identity_stale(&a);
+			r = identity_stale(&a, false);
 		if (r)
 			return r;
 	}

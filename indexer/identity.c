@@ -147,13 +147,28 @@ static int unasked_note(const struct identity *found, struct rk_write *w, bool *
 	return r == RK_STORE_CORRUPT ? -EUCLEAN : r < 0 ? r : 0;
 }
 
+/* Whether the stream said, after it was asked for, that the document may be another. Later by more than an
+ * answer can take, and the clock was set. */
+static int is_overtaken(const struct identity *found, struct rk_write *w, bool *out)
+{
+	struct rk_identity held = {0};
+	int r = rk_read_identity(rk_write_view(w), &held, found->did);
+	int64_t later_ms = -held.fetched_ms - found->now_ms;
+
+	*out = r == 0 && later_ms > 0 && later_ms <= RK_KEY_TRUST_MS;
+	return r == RK_STORE_CORRUPT ? -EUCLEAN : r < 0 ? r : 0;
+}
+
 static int identity_run(void *context, struct rk_write *w)
 {
 	const struct identity *found = context;
-	bool lost = false, replay = true;
-	int r = found->outcome == UNASKED ? unasked_note(found, w, &replay)
-					  : identity_write(found, w);
+	bool lost = false, replay = true, overtaken;
+	int r = is_overtaken(found, w, &overtaken);
 
+	/* What said so has wished for another look, and what waits is judged by that. */
+	if (r || (overtaken && found->outcome != UNASKED))
+		return r;
+	r = found->outcome == UNASKED ? unasked_note(found, w, &replay) : identity_write(found, w);
 	if (r == 0 && replay)
 		r = rk_replay(found->indexer, w, found->did, &lost);
 	return r == 0 && lost ? loss_note(found, w) : r;

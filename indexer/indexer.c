@@ -97,7 +97,7 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 		(slot = rk_ring_ready(indexer->ring, drained->slots))) {
 		r = 0;
 		if (!slot->decoded.foreign) {
-			r = rk_apply(&indexer->apply, w, &slot->decoded, now_us, false);
+			r = rk_apply(&indexer->apply, w, &slot->decoded, rk_clock_wall_us(), false);
 			ours++;
 		} else {
 			rk_apply_time(&indexer->notes, slot->decoded.event.time_ms, now_us);

@@ -189,6 +189,29 @@ describe('identities', () => {
     assert.equal((await refkey.xrpc('getByRkey', parts(late.uri))).body.error, 'RecordNotFound');
   });
 
+  it('judges nothing by a document that was asked for before the stream said that it changed', async () => {
+    const dora = await scene.stranger('dora');
+    await seen(refkey, await write('under the first key', dora));
+    let release;
+    const hold = new Promise((resolve) => (release = resolve));
+    const late = directory.http({ hold }, { method: `/${dora.did}`, times: 1 });
+    await identity(dora);
+    await until(() => late.held === 1, { ...soon, what: 'the first document is on its way' });
+    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
+    const key = await Secp256k1Keypair.create();
+    const { record, frame } = await held('under the second key', dora);
+    await new Client(scene.net.plc.url).updateAtprotoKey(dora.did, rotation, key.did());
+    const before = await metrics(refkey);
+    send('#identity', { did: dora.did, seq: frame.body.seq, time: frame.body.time });
+    scene.proxy.inject(await resigned(frame, key));
+    const taken = async () => (await metrics(refkey)).refkey_frames_total >= before.refkey_frames_total + 2;
+    await until(taken, { ...soon, what: 'both frames are in' });
+    release();
+    const { collection, rkey } = parts(record.uri);
+    await refkey.until('getByRkey', { repo: dora.did, collection, rkey }, ({ status }) => status === 200, soon);
+    assert.equal(await count('signature_wrong'), before[refused('signature_wrong')]);
+  });
+
   it('stops without a warning', async () => {
     await refkey.stop();
     const last = refkey.log().slice(-30).filter(({ level, msg, message }) => level === 'warn' && /connection/.test(msg ?? message));

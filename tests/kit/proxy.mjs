@@ -5,7 +5,7 @@
 //
 // HTTP: proxy.http(wrong, { method, times }) — the next `times` requests of the
 //   XRPC method go wrong: { status, headers, body: text or () => text }, { delay: ms }, { hang: true },
-//   { truncate: bytes }, { hold: true } (the PDS answers, we do not: `held` counts) or
+//   { truncate: bytes }, { hold: true or a promise } (the PDS answers, we do not or then: `held` counts) or
 //   { reset: true }. The answer tells how often it `fired`.
 // Firehose: proxy.stream(fault, { when, times }) — fault is one of `faults`; when is
 //   a predicate of the decoded frame { header, body, type, bytes }.
@@ -199,7 +199,14 @@ export class Proxy {
       },
       (answer) => {
         if (fault?.hold) {
-          answer.resume().on('end', () => fault.held++);
+          const chunks = [];
+          answer.on('data', (chunk) => chunks.push(chunk));
+          answer.on('end', async () => {
+            fault.held++;
+            if (fault.hold === true) return;
+            await fault.hold;
+            res.writeHead(answer.statusCode, answer.headers).end(Buffer.concat(chunks));
+          });
           return;
         }
         res.writeHead(answer.statusCode, answer.headers);
