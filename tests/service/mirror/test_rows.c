@@ -127,9 +127,9 @@ static void taken_values_are_told_apart(void **state)
 	wait_link(w, a, PAINTING, R3, RK_LINK_LINKED, 0);
 	wait_quiet(w);
 	assert_int_equal(count_documents(w, "paintings", "{}"), 3);
-	/* An update into a taken code is refused too, and the link of the ref with it. */
+	/* An update into a taken code is refused too; the document goes on naming the record. */
 	put_painting(w, a, R3, OLD_OID("13"), "s3", "cb", RK_CHANGE_LIVE);
-	wait_link(w, a, PAINTING, R3, RK_LINK_CONFLICT, BIT(CONFLICT));
+	wait_link(w, a, PAINTING, R3, RK_LINK_LINKED, BIT(CONFLICT));
 	wait_document(w, "paintings", ID("13") ",'code':'c3'}");
 	world_mirror_stop(w);
 	/* Once the values are free, the sweep sees to it. */
