@@ -26,6 +26,27 @@ int64_t rk_clock_mono_ms(void)
 	return read_us(CLOCK_MONOTONIC) / 1000;
 }
 
+void rk_clock_pause(int64_t ms)
+{
+	const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+bool rk_clock_pause_unless(int64_t ms, bool (*stopped)(void *context), void *context)
+{
+	const int64_t tick_ms = 50;
+	int64_t until = rk_clock_mono_ms() + ms, left;
+
+	while (!stopped(context)) {
+		left = until - rk_clock_mono_ms();
+		if (left <= 0)
+			return true;
+		rk_clock_pause(left < tick_ms ? left : tick_ms);
+	}
+	return false;
+}
+
 /* Two decimal digits at a time; no locale, no lock, no format to be parsed. */
 static char *digits_put(char *at, unsigned value, unsigned count)
 {

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -123,13 +122,11 @@ static struct place *place_get(struct rk_tail_signers *signers, struct rk_slice 
 	return *at;
 }
 
-static void wait_ms(const struct rk_tail_signers *signers, int64_t ms)
+static bool is_stopped(void *context)
 {
-	const struct timespec tick = {.tv_nsec = 50000000};
+	const struct rk_tail_signers *signers = context;
 
-	for (int64_t until = rk_clock_mono_ms() + ms;
-		!atomic_load(signers->stop) && rk_clock_mono_ms() < until;)
-		nanosleep(&tick, NULL);
+	return atomic_load(signers->stop);
 }
 
 /* Asks until there is an answer; a did:web whose own host is away is its own trouble. */
@@ -147,7 +144,8 @@ static int document_fetch(struct rk_tail_signers *signers, struct rk_pds_reply *
 			return r;
 		rk_log(RK_LOG_WARN, "tail", "waiting for the DID directory", RK_LOG_STR("did", did),
 			RK_LOG_STR("reason", reply->message));
-		wait_ms(signers, rk_backoff_next(&backoff, rk_backoff_random()));
+		rk_clock_pause_unless(
+			rk_backoff_next(&backoff, rk_backoff_random()), is_stopped, signers);
 		if (atomic_load(signers->stop))
 			return -ECANCELED;
 	}

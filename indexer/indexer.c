@@ -49,11 +49,9 @@ static void slot_decode(struct rk_slot *slot, struct worker *worker)
 	}
 	/* Without memory for it, a frame cannot be judged: try until there is some. */
 	while (slot_try(slot, worker) < 0) {
-		const struct timespec pause = {.tv_nsec = 10000000};
-
 		rk_arena_reset(&slot->arena);
 		rk_arena_reset(&worker->scratch);
-		nanosleep(&pause, NULL);
+		rk_clock_pause(10);
 	}
 	rk_arena_reset(&worker->scratch);
 }

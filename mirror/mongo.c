@@ -15,7 +15,6 @@ enum {
 	SELECT_MS = 2000, /* to find the server */
 	CONNECT_MS = 2000,
 	ANSWER_MS = 10000, /* to hear of one command */
-	READ_BATCH = 1000, /* documents in one answer */
 };
 
 /* The driver's own lines may name hosts and options; they are for developers. */
@@ -135,14 +134,14 @@ mongoc_collection_t *rk_mongo_collection(struct rk_mongo *mongo, const char *nam
 	return mongoc_client_get_collection(mongo->client, mongo->database, name);
 }
 
-/* A find with options that every reading has. fields is taken over. */
-static mongoc_cursor_t *find(mongoc_collection_t *collection, const bson_t *filter, bson_t *fields)
+mongoc_cursor_t *rk_mongo_find(
+	mongoc_collection_t *collection, const bson_t *filter, bson_t *fields)
 {
 	bson_t options = BSON_INITIALIZER;
 	mongoc_cursor_t *cursor;
 
 	BSON_APPEND_DOCUMENT(&options, "projection", fields);
-	BSON_APPEND_INT32(&options, "batchSize", READ_BATCH);
+	BSON_APPEND_INT32(&options, "batchSize", RK_MONGO_READ_BATCH);
 	cursor = mongoc_collection_find_with_opts(collection, filter, &options, NULL);
 	bson_destroy(&options);
 	bson_destroy(fields);
@@ -176,7 +175,7 @@ static int users_read(struct rk_mongo *mongo, struct rk_users *users, bool all)
 		bson_append_document_end(&filter, &exists);
 	}
 	BSON_APPEND_INT32(&fields, "atproto.did", 1); /* and never the password beside it */
-	cursor = find(collection, &filter, &fields);
+	cursor = rk_mongo_find(collection, &filter, &fields);
 	while (r == 0 && mongoc_cursor_next(cursor, &one)) {
 		const struct rk_user user = {
 			.id = text_at(one, "_id"),
@@ -203,7 +202,7 @@ static int handles_read(struct rk_mongo *mongo, struct rk_users *users)
 	int r = 0;
 
 	BSON_APPEND_INT32(&fields, "handle", 1);
-	cursor = find(collection, &filter, &fields);
+	cursor = rk_mongo_find(collection, &filter, &fields);
 	while (r == 0 && mongoc_cursor_next(cursor, &one)) {
 		struct rk_slice handle = text_at(one, "handle");
 		struct rk_user *user = rk_users_by_id(users, text_at(one, "_id"));
@@ -283,7 +282,7 @@ static int documents_find(struct rk_mongo *mongo, struct rk_documents *out, stru
 	int r = 0;
 
 	rk_document_projection(&fields, row);
-	cursor = find(collection, filter, &fields);
+	cursor = rk_mongo_find(collection, filter, &fields);
 	while (r == 0 && mongoc_cursor_next(cursor, &one))
 		r = documents_add(out, arena, one, row);
 	if (r == 0 && mongoc_cursor_error(cursor, &mongo->error))
@@ -293,28 +292,35 @@ static int documents_find(struct rk_mongo *mongo, struct rk_documents *out, stru
 	return r;
 }
 
+void rk_mongo_filter_ids(bson_t *filter, const struct rk_oid *ids, size_t count)
+{
+	bson_t in, list;
+
+	BSON_APPEND_DOCUMENT_BEGIN(filter, "_id", &in);
+	BSON_APPEND_ARRAY_BEGIN(&in, "$in", &list);
+	for (size_t i = 0; i < count; i++) {
+		char name[16];
+		const char *key;
+		bson_oid_t oid;
+
+		memcpy(oid.bytes, ids[i].bytes, sizeof(oid.bytes));
+		bson_uint32_to_string((uint32_t)i, &key, name, sizeof(name));
+		BSON_APPEND_OID(&list, key, &oid);
+	}
+	bson_append_array_end(&in, &list);
+	bson_append_document_end(filter, &in);
+}
+
 int rk_mongo_by_id(struct rk_mongo *mongo, struct rk_documents *out, struct rk_arena *arena,
 	const struct rk_collection *collection, const struct rk_oid *ids, size_t count)
 {
 	int r = 0;
 
-	for (size_t from = 0; r == 0 && from < count; from += READ_BATCH) {
-		size_t to = from + READ_BATCH < count ? from + READ_BATCH : count;
-		bson_t filter = BSON_INITIALIZER, in, list;
+	for (size_t from = 0; r == 0 && from < count; from += RK_MONGO_READ_BATCH) {
+		size_t to = from + RK_MONGO_READ_BATCH < count ? from + RK_MONGO_READ_BATCH : count;
+		bson_t filter = BSON_INITIALIZER;
 
-		BSON_APPEND_DOCUMENT_BEGIN(&filter, "_id", &in);
-		BSON_APPEND_ARRAY_BEGIN(&in, "$in", &list);
-		for (size_t i = from; i < to; i++) {
-			char name[16];
-			const char *key;
-			bson_oid_t oid;
-
-			memcpy(oid.bytes, ids[i].bytes, sizeof(oid.bytes));
-			bson_uint32_to_string((uint32_t)(i - from), &key, name, sizeof(name));
-			BSON_APPEND_OID(&list, key, &oid);
-		}
-		bson_append_array_end(&in, &list);
-		bson_append_document_end(&filter, &in);
+		rk_mongo_filter_ids(&filter, ids + from, to - from);
 		r = documents_find(mongo, out, arena, collection, &filter);
 		bson_destroy(&filter);
 	}
@@ -326,8 +332,8 @@ int rk_mongo_by_rkey(struct rk_mongo *mongo, struct rk_documents *out, struct rk
 {
 	int r = 0;
 
-	for (size_t from = 0; r == 0 && from < count; from += READ_BATCH) {
-		size_t to = from + READ_BATCH < count ? from + READ_BATCH : count;
+	for (size_t from = 0; r == 0 && from < count; from += RK_MONGO_READ_BATCH) {
+		size_t to = from + RK_MONGO_READ_BATCH < count ? from + RK_MONGO_READ_BATCH : count;
 		bson_t filter = BSON_INITIALIZER, in, list;
 
 		BSON_APPEND_DOCUMENT_BEGIN(&filter, "atproto.rkey", &in);
@@ -367,7 +373,7 @@ int rk_mongo_scan_begin(
 	scan->row = row;
 	scan->collection = rk_mongo_collection(mongo, row->documents);
 	rk_document_projection(&fields, row);
-	scan->cursor = find(scan->collection, &filter, &fields);
+	scan->cursor = rk_mongo_find(scan->collection, &filter, &fields);
 	bson_destroy(&filter);
 	*out = scan;
 	return 0;
@@ -380,7 +386,7 @@ int rk_mongo_scan_next(
 	int r = 0;
 
 	*more = true;
-	for (int i = 0; r == 0 && i < READ_BATCH; i++) {
+	for (int i = 0; r == 0 && i < RK_MONGO_READ_BATCH; i++) {
 		if (!mongoc_cursor_next(scan->cursor, &one)) {
 			*more = false;
 			if (mongoc_cursor_error(scan->cursor, &scan->mongo->error))

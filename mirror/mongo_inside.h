@@ -1,4 +1,4 @@
-/* What mongo.c and mongo_bulk.c share; for those two only. */
+/* What mongo.c, mongo_bulk.c and mongo_publish.c share; for those only. */
 #ifndef RK_MIRROR_MONGO_INSIDE_H
 #define RK_MIRROR_MONGO_INSIDE_H
 
@@ -14,5 +14,13 @@ struct rk_mongo {
 
 /* To be destroyed by the caller. */
 mongoc_collection_t *rk_mongo_collection(struct rk_mongo *mongo, const char *name);
+
+enum { RK_MONGO_READ_BATCH = 1000 }; /* documents in one answer */
+
+/* A find with the options that every reading has. fields is taken over. */
+mongoc_cursor_t *rk_mongo_find(
+	mongoc_collection_t *collection, const bson_t *filter, bson_t *fields);
+/* Adds {_id: {$in: [ids]}}. */
+void rk_mongo_filter_ids(bson_t *filter, const struct rk_oid *ids, size_t count);
 
 #endif

@@ -6,22 +6,6 @@
 #include "mirror/mongo_inside.h"
 #include "mirror/publish_draft.h"
 
-enum { READ_BATCH = 1000 };
-
-/* fields is taken over. */
-static mongoc_cursor_t *find(mongoc_collection_t *collection, const bson_t *filter, bson_t *fields)
-{
-	bson_t options = BSON_INITIALIZER;
-	mongoc_cursor_t *cursor;
-
-	BSON_APPEND_DOCUMENT(&options, "projection", fields);
-	BSON_APPEND_INT32(&options, "batchSize", READ_BATCH);
-	cursor = mongoc_collection_find_with_opts(collection, filter, &options, NULL);
-	bson_destroy(&options);
-	bson_destroy(fields);
-	return cursor;
-}
-
 int rk_mongo_unpublished(struct rk_mongo *mongo, const struct rk_collection *row,
 	rk_mongo_visit_unpublished *visit, void *context)
 {
@@ -37,7 +21,7 @@ int rk_mongo_unpublished(struct rk_mongo *mongo, const struct rk_collection *row
 	bson_append_document_end(&filter, &inner);
 	BSON_APPEND_NULL(&filter, "atproto.rkey"); /* missing, or null */
 	rk_document_projection(&fields, row);
-	cursor = find(collection, &filter, &fields);
+	cursor = rk_mongo_find(collection, &filter, &fields);
 	while (r == 0 && mongoc_cursor_next(cursor, &one)) {
 		struct rk_document document;
 		bool failed = false, read;
@@ -62,26 +46,14 @@ int rk_mongo_bodies(struct rk_mongo *mongo, const struct rk_collection *row, str
 	const struct rk_oid *ids, size_t count, rk_mongo_visit_body *visit, void *context)
 {
 	mongoc_collection_t *collection = rk_mongo_collection(mongo, row->documents);
-	bson_t filter = BSON_INITIALIZER, fields, in, list;
+	bson_t filter = BSON_INITIALIZER, fields;
 	mongoc_cursor_t *cursor;
 	const bson_t *one;
 	int r = 0;
 
-	BSON_APPEND_DOCUMENT_BEGIN(&filter, "_id", &in);
-	BSON_APPEND_ARRAY_BEGIN(&in, "$in", &list);
-	for (size_t i = 0; i < count; i++) {
-		char name[16];
-		const char *key;
-		bson_oid_t oid;
-
-		memcpy(oid.bytes, ids[i].bytes, sizeof(oid.bytes));
-		bson_uint32_to_string((uint32_t)i, &key, name, sizeof(name));
-		BSON_APPEND_OID(&list, key, &oid);
-	}
-	bson_append_array_end(&in, &list);
-	bson_append_document_end(&filter, &in);
+	rk_mongo_filter_ids(&filter, ids, count);
 	rk_draft_projection(&fields, row);
-	cursor = find(collection, &filter, &fields);
+	cursor = rk_mongo_find(collection, &filter, &fields);
 	while (r == 0 && mongoc_cursor_next(cursor, &one)) {
 		struct rk_document document;
 		bool failed = false;
@@ -111,7 +83,7 @@ int rk_mongo_user_text(
 
 	bson_append_utf8(&filter, "_id", -1, (const char *)user.data, (int)user.len);
 	BSON_APPEND_INT32(&fields, path, 1);
-	cursor = find(collection, &filter, &fields);
+	cursor = rk_mongo_find(collection, &filter, &fields);
 	if (mongoc_cursor_next(cursor, &one) && bson_iter_init(&iter, one) &&
 		bson_iter_find_descendant(&iter, path, &at) && BSON_ITER_HOLDS_UTF8(&at)) {
 		uint32_t len;

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "mirror/publish_inside.h"
@@ -117,7 +116,6 @@ static int bulk_until_done(struct rk_publish_run *run, struct rk_mongo *mongo,
 
 	while ((r = bulk(run, mongo, items, persons, count)) == -EIO) {
 		int64_t most = rk_publish_stopping(run) ? STOPPED_MOST_MS : LOST_MOST_MS;
-		struct timespec t = {wait / 1000, wait % 1000 * 1000000};
 
 		if (rk_clock_mono_ms() - from > most) {
 			char text[256];
@@ -126,7 +124,7 @@ static int bulk_until_done(struct rk_publish_run *run, struct rk_mongo *mongo,
 			rk_publish_fail(run, -EHOSTUNREACH, text);
 			return -EHOSTUNREACH;
 		}
-		nanosleep(&t, NULL);
+		rk_clock_pause(wait);
 		wait = wait * 2 < BACKOFF_MOST_MS ? wait * 2 : BACKOFF_MOST_MS;
 	}
 	return r;

@@ -3,14 +3,12 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "mirror/publish_inside.h"
 #include "mirror/publish_listing.h"
 
 enum {
-	TICK_MS = 100,
 	FAILURES_MOST = 12, /* in a row: the PDS is taken for unreachable */
 	FAILING_MOST_MS = 30 * 1000,
 	BACKOFF_FIRST_MS = 250,
@@ -36,19 +34,15 @@ struct worker {
 	uint64_t batches;
 };
 
+static bool is_stopping(void *run)
+{
+	return rk_publish_stopping(run);
+}
+
 /* False: the run ends. */
 static bool pause_ms(struct worker *w, int64_t ms)
 {
-	int64_t until = rk_clock_mono_ms() + ms, left;
-
-	while ((left = until - rk_clock_mono_ms()) > 0) {
-		struct timespec t = {.tv_nsec = (left < TICK_MS ? left : TICK_MS) * 1000000L};
-
-		if (rk_publish_stopping(w->run))
-			return false;
-		nanosleep(&t, NULL);
-	}
-	return !rk_publish_stopping(w->run);
+	return rk_clock_pause_unless(ms, is_stopping, w->run);
 }
 
 /* Waits as the PDS's limits want it. 0, PUT_OFF, -ECANCELED. */

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -346,21 +345,23 @@ static void sum_up(struct rk_recover_call *call, const struct rk_round *round)
 		call->request->progress(call->request->context, summary->records, call->total);
 }
 
+struct pausing {
+	struct rk_mirror *mirror;
+	const struct rk_recover_call *call;
+};
+
+static bool is_pause_stopped(void *context)
+{
+	const struct pausing *pausing = context;
+
+	return is_stopped(pausing->mirror, pausing->call);
+}
+
 static void pause_between(struct rk_mirror *mirror, const struct rk_recover_call *call)
 {
-	int64_t until_ms = rk_clock_mono_ms() + (int64_t)call->request->delay_ms;
+	struct pausing pausing = {mirror, call};
 
-	while (!is_stopped(mirror, call)) {
-		int64_t left_ms = until_ms - rk_clock_mono_ms();
-		struct timespec slice;
-
-		if (left_ms <= 0)
-			return;
-		if (left_ms > 100)
-			left_ms = 100;
-		slice = (struct timespec){.tv_nsec = left_ms * 1000000};
-		nanosleep(&slice, NULL);
-	}
+	rk_clock_pause_unless((int64_t)call->request->delay_ms, is_pause_stopped, &pausing);
 }
 
 /* Whole bulks, so that the last one of a round is not a small one. */

@@ -5,7 +5,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
@@ -18,7 +17,6 @@ enum {
 	PAGE_MOST = 16 << 20, /* 100 records, each of up to 64 KB or more */
 	PAGE_RECORDS = 100,
 	HEADERS_MOST = 4,
-	TICK_MS = 100,
 };
 
 struct rk_session {
@@ -298,19 +296,11 @@ int rk_session_create_records(struct rk_session *session, struct rk_pds_reply *r
 	return rc;
 }
 
-/* False: cancelled. */
-static bool pause_ms(const struct rk_session *session, int64_t ms)
+static bool is_cancelled(void *context)
 {
-	int64_t until = rk_clock_mono_ms() + ms, left;
+	const struct rk_session *session = context;
 
-	while ((left = until - rk_clock_mono_ms()) > 0) {
-		struct timespec t = {.tv_nsec = (left < TICK_MS ? left : TICK_MS) * 1000000L};
-
-		if (session->options.http.cancel && atomic_load(session->options.http.cancel))
-			return false;
-		nanosleep(&t, NULL);
-	}
-	return true;
+	return session->options.http.cancel && atomic_load(session->options.http.cancel);
 }
 
 static struct rk_slice rkey_of(const json_t *record)
@@ -359,7 +349,7 @@ int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, cons
 			rc = RK_PDS_RETRY;
 			break;
 		}
-		if (!pause_ms(session, wait)) {
+		if (!rk_clock_pause_unless(wait, is_cancelled, session)) {
 			rc = -ECANCELED;
 			break;
 		}
