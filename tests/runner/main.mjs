@@ -1,12 +1,13 @@
 // `make test`: runs the jobs, counts single cases, and ends with one line:
-// 412 passed, 0 failed, 3 skipped. What failed is shown with its output, what
-// was skipped with its reason. A job that crashes, runs out of time or says
+// 412 passed, 0 failed, 3 skipped. What failed is said at once in short, and
+// at the end with its output; what was skipped with its reason. A job that crashes, runs out of time or says
 // nothing is a failure of its own.
 
 import { allJobs, cores } from './jobs.mjs';
 import { runJob } from './run.mjs';
 
 const wanted = process.argv.slice(2);
+const linesAtOnce = 8; // of what a failure says, before all of it at the end
 const say = (line = '') => process.stdout.write(`${line}\n`);
 
 // Those asked for by the beginning of their names, and what they need.
@@ -25,6 +26,10 @@ function report(job, cases, ms) {
   if (failed) words.push(`${failed} failed`);
   if (skipped) words.push(`${skipped} skipped`);
   say(`${failed ? 'FAIL' : 'ok  '} ${job.name.padEnd(24)} ${words.join(', ').padEnd(34)} ${(ms / 1000).toFixed(1)} s`);
+  for (const { name, error } of cases.filter((c) => c.error !== undefined)) {
+    say(`     ${name}`);
+    for (const line of error.split('\n').slice(0, linesAtOnce)) say(`       ${line}`);
+  }
 }
 
 // Runs all of them, at most `cores` beside each other; a wide one alone.
