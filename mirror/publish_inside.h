@@ -8,10 +8,10 @@
 
 #include <pthread.h>
 
+#include "mirror/account.h"
 #include "mirror/mongo_publish.h"
 #include "mirror/publish.h"
 #include "mirror/publish_draft.h"
-#include "net/session.h"
 #include "records/key.h"
 
 /* A user with documents to publish: a range of the run's ids. */
@@ -25,8 +25,8 @@ struct rk_publish_item {
 	struct rk_record_key key;
 	uint64_t tid; /* of the record to be written; 0: none */
 	char rkey[64], reason[256], words[RK_DRAFT_WORDS_MOST];
-	struct rk_slice json;
-	bool settled; /* outcome holds */
+	struct rk_account_write write; /* under way */
+	bool settled;                  /* outcome holds */
 	enum rk_publish_outcome outcome;
 };
 

@@ -1,4 +1,4 @@
-/* See publish_inside.h: one user after the other, with a session at the PDS. */
+/* See publish_inside.h: one user after the other, through the user's account (mirror/account.h). */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -8,81 +8,33 @@
 #include "mirror/publish_inside.h"
 #include "mirror/publish_listing.h"
 
-enum {
-	FAILURES_MOST = 12, /* in a row: the PDS is taken for unreachable */
-	FAILING_MOST_MS = 30 * 1000,
-	BACKOFF_FIRST_MS = 250,
-	BACKOFF_MOST_MS = 2000,
-	SPLIT_FROM = 3, /* failures of a batch, before its halves are tried */
-	TELL_WAIT_MS = 1000,
-};
-
-/* Beside results of net/pds.h: the user is left for another run. */
-enum { PUT_OFF = 100 };
-
 struct worker {
 	struct rk_publish_run *run;
 	struct rk_mongo *mongo;
-	struct rk_session *session;
+	struct rk_account_client *account;
 	const struct rk_publish_person *person;
 	struct rk_publish_parcel *parcel; /* the batch under way */
 	struct rk_listing listing;
-	struct rk_buf did;
-	unsigned failures; /* in a row */
-	int64_t failing_ms;
-	bool open; /* logged in as the person */
 	uint64_t batches;
 };
 
-static bool is_stopping(void *run)
+static bool is_stopping(void *context)
 {
-	return rk_publish_stopping(run);
+	const struct worker *w = context;
+
+	return rk_publish_stopping(w->run);
 }
 
-/* False: the run ends. */
-static bool pause_ms(struct worker *w, int64_t ms)
+static void tell_waiting(void *context, int64_t ms)
 {
-	return rk_clock_pause_unless(ms, is_stopping, w->run);
-}
+	struct worker *w = context;
+	struct rk_publish_parcel *parcel = calloc(1, sizeof(*parcel));
 
-/* Waits as the PDS's limits want it. 0, PUT_OFF, -ECANCELED. */
-static int wait_for(struct worker *w, int64_t ms)
-{
-	int64_t most = w->run->request->max_wait_ms;
-	struct rk_publish_parcel *parcel;
-
-	if (most >= 0 && ms > most)
-		return PUT_OFF;
-	if (ms >= TELL_WAIT_MS) {
-		parcel = calloc(1, sizeof(*parcel));
-		if (!parcel)
-			return -ENOMEM;
-		parcel->person = w->person;
-		parcel->waiting_ms = ms;
-		rk_publish_hand_on(w->run, parcel);
-	}
-	return pause_ms(w, ms) ? 0 : -ECANCELED;
-}
-
-/* After RK_PDS_RETRY: waits before the next try. 0, PUT_OFF, -ECANCELED, -EHOSTUNREACH. */
-static int after_failure(struct worker *w, const struct rk_pds_reply *reply)
-{
-	int64_t now = rk_clock_mono_ms(), wait = BACKOFF_FIRST_MS;
-	char text[256];
-
-	if (reply->http_status == 429)
-		return wait_for(
-			w, rk_pace_wait_ms(rk_session_pace(w->session), rk_clock_wall_ms()));
-	if (w->failures++ == 0)
-		w->failing_ms = now;
-	if (w->failures >= FAILURES_MOST || now - w->failing_ms > FAILING_MOST_MS) {
-		snprintf(text, sizeof(text), "the PDS: %.200s", reply->message);
-		rk_publish_fail(w->run, -EHOSTUNREACH, text);
-		return -EHOSTUNREACH;
-	}
-	for (unsigned i = 1; i < w->failures && wait < BACKOFF_MOST_MS; i++)
-		wait *= 2;
-	return pause_ms(w, wait) ? 0 : -ECANCELED;
+	if (!parcel)
+		return; /* nothing but the telling is lost */
+	parcel->person = w->person;
+	parcel->waiting_ms = ms;
+	rk_publish_hand_on(w->run, parcel);
 }
 
 static struct rk_slice text_of(const json_t *value, const char *name)
@@ -106,54 +58,19 @@ static int listed(void *context, const struct rk_session_record *record)
 	return rk_listing_add(&w->listing, record->rkey, ref);
 }
 
-/* What the repo has. RK_PDS_OK, ABSENT, INACTIVE, WRONG; PUT_OFF; negative. */
-static int list(struct worker *w, struct rk_pds_reply *reply)
+static void list_restart(void *context)
 {
-	int64_t most = w->run->request->max_wait_ms;
-	int r;
+	struct worker *w = context;
 
-	for (;;) {
-		rk_listing_finish(&w->listing);
-		r = rk_session_list(w->session, reply, rk_buf_cstr(&w->did),
-			w->run->collection->nsid, most < 0 ? INT64_MAX : most, listed, w);
-		if (r == RK_PDS_RETRY && reply->http_status == 0 && reply->retry_after_ms >= 0)
-			return PUT_OFF;
-		if (r != RK_PDS_RETRY)
-			break;
-		r = after_failure(w, reply);
-		if (r)
-			return r;
-	}
-	rk_listing_seal(&w->listing);
-	return r;
+	rk_listing_finish(&w->listing);
 }
 
-/* Logs in, once for a user. RK_PDS_OK, DENIED, …; PUT_OFF; negative. */
-static int login(struct worker *w, struct rk_pds_reply *reply)
+/* What the repo has. */
+static int list(struct worker *w)
 {
-	struct rk_buf password = {0};
-	int r = RK_PDS_OK;
+	int r = rk_account_list(w->account, w->run->collection->nsid, list_restart, listed, w);
 
-	if (w->open)
-		return RK_PDS_OK;
-	*reply = (struct rk_pds_reply){0};
-	r = rk_mongo_user_text(w->mongo, &password, w->person->user->id, "atproto.password");
-	if (r == 0 && password.len == 0) {
-		snprintf(reply->message, sizeof(reply->message),
-			"users.atproto has no app password");
-		r = RK_PDS_DENIED;
-	}
-	while (r == 0) {
-		r = rk_session_open(
-			w->session, reply, rk_buf_cstr(&w->did), rk_buf_cstr(&password));
-		if (r != RK_PDS_RETRY)
-			break;
-		r = after_failure(w, reply);
-	}
-	w->open = r == RK_PDS_OK;
-	if (password.data)
-		explicit_bzero(password.data, password.cap);
-	rk_buf_finish(&password);
+	rk_listing_seal(&w->listing);
 	return r;
 }
 
@@ -193,103 +110,18 @@ static bool find(struct worker *w, struct rk_publish_item *item)
 }
 
 /* A batch was answered in a way that leaves open what became of it. Settles what is there. */
-static int look_again(struct worker *w, struct rk_publish_item **items, size_t *count)
+static int look_again(void *context, struct rk_account_write **writes, size_t count)
 {
-	struct rk_pds_reply reply;
-	size_t left = 0;
-	int r = list(w, &reply);
+	struct worker *w = context;
+	int r = list(w);
 
-	if (r > 0 && r != PUT_OFF)
-		return 0; /* what the next write says will do */
-	for (size_t i = 0; r == 0 && i < *count; i++) {
-		if (find(w, items[i])) {
-			settle(items[i], RK_PUBLISH_CREATED, "");
-			continue;
-		}
-		/* Its key may be another record's by now. */
-		if (rk_listing_taken(&w->listing, items[i]->tid))
-			place(w, items[i]);
-		items[left++] = items[i];
-	}
-	if (r == 0)
-		*count = left;
-	return r;
-}
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		struct rk_publish_item *item = writes[i]->context;
 
-static int write_some(struct worker *w, struct rk_publish_item **items, size_t count);
-
-static int write_halves(struct worker *w, struct rk_publish_item **items, size_t count)
-{
-	int r = write_some(w, items, count / 2);
-
-	return r ? r : write_some(w, items + count / 2, count - count / 2);
-}
-
-/* One applyWrites, until it is known what became of it. Items that are written or refused are settled;
- * those that are not were put off. 0, PUT_OFF or negative. */
-static int write_some(struct worker *w, struct rk_publish_item **items, size_t count)
-{
-	struct rk_session_write writes[RK_SESSION_WRITES_MOST];
-	struct rk_pds_reply reply;
-	unsigned tries = 0;
-	int r = 0;
-
-	while (r == 0 && count > 0) {
-		int64_t wait;
-		size_t n = rk_pace_writes(rk_session_pace(w->session), &wait, count, RK_PACE_CREATE,
-			rk_clock_wall_ms());
-
-		if (n == 0) {
-			r = wait_for(w, wait);
-			continue;
-		}
-		if (rk_publish_stopping(w->run))
-			return -ECANCELED;
-		for (size_t i = 0; i < n; i++)
-			writes[i] = (struct rk_session_write){items[i]->rkey, items[i]->json};
-		r = rk_session_create_records(
-			w->session, &reply, w->run->collection->nsid, writes, n);
-		switch (r) {
-		case RK_PDS_OK:
-			w->failures = 0;
-			for (size_t i = 0; i < n; i++)
-				settle(items[i], RK_PUBLISH_CREATED, "");
-			items += n;
-			count -= n;
-			continue;
-		case RK_PDS_RETRY:
-			r = after_failure(w, &reply);
-			if (r == 0 && reply.http_status != 429)
-				r = look_again(w, items, &count);
-			if (r || reply.http_status < 500 || ++tries < SPLIT_FROM)
-				continue;
-			if (count > 1)
-				return write_halves(w, items, count);
-			break;
-		case RK_PDS_WRONG:
-			r = 0;
-			if (n > 1) {
-				r = write_halves(w, items, n);
-				items += n;
-				count -= n;
-				continue;
-			}
-			break;
-		case RK_PDS_DENIED:
-		case RK_PDS_ABSENT:
-		case RK_PDS_INACTIVE:
-			n = count; /* the account's, not the record's */
-			r = 0;
-			break;
-		default:
-			continue;
-		}
-		for (size_t i = 0; i < n && i < count; i++)
-			settle(items[i], RK_PUBLISH_FAILED, reply.message);
-		if (n >= count)
-			return r;
-		items += n;
-		count -= n;
+		if (find(w, item))
+			rk_account_settle(writes[i], RK_ACCOUNT_DONE, "");
+		else if (rk_listing_taken(&w->listing, item->tid))
+			place(w, item); /* its key is another record's by now */
 	}
 	return r;
 }
@@ -327,58 +159,43 @@ static int body_take(void *context, const struct rk_document *document, const bs
 		settle(item, RK_PUBLISH_FAILED, draft.reason);
 	} else {
 		copy = rk_arena_copy(&parcel->arena, rk_buf_slice(&json));
-		item->json = rk_slice_make(copy, json.len);
+		item->write.write = (struct rk_session_write){.action = RK_SESSION_CREATE,
+			.collection = w->run->collection->nsid,
+			.rkey = item->rkey,
+			.record = rk_slice_make(copy, json.len)};
 		rk_record_key_init(&item->key, w->run->collection, &document->id, draft.when_ms);
 		place(w, item);
 	}
-	made = rk_buf_failed(&json) || (item->json.len && !copy);
+	made = rk_buf_failed(&json) || (item->tid && !copy);
 	rk_buf_finish(&json);
 	return made ? -ENOMEM : 0;
 }
 
-static void settle_open(
-	struct rk_publish_parcel *parcel, enum rk_publish_outcome outcome, const char *reason)
-{
-	for (size_t i = 0; i < parcel->count; i++) {
-		if (!parcel->items[i].settled)
-			settle(&parcel->items[i], outcome, reason);
-	}
-}
-
-/* Writes what is open, in requests within the PDS's bound on bytes. 0, PUT_OFF or negative. */
+/* Writes what is open. 0, RK_ACCOUNT_PUT_OFF or negative. */
 static int batch_write(struct worker *w, struct rk_publish_parcel *parcel)
 {
-	struct rk_publish_item *items[RK_SESSION_WRITES_MOST];
-	struct rk_pds_reply reply;
+	struct rk_account_write *writes[RK_SESSION_WRITES_MOST];
+	size_t count = 0;
 	int r = 0;
 
-	for (size_t at = 0; r == 0 && at < parcel->count;) {
-		size_t count = 0, bytes = 0;
+	for (size_t i = 0; i < parcel->count; i++) {
+		struct rk_publish_item *item = &parcel->items[i];
 
-		for (; at < parcel->count && count < RK_SESSION_WRITES_MOST; at++) {
-			struct rk_publish_item *item = &parcel->items[at];
-
-			if (item->settled)
-				continue;
-			if (count > 0 && bytes + item->json.len + 256 > RK_SESSION_BYTES_MOST)
-				break;
-			bytes += item->json.len + 256;
-			items[count++] = item;
-		}
-		if (count == 0)
-			break;
-		if (w->run->request->dry_run) {
-			for (size_t i = 0; i < count; i++)
-				settle(items[i], RK_PUBLISH_CREATED, "");
+		if (item->settled)
 			continue;
-		}
-		r = login(w, &reply);
-		if (r > 0 && r != PUT_OFF) {
-			settle_open(parcel, RK_PUBLISH_FAILED, reply.message);
-			return 0;
-		}
-		if (r == 0)
-			r = write_some(w, items, count);
+		item->write.context = item;
+		writes[count++] = &item->write;
+		if (w->run->request->dry_run)
+			rk_account_settle(&item->write, RK_ACCOUNT_DONE, "");
+	}
+	if (!w->run->request->dry_run)
+		r = rk_account_write(w->account, writes, count, look_again, w);
+	for (size_t i = 0; i < count; i++) {
+		if (writes[i]->state != RK_ACCOUNT_OPEN)
+			settle(writes[i]->context,
+				writes[i]->state == RK_ACCOUNT_DONE ? RK_PUBLISH_CREATED
+								    : RK_PUBLISH_FAILED,
+				writes[i]->reason);
 	}
 	return r;
 }
@@ -396,7 +213,7 @@ static size_t keep_settled(struct rk_publish_parcel *parcel)
 	return all - kept;
 }
 
-/* 0, PUT_OFF or negative; *done grows by what is settled. */
+/* 0, RK_ACCOUNT_PUT_OFF or negative; *done grows by what is settled. */
 static int batch_run(struct worker *w, const struct rk_oid *ids, size_t count, size_t *done)
 {
 	struct rk_publish_parcel *parcel = calloc(1, sizeof(*parcel));
@@ -467,18 +284,13 @@ static int person_run(struct worker *w)
 {
 	struct rk_publish_run *run = w->run;
 	const struct rk_oid *ids = run->ids + w->person->from;
-	struct rk_pds_reply reply;
 	size_t done = 0;
-	int r;
+	int r = rk_account_take(w->account, w->person->user);
 
-	w->open = false;
-	rk_buf_clear(&w->did);
-	rk_buf_add_slice(&w->did, w->person->user->did);
-	r = rk_buf_failed(&w->did);
 	if (r == 0)
-		r = list(w, &reply);
-	if (r > 0 && r != PUT_OFF)
-		return fail_all(w, reply.message);
+		r = list(w);
+	if (r > 0 && r != RK_ACCOUNT_PUT_OFF)
+		return fail_all(w, rk_account_error(w->account));
 	while (r == 0 && done < w->person->count) {
 		size_t want = w->person->count - done, allowed, before = done;
 
@@ -489,12 +301,12 @@ static int person_run(struct worker *w)
 		if (allowed == 0)
 			break;
 		if (run->request->delay_ms && w->batches++ > 0 &&
-			!pause_ms(w, (int64_t)run->request->delay_ms))
+			!rk_clock_pause_unless((int64_t)run->request->delay_ms, is_stopping, w))
 			break;
 		r = batch_run(w, ids + done, allowed, &done);
 		rk_publish_give_back(run, allowed - (done - before));
 	}
-	if (r == PUT_OFF) {
+	if (r == RK_ACCOUNT_PUT_OFF) {
 		pthread_mutex_lock(&run->lock);
 		run->put_off += w->person->count - done;
 		pthread_mutex_unlock(&run->lock);
@@ -521,27 +333,29 @@ static bool person_next(struct worker *w)
 void *rk_publish_work(void *context)
 {
 	struct rk_publish_run *run = context;
-	const struct rk_session_options options = {
-		.http = {.trusted = {run->options->pds}, .cancel = &run->cancel},
-		.origin = run->options->pds,
-		.bypass_key = run->options->bypass_key,
-		.timeout_ms = 30 * 1000,
-		.idle_ms = 15 * 1000,
-	};
 	struct worker w = {.run = run};
+	const struct rk_account_options options = {
+		.pds = run->options->pds,
+		.bypass_key = run->options->bypass_key,
+		.max_wait_ms = run->request->max_wait_ms,
+		.cancel = &run->cancel,
+		.stopping = is_stopping,
+		.waiting = tell_waiting,
+		.context = &w,
+	};
 	char error[256];
 	int r = rk_mongo_create(&w.mongo, run->options->mongo_uri, run->options->database, error);
 
-	w.session = r == 0 ? rk_session_create(&options) : NULL;
-	if (r == 0 && !w.session)
+	w.account = r == 0 ? rk_account_create(w.mongo, &options) : NULL;
+	if (r == 0 && !w.account)
 		r = -ENOMEM;
 	while (r == 0 && !rk_publish_stopping(run) && person_next(&w))
 		r = person_run(&w);
 	if (r && r != -ECANCELED)
-		rk_publish_fail(run, r, strerror(-r));
+		rk_publish_fail(
+			run, r, r == -EHOSTUNREACH ? rk_account_error(w.account) : strerror(-r));
 	rk_listing_finish(&w.listing);
-	rk_buf_finish(&w.did);
-	rk_session_destroy(w.session);
+	rk_account_destroy(w.account);
 	rk_mongo_destroy(w.mongo);
 	pthread_mutex_lock(&run->lock);
 	run->working--;

@@ -248,14 +248,27 @@ static int renew(struct rk_session *session, struct rk_pds_reply *reply)
 	return rc;
 }
 
-int rk_session_create_records(struct rk_session *session, struct rk_pds_reply *reply,
-	const char *collection, const struct rk_session_write *writes, size_t count)
+static const struct {
+	const char *type;
+	unsigned points;
+} actions[RK_SESSION_ACTION_COUNT] = {
+	[RK_SESSION_CREATE] = {"create", RK_PACE_CREATE},
+	[RK_SESSION_UPDATE] = {"update", RK_PACE_UPDATE},
+	[RK_SESSION_DELETE] = {"delete", RK_PACE_DELETE},
+};
+
+unsigned rk_session_points(enum rk_session_action action)
+{
+	return actions[action].points;
+}
+
+int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *reply,
+	const struct rk_session_write *writes, size_t count)
 {
 	struct rk_buf body = {0};
 	struct call call = {.method = "com.atproto.repo.applyWrites",
 		.header = &session->access,
 		.post = true,
-		.points = (unsigned)count * RK_PACE_CREATE,
 		.paces = true,
 		.most = ANSWER_MOST};
 	json_t *root;
@@ -270,11 +283,16 @@ int rk_session_create_records(struct rk_session *session, struct rk_pds_reply *r
 	rk_buf_add_json(&body, rk_buf_slice(&session->did));
 	rk_buf_add_str(&body, ",\"writes\":[");
 	for (size_t i = 0; i < count; i++) {
+		call.points += rk_session_points(writes[i].action);
 		rk_buf_printf(&body,
-			"%s{\"$type\":\"com.atproto.repo.applyWrites#create\",\"collection\":\"%s\","
-			"\"rkey\":\"%s\",\"value\":",
-			i ? "," : "", collection, writes[i].rkey);
-		rk_buf_add_slice(&body, writes[i].record);
+			"%s{\"$type\":\"com.atproto.repo.applyWrites#%s\",\"collection\":\"%s\","
+			"\"rkey\":",
+			i ? "," : "", actions[writes[i].action].type, writes[i].collection);
+		rk_buf_add_json(&body, rk_slice_str(writes[i].rkey));
+		if (writes[i].action != RK_SESSION_DELETE) {
+			rk_buf_add_str(&body, ",\"value\":");
+			rk_buf_add_slice(&body, writes[i].record);
+		}
 		rk_buf_add_byte(&body, '}');
 	}
 	rk_buf_add_str(&body, "]}");
@@ -319,8 +337,9 @@ static int page_visit(const json_t *records, rk_session_visit *visit, void *cont
 
 	json_array_foreach(records, i, item)
 	{
-		const struct rk_session_record record = {
-			.rkey = rkey_of(item), .value = json_object_get(item, "value")};
+		const struct rk_session_record record = {.rkey = rkey_of(item),
+			.cid = rk_slice_str(json_string_value(json_object_get(item, "cid"))),
+			.value = json_object_get(item, "value")};
 
 		if (record.rkey.len > 0)
 			rc = visit(context, &record);

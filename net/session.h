@@ -35,19 +35,29 @@ struct rk_pace *rk_session_pace(struct rk_session *session);
 int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
 	const char *password) __attribute__((warn_unused_result));
 
-struct rk_session_write {
-	const char *rkey;
-	struct rk_slice record; /* JSON, with its $type */
+enum rk_session_action {
+	RK_SESSION_CREATE,
+	RK_SESSION_UPDATE,
+	RK_SESSION_DELETE,
+	RK_SESSION_ACTION_COUNT
 };
-/* applyWrites#create of all, or of none. After RK_PDS_RETRY it is not known which: look. A token that
- * is too old is renewed on the way. */
-int rk_session_create_records(struct rk_session *session, struct rk_pds_reply *reply,
-	const char *collection, const struct rk_session_write *writes, size_t count)
-	__attribute__((warn_unused_result));
+/* What an action counts, of net/pace.h. */
+unsigned rk_session_points(enum rk_session_action action);
+
+struct rk_session_write {
+	enum rk_session_action action;
+	const char *collection, *rkey;
+	struct rk_slice record; /* JSON, with its $type; empty for a deletion */
+};
+/* applyWrites of all, or of none. After RK_PDS_RETRY it is not known which: look. The reference PDS
+ * answers so, with a 500, also where a create's key is taken or the record of a deletion is absent. A
+ * token that is too old is renewed on the way. */
+int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *reply,
+	const struct rk_session_write *writes, size_t count) __attribute__((warn_unused_result));
 
 struct rk_session_record {
-	struct rk_slice rkey;
-	const void *value; /* json_t */
+	struct rk_slice rkey, cid; /* as said; cid may be empty */
+	const void *value;         /* json_t */
 };
 /* Everything borrowed for the call. Non-zero ends the listing and is returned by it: negative. */
 typedef int rk_session_visit(void *context, const struct rk_session_record *record);

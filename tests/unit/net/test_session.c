@@ -83,11 +83,11 @@ static struct rk_session *session_on(const struct server *server, const char *by
 static int write_two(struct rk_session *session, struct rk_pds_reply *reply)
 {
 	const struct rk_session_write writes[] = {
-		{"3kaaaaaaaaa22", RK_SLICE_LIT("{\"mood\":\"calm\"}")},
-		{"3kaaaaaaaaa23", RK_SLICE_LIT("{\"mood\":\"wild\"}")},
+		{RK_SESSION_CREATE, MOOD, "3kaaaaaaaaa22", RK_SLICE_LIT("{\"mood\":\"calm\"}")},
+		{RK_SESSION_DELETE, MOOD, "3kaaaaaaaaa23", {0}},
 	};
 
-	return rk_session_create_records(session, reply, MOOD, writes, 2);
+	return rk_session_apply_writes(session, reply, writes, 2);
 }
 
 static void logs_in_once_and_writes(void **state)

@@ -1,0 +1,435 @@
+/* See account.h. */
+#include "mirror/account.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "mirror/mongo_publish.h"
+
+enum {
+	FAILURES_MOST = 12, /* in a row: the PDS is taken for unreachable */
+	FAILING_MOST_MS = 30 * 1000,
+	BACKOFF_FIRST_MS = 250,
+	BACKOFF_MOST_MS = 2000,
+	SPLIT_FROM = 3, /* failures of a batch, before its halves are tried */
+	TELL_WAIT_MS = 1000,
+	TIMEOUT_MS = 30 * 1000,
+	IDLE_MS = 15 * 1000,
+	WRITE_BYTES = 256, /* of one in a request, besides its record and key */
+};
+
+struct rk_account_client {
+	struct rk_account_options options;
+	struct rk_mongo *mongo;
+	struct rk_session *session;
+	struct rk_buf user, did;
+	unsigned failures; /* in a row */
+	int64_t failing_ms;
+	bool open; /* logged in */
+	struct rk_pds_reply reply;
+	char error[256];
+};
+
+struct rk_account_client *rk_account_create(
+	struct rk_mongo *mongo, const struct rk_account_options *options)
+{
+	const struct rk_session_options session = {
+		.http = {.trusted = {options->pds}, .cancel = options->cancel},
+		.origin = options->pds,
+		.bypass_key = options->bypass_key,
+		.timeout_ms = TIMEOUT_MS,
+		.idle_ms = IDLE_MS,
+	};
+	struct rk_account_client *account = calloc(1, sizeof(*account));
+
+	if (!account)
+		return NULL;
+	account->options = *options;
+	account->mongo = mongo;
+	account->session = rk_session_create(&session);
+	if (!account->session) {
+		free(account);
+		return NULL;
+	}
+	return account;
+}
+
+void rk_account_destroy(struct rk_account_client *account)
+{
+	if (!account)
+		return;
+	rk_session_destroy(account->session);
+	rk_buf_finish(&account->user);
+	rk_buf_finish(&account->did);
+	free(account);
+}
+
+const char *rk_account_error(const struct rk_account_client *account)
+{
+	return account->error;
+}
+
+int rk_account_take(struct rk_account_client *account, const struct rk_user *user)
+{
+	account->open = false;
+	rk_buf_clear(&account->user);
+	rk_buf_clear(&account->did);
+	rk_buf_add_slice(&account->user, user->id);
+	rk_buf_add_slice(&account->did, user->did);
+	return rk_buf_failed(&account->user) || rk_buf_failed(&account->did) ? -ENOMEM : 0;
+}
+
+static bool is_stopping(void *context)
+{
+	const struct rk_account_client *account = context;
+	const struct rk_account_options *options = &account->options;
+
+	return (options->cancel && atomic_load(options->cancel)) ||
+		(options->stopping && options->stopping(options->context));
+}
+
+static bool pause_ms(struct rk_account_client *account, int64_t ms)
+{
+	return rk_clock_pause_unless(ms, is_stopping, account);
+}
+
+static int unreachable(struct rk_account_client *account, const char *who, const char *message)
+{
+	snprintf(account->error, sizeof(account->error), "%s: %.200s", who, message);
+	return -EHOSTUNREACH;
+}
+
+static int put_off(struct rk_account_client *account)
+{
+	snprintf(account->error, sizeof(account->error), "a limit of the PDS lasts too long");
+	return RK_ACCOUNT_PUT_OFF;
+}
+
+/* A result of the session that is about the account. */
+static int refused(struct rk_account_client *account, int r)
+{
+	if (r > 0)
+		snprintf(account->error, sizeof(account->error), "%.255s", account->reply.message);
+	return r;
+}
+
+/* Waits as the PDS's limits want it. 0, RK_ACCOUNT_PUT_OFF, -ECANCELED. */
+static int wait_for(struct rk_account_client *account, int64_t ms)
+{
+	const struct rk_account_options *options = &account->options;
+
+	if (options->max_wait_ms >= 0 && ms > options->max_wait_ms)
+		return put_off(account);
+	if (ms >= TELL_WAIT_MS && options->waiting)
+		options->waiting(options->context, ms);
+	return pause_ms(account, ms) ? 0 : -ECANCELED;
+}
+
+/* After RK_PDS_RETRY: waits before the next try. 0, RK_ACCOUNT_PUT_OFF, -ECANCELED, -EHOSTUNREACH. */
+static int after_failure(struct rk_account_client *account)
+{
+	int64_t now = rk_clock_mono_ms(), wait = BACKOFF_FIRST_MS;
+
+	if (account->reply.http_status == 429)
+		return wait_for(account,
+			rk_pace_wait_ms(rk_session_pace(account->session), rk_clock_wall_ms()));
+	if (account->failures++ == 0)
+		account->failing_ms = now;
+	if (account->failures >= FAILURES_MOST || now - account->failing_ms > FAILING_MOST_MS)
+		return unreachable(account, "the PDS", account->reply.message);
+	for (unsigned i = 1; i < account->failures && wait < BACKOFF_MOST_MS; i++)
+		wait *= 2;
+	return pause_ms(account, wait) ? 0 : -ECANCELED;
+}
+
+int rk_account_list(struct rk_account_client *account, const char *collection,
+	void (*restart)(void *context), rk_session_visit *visit, void *context)
+{
+	int64_t most = account->options.max_wait_ms;
+	struct rk_pds_reply *reply = &account->reply;
+	int r;
+
+	for (;;) {
+		restart(context);
+		r = rk_session_list(account->session, reply, rk_buf_cstr(&account->did), collection,
+			most < 0 ? INT64_MAX : most, visit, context);
+		if (r == RK_PDS_RETRY && reply->http_status == 0 && reply->retry_after_ms >= 0)
+			return put_off(account);
+		if (r != RK_PDS_RETRY)
+			return refused(account, r);
+		r = after_failure(account);
+		if (r)
+			return r;
+	}
+}
+
+/* Once for a user. */
+static int login(struct rk_account_client *account)
+{
+	struct rk_buf password = {0};
+	int r;
+
+	if (account->open)
+		return 0;
+	r = rk_mongo_user_text(
+		account->mongo, &password, rk_buf_slice(&account->user), "atproto.password");
+	if (r == -EIO) {
+		r = unreachable(account, "MongoDB", rk_mongo_error(account->mongo));
+	} else if (r == 0 && password.len == 0) {
+		snprintf(account->error, sizeof(account->error),
+			"users.atproto has no app password");
+		r = RK_PDS_DENIED;
+	} else if (r == 0) {
+		do {
+			r = rk_session_open(account->session, &account->reply,
+				rk_buf_cstr(&account->did), rk_buf_cstr(&password));
+		} while (r == RK_PDS_RETRY && (r = after_failure(account)) == 0);
+		if (r != RK_ACCOUNT_PUT_OFF)
+			refused(account, r);
+		account->open = r == 0;
+	}
+	if (password.data)
+		explicit_bzero(password.data, password.cap);
+	rk_buf_finish(&password);
+	return r;
+}
+
+void rk_account_settle(
+	struct rk_account_write *write, enum rk_account_state state, const char *reason)
+{
+	write->state = state;
+	snprintf(write->reason, sizeof(write->reason), "%s", reason);
+}
+
+/* Looking up */
+
+struct lookup {
+	struct rk_account_write **writes;
+	size_t count;
+	const char *collection;
+	bool *seen; /* by place in writes; of deletions */
+};
+
+static void lookup_restart(void *context)
+{
+	struct lookup *lookup = context;
+
+	memset(lookup->seen, 0, lookup->count * sizeof(*lookup->seen));
+}
+
+static int lookup_visit(void *context, const struct rk_session_record *record)
+{
+	struct lookup *lookup = context;
+
+	for (size_t i = 0; i < lookup->count; i++) {
+		struct rk_account_write *one = lookup->writes[i];
+		json_t *wanted;
+
+		if (one->state != RK_ACCOUNT_OPEN ||
+			strcmp(one->write.collection, lookup->collection) != 0 ||
+			!rk_slice_equal_str(record->rkey, one->write.rkey))
+			continue;
+		lookup->seen[i] = true;
+		if (one->write.action == RK_SESSION_DELETE)
+			continue;
+		wanted = json_loadb((const char *)one->write.record.data, one->write.record.len,
+			JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+		if (wanted && json_equal(wanted, record->value))
+			rk_account_settle(one, RK_ACCOUNT_DONE, "");
+		else if (one->write.action == RK_SESSION_CREATE)
+			rk_account_settle(one, RK_ACCOUNT_FAILED, "its key is another record's");
+		json_decref(wanted);
+	}
+	return 0;
+}
+
+int rk_account_look_up(
+	struct rk_account_client *account, struct rk_account_write **writes, size_t count)
+{
+	struct lookup lookup = {.writes = writes, .count = count};
+	int r = 0;
+
+	lookup.seen = calloc(count, sizeof(*lookup.seen));
+	if (!lookup.seen)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		bool before = false;
+
+		for (size_t k = 0; k < i && !before; k++)
+			before = strcmp(writes[k]->write.collection, writes[i]->write.collection) ==
+				0;
+		if (before)
+			continue;
+		lookup.collection = writes[i]->write.collection;
+		r = rk_account_list(
+			account, lookup.collection, lookup_restart, lookup_visit, &lookup);
+		for (size_t k = i; r == 0 && k < count; k++) {
+			if (writes[k]->write.action == RK_SESSION_DELETE && !lookup.seen[k] &&
+				strcmp(writes[k]->write.collection, lookup.collection) == 0)
+				rk_account_settle(writes[k], RK_ACCOUNT_DONE, "");
+		}
+	}
+	free(lookup.seen);
+	return r;
+}
+
+/* Writing */
+
+struct writing {
+	struct rk_account_client *account;
+	rk_account_look *look;
+	void *context;
+};
+
+/* Settles what is there, and leaves what is open in writes. */
+static int look_again(const struct writing *w, struct rk_account_write **writes, size_t *count)
+{
+	size_t left = 0;
+	int r = w->look ? w->look(w->context, writes, *count)
+			: rk_account_look_up(w->account, writes, *count);
+
+	for (size_t i = 0; i < *count; i++) {
+		if (writes[i]->state == RK_ACCOUNT_OPEN)
+			writes[left++] = writes[i];
+	}
+	*count = left;
+	/* What the next write says will do. */
+	return r == RK_ACCOUNT_PUT_OFF || r < 0 ? r : 0;
+}
+
+static int write_some(const struct writing *w, struct rk_account_write **writes, size_t count);
+
+static int write_halves(const struct writing *w, struct rk_account_write **writes, size_t count)
+{
+	int r = write_some(w, writes, count / 2);
+
+	return r ? r : write_some(w, writes + count / 2, count - count / 2);
+}
+
+static unsigned points_most(struct rk_account_write **writes, size_t count)
+{
+	unsigned most = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned points = rk_session_points(writes[i]->write.action);
+
+		most = points > most ? points : most;
+	}
+	return most;
+}
+
+/* One request's, until it is known what became of them. */
+static int write_some(const struct writing *w, struct rk_account_write **writes, size_t count)
+{
+	struct rk_account_client *account = w->account;
+	struct rk_session_write batch[RK_SESSION_WRITES_MOST];
+	unsigned tries = 0;
+	int r = 0;
+
+	while (r == 0 && count > 0) {
+		int64_t wait;
+		size_t n = rk_pace_writes(rk_session_pace(account->session), &wait, count,
+			points_most(writes, count), rk_clock_wall_ms());
+
+		if (n == 0) {
+			r = wait_for(account, wait);
+			continue;
+		}
+		if (is_stopping(account))
+			return -ECANCELED;
+		for (size_t i = 0; i < n; i++)
+			batch[i] = writes[i]->write;
+		r = rk_session_apply_writes(account->session, &account->reply, batch, n);
+		switch (r) {
+		case RK_PDS_OK:
+			account->failures = 0;
+			for (size_t i = 0; i < n; i++)
+				rk_account_settle(writes[i], RK_ACCOUNT_DONE, "");
+			writes += n;
+			count -= n;
+			continue;
+		case RK_PDS_RETRY:
+			r = after_failure(account);
+			if (r == 0 && account->reply.http_status != 429) {
+				const struct rk_pds_reply said = account->reply;
+
+				r = look_again(w, writes, &count);
+				account->reply = said;
+			}
+			if (r || account->reply.http_status < 500 || ++tries < SPLIT_FROM)
+				continue;
+			if (count > 1)
+				return write_halves(w, writes, count);
+			break;
+		case RK_PDS_WRONG:
+			r = 0;
+			if (n > 1) {
+				r = write_halves(w, writes, n);
+				writes += n;
+				count -= n;
+				continue;
+			}
+			break;
+		case RK_PDS_DENIED:
+		case RK_PDS_ABSENT:
+		case RK_PDS_INACTIVE:
+			n = count; /* the account's, not the record's */
+			r = 0;
+			break;
+		default:
+			continue;
+		}
+		for (size_t i = 0; i < n && i < count; i++)
+			rk_account_settle(writes[i], RK_ACCOUNT_FAILED, account->reply.message);
+		if (n >= count)
+			return r;
+		writes += n;
+		count -= n;
+	}
+	return r;
+}
+
+static void settle_open(struct rk_account_write **writes, size_t count, const char *reason)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (writes[i]->state == RK_ACCOUNT_OPEN)
+			rk_account_settle(writes[i], RK_ACCOUNT_FAILED, reason);
+	}
+}
+
+int rk_account_write(struct rk_account_client *account, struct rk_account_write **writes,
+	size_t count, rk_account_look *look, void *context)
+{
+	const struct writing w = {.account = account, .look = look, .context = context};
+	struct rk_account_write *batch[RK_SESSION_WRITES_MOST];
+	int r = 0;
+
+	for (size_t at = 0; r == 0 && at < count;) {
+		size_t n = 0, bytes = 0;
+
+		for (; at < count && n < RK_SESSION_WRITES_MOST; at++) {
+			size_t more = WRITE_BYTES + writes[at]->write.record.len +
+				strlen(writes[at]->write.rkey);
+
+			if (writes[at]->state != RK_ACCOUNT_OPEN)
+				continue;
+			if (n > 0 && bytes + more > RK_SESSION_BYTES_MOST)
+				break;
+			bytes += more;
+			batch[n++] = writes[at];
+		}
+		if (n == 0)
+			break;
+		r = login(account);
+		if (r > 0 && r != RK_ACCOUNT_PUT_OFF) {
+			settle_open(writes, count, account->error);
+			return 0;
+		}
+		if (r == 0)
+			r = write_some(&w, batch, n);
+	}
+	return r;
+}
