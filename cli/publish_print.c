@@ -1,16 +1,12 @@
 /* See publish_print.h. */
 #include "cli/publish_print.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/operation.h"
-
-enum { FOLDER_MODE = 0700, REPORT_MODE = 0600 };
+#include "cli/report.h"
 
 static const char *text_of(const json_t *event, const char *name)
 {
@@ -33,10 +29,7 @@ int rk_publish_print_begin(struct rk_publish_print *print, const struct rk_comma
 		.errors = json_array(),
 	};
 	rk_progress_init(&print->progress);
-	if (!options->report || mkdir(options->report, FOLDER_MODE) == 0 || errno == EEXIST)
-		return RK_EXIT_DONE;
-	fprintf(stderr, "refkey: --report %s: %s\n", options->report, strerror(errno));
-	return RK_EXIT_USAGE;
+	return rk_report_folder(options->report);
 }
 
 /* One element of "records"; takes over nothing. */
@@ -175,71 +168,17 @@ void rk_publish_print_event(void *context, const json_t *event)
 	}
 }
 
-/* Reports */
-
-static bool report_write(const char *folder, const char *name, const json_t *json)
-{
-	char path[4096], part[4096];
-	FILE *file = NULL;
-	bool ok = false;
-	int fd = -1;
-
-	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path) ||
-		snprintf(part, sizeof(part), "%s/%s.%d", folder, name, (int)getpid()) >=
-			(int)sizeof(part)) {
-		errno = ENAMETOOLONG;
-	} else {
-		fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, REPORT_MODE);
-		file = fd >= 0 ? fdopen(fd, "w") : NULL;
-	}
-	if (file) {
-		ok = json_dumpf(json, file, JSON_INDENT(2)) == 0 && fputc('\n', file) != EOF &&
-			fflush(file) == 0 && fsync(fd) == 0;
-		ok = fclose(file) == 0 && ok;
-		ok = ok && rename(part, path) == 0;
-	}
-	if (!ok)
-		fprintf(stderr, "refkey: the report %s/%s cannot be written: %s\n", folder, name,
-			strerror(errno));
-	if (!ok && fd >= 0)
-		unlink(part);
-	return ok;
-}
-
-static int most_first(const void *a, const void *b)
-{
-	json_int_t left = number_of(*(json_t *const *)a, "count");
-	json_int_t right = number_of(*(json_t *const *)b, "count");
-
-	return (left < right) - (left > right);
-}
-
-static json_t *sorted(const json_t *list)
-{
-	size_t count = json_array_size(list);
-	json_t **items = calloc(count + 1, sizeof(*items)), *out = json_array();
-
-	for (size_t i = 0; items && i < count; i++)
-		items[i] = json_array_get(list, i);
-	if (items && count)
-		qsort(items, count, sizeof(*items), most_first);
-	for (size_t i = 0; items && i < count; i++)
-		json_array_append(out, items[i]);
-	free(items);
-	return out;
-}
-
 int rk_publish_print_end(struct rk_publish_print *print, int code)
 {
 	const char *folder = print->options->report;
 
 	if (folder && print->summary) {
-		json_t *without = sorted(print->without);
-		bool ok = report_write(folder, "users-without-atproto.json", without);
+		json_t *without = rk_report_most_first(print->without);
+		bool ok = rk_report_write(folder, "users-without-atproto.json", without);
 
 		if (json_array_size(print->errors))
-			ok = report_write(folder, "migration-errors.json", print->errors) && ok;
-		ok = report_write(folder, "publish-summary.json", print->summary) && ok;
+			ok = rk_report_write(folder, "migration-errors.json", print->errors) && ok;
+		ok = rk_report_write(folder, "publish-summary.json", print->summary) && ok;
 		if (!ok && code == RK_EXIT_DONE)
 			code = RK_EXIT_FINDINGS;
 		json_decref(without);

@@ -2,7 +2,6 @@
 #include "net/session.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +22,7 @@ struct rk_session {
 	struct rk_session_options options;
 	struct rk_http *http;
 	struct rk_pace pace;
-	struct rk_buf did, access, refresh, bypass; /* access, refresh: whole header lines */
+	struct rk_buf did, access, refresh, bypass, admin; /* all but did: whole header lines */
 };
 
 static void wipe(struct rk_buf *buf)
@@ -31,6 +30,19 @@ static void wipe(struct rk_buf *buf)
 	if (buf->data)
 		explicit_bzero(buf->data, buf->cap);
 	rk_buf_finish(buf);
+}
+
+/* RFC 7617. */
+static void admin_header(struct rk_buf *header, const char *password)
+{
+	struct rk_buf pair = {0};
+
+	rk_buf_printf(&pair, "admin:%s", password);
+	rk_buf_add_str(header, "Authorization: Basic ");
+	rk_base64_encode(header, rk_buf_slice(&pair));
+	for (size_t i = pair.len; i % 3 != 0; i++)
+		rk_buf_add_byte(header, '=');
+	wipe(&pair);
 }
 
 struct rk_session *rk_session_create(const struct rk_session_options *options)
@@ -47,7 +59,9 @@ struct rk_session *rk_session_create(const struct rk_session_options *options)
 	session->http = rk_http_create(&options->http);
 	if (options->bypass_key)
 		rk_buf_printf(&session->bypass, "x-ratelimit-bypass: %s", options->bypass_key);
-	if (!session->http || rk_buf_failed(&session->bypass)) {
+	if (options->admin_password)
+		admin_header(&session->admin, options->admin_password);
+	if (!session->http || rk_buf_failed(&session->bypass) || rk_buf_failed(&session->admin)) {
 		rk_session_destroy(session);
 		return NULL;
 	}
@@ -67,6 +81,7 @@ void rk_session_destroy(struct rk_session *session)
 		return;
 	forget(session);
 	wipe(&session->bypass);
+	wipe(&session->admin);
 	rk_http_destroy(session->http);
 	free(session);
 }
@@ -312,6 +327,28 @@ int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *rep
 	}
 	rk_buf_finish(&body);
 	return rc;
+}
+
+int rk_session_ask(struct rk_session *session, struct rk_pds_reply *reply, json_t **answer,
+	const struct rk_session_call *asked)
+{
+	struct rk_buf *const headers[] = {[RK_SESSION_AS_NOBODY] = NULL,
+		[RK_SESSION_AS_USER] = &session->access,
+		[RK_SESSION_AS_ADMIN] = &session->admin};
+	const struct call call = {.method = asked->method,
+		.header = headers[asked->as],
+		.body = asked->body,
+		.post = asked->body.len > 0,
+		.paces = asked->paces,
+		.most = ANSWER_MOST};
+
+	*answer = NULL;
+	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
+	if (call.header && call.header->len == 0) {
+		rk_pds_wrong(reply, "not logged in");
+		return RK_PDS_DENIED;
+	}
+	return perform(session, reply, answer, &call);
 }
 
 static bool is_cancelled(void *context)

@@ -10,6 +10,8 @@
 #ifndef RK_NET_SESSION_H
 #define RK_NET_SESSION_H
 
+#include <jansson.h>
+
 #include "net/pace.h"
 #include "net/pds.h"
 
@@ -18,10 +20,11 @@ enum { RK_SESSION_WRITES_MOST = 200, RK_SESSION_BYTES_MOST = 900 * 1000 };
 
 struct rk_session_options {
 	struct rk_http_options http;
-	const char *origin;     /* of the PDS */
-	const char *bypass_key; /* sent as x-ratelimit-bypass; NULL: none */
-	long timeout_ms;        /* of one answer; 0: 60 s */
-	long idle_ms;           /* without a byte; 0: 30 s */
+	const char *origin;         /* of the PDS */
+	const char *bypass_key;     /* sent as x-ratelimit-bypass; NULL: none */
+	const char *admin_password; /* of the PDS; NULL: none */
+	long timeout_ms;            /* of one answer; 0: 60 s */
+	long idle_ms;               /* without a byte; 0: 30 s */
 };
 
 struct rk_session;
@@ -34,6 +37,18 @@ struct rk_pace *rk_session_pace(struct rk_session *session);
 /* Logs in; one account after the other may use a session, each with a pace of its own. */
 int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
 	const char *password) __attribute__((warn_unused_result));
+
+enum rk_session_as { RK_SESSION_AS_NOBODY, RK_SESSION_AS_USER, RK_SESSION_AS_ADMIN };
+struct rk_session_call {
+	const char *method; /* with its query */
+	enum rk_session_as as;
+	struct rk_slice body; /* JSON: a procedure; empty: a query */
+	bool paces;           /* the answer's limits are the pace's */
+};
+/* Any other call that answers with an object. *answer: the caller's to json_decref, NULL unless the
+ * result is RK_PDS_OK. */
+int rk_session_ask(struct rk_session *session, struct rk_pds_reply *reply, json_t **answer,
+	const struct rk_session_call *call) __attribute__((warn_unused_result));
 
 enum rk_session_action {
 	RK_SESSION_CREATE,

@@ -20,7 +20,7 @@ struct fake {
 	const char *login, *login_status, *write_status, *write_extra, *write_body;
 	bool expired, hang;
 	int logins, writes, renewals, lists;
-	bool saw_bypass, saw_token;
+	bool saw_bypass, saw_token, saw_admin;
 	const char *const *pages;
 };
 
@@ -59,6 +59,16 @@ static void serve(struct server_conn *conn, void *user)
 					fake->write_extra ? fake->write_extra : "",
 					fake->write_body ? fake->write_body : "{}");
 			}
+		} else if (strstr(head, " /xrpc/com.example.ask?n=1 ")) {
+			/* Says as whom, and how, it was asked. */
+			fake->saw_admin |=
+				strstr(head, "Authorization: Basic YWRtaW46aHVudGVyMg==\r\n") !=
+				NULL;
+			fake->saw_token |= strstr(head, "Authorization: Bearer acc-1\r\n") != NULL;
+			ok = server_answer(conn, "200 OK", "",
+				!strstr(head, "Authorization:")    ? "{\"as\":\"nobody\"}"
+					: strncmp(head, "POST", 4) ? "{\"as\":\"query\"}"
+								   : "{\"as\":\"procedure\"}");
 		} else if (strstr(head, "GET /xrpc/com.atproto.repo.listRecords?")) {
 			ok = server_answer(conn, "200 OK", "", fake->pages[fake->lists++]);
 		} else {
@@ -267,6 +277,43 @@ static void an_old_token_is_renewed_once(void **state)
 	assert_int_equal(fake.logins, 1);
 }
 
+static void asks_as_whom_it_is_told(void **state)
+{
+	struct fake fake = {0};
+	struct rk_session_call call = {.method = "com.example.ask?n=1"};
+	struct rk_session_options options = {.http.allow_private = true,
+		.timeout_ms = 3000,
+		.idle_ms = 300,
+		.admin_password = "hunter2"};
+	struct rk_session *session;
+	struct rk_pds_reply reply;
+	struct server server;
+	json_t *answer;
+
+	server_start(&server, serve, &fake);
+	options.origin = server.http;
+	session = rk_session_create(&options);
+	assert_int_equal(rk_session_ask(session, &reply, &answer, &call), RK_PDS_OK);
+	assert_string_equal(json_string_value(json_object_get(answer, "as")), "nobody");
+	json_decref(answer);
+	call.as = RK_SESSION_AS_USER;
+	assert_int_equal(rk_session_ask(session, &reply, &answer, &call), RK_PDS_DENIED);
+	assert_null(answer);
+	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(rk_session_ask(session, &reply, &answer, &call), RK_PDS_OK);
+	assert_string_equal(json_string_value(json_object_get(answer, "as")), "query");
+	json_decref(answer);
+	assert_true(fake.saw_token && !fake.saw_admin);
+	call = (struct rk_session_call){
+		.method = call.method, .as = RK_SESSION_AS_ADMIN, .body = RK_SLICE_LIT("{}")};
+	assert_int_equal(rk_session_ask(session, &reply, &answer, &call), RK_PDS_OK);
+	assert_string_equal(json_string_value(json_object_get(answer, "as")), "procedure");
+	json_decref(answer);
+	assert_true(fake.saw_admin);
+	rk_session_destroy(session);
+	server_stop(&server);
+}
+
 struct listed {
 	int count;
 	char rkeys[8][16];
@@ -334,6 +381,7 @@ int main(void)
 		cmocka_unit_test(silence_is_to_be_looked_at_again),
 		cmocka_unit_test(what_is_left_is_kept_to),
 		cmocka_unit_test(an_old_token_is_renewed_once),
+		cmocka_unit_test(asks_as_whom_it_is_told),
 		cmocka_unit_test(lists_all_pages),
 	};
 
