@@ -15,6 +15,7 @@ enum {
 	ANSWER_MOST = 1 << 20,
 	PAGE_MOST = 16 << 20, /* 100 records, each of up to 64 KB or more */
 	PAGE_RECORDS = 100,
+	BLOB_MOST = 1 << 30,
 	HEADERS_MOST = 4,
 };
 
@@ -95,8 +96,10 @@ struct call {
 	const char *method;    /* with its query */
 	struct rk_buf *header; /* Authorization; NULL: none */
 	struct rk_slice body;
+	const char *type; /* of the body; NULL: JSON */
 	bool post;
-	unsigned points;
+	enum rk_pace_kind counts;
+	unsigned count;
 	bool paces; /* the answer's limits are those of more than this method */
 	size_t most;
 };
@@ -123,21 +126,25 @@ static int perform(struct rk_session *session, struct rk_pds_reply *reply, json_
 	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
 	struct rk_http_response response = {0};
 	const char *headers[HEADERS_MOST + 1] = {0};
-	struct rk_buf url = {0};
+	struct rk_buf url = {0}, type = {0};
 	size_t count = 0;
 	int rc;
 
 	*root = NULL;
 	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
 	rk_buf_printf(&url, "%s/xrpc/%s", session->options.origin, call->method);
-	if (rk_buf_failed(&url))
+	rk_buf_printf(&type, "Content-Type: %s", call->type ? call->type : "application/json");
+	if (rk_buf_failed(&url) || rk_buf_failed(&type)) {
+		rk_buf_finish(&url);
+		rk_buf_finish(&type);
 		return -ENOMEM;
+	}
 	if (call->header)
 		headers[count++] = rk_buf_cstr(call->header);
 	if (session->bypass.len)
 		headers[count++] = rk_buf_cstr(&session->bypass);
 	if (call->body.data)
-		headers[count++] = "Content-Type: application/json";
+		headers[count++] = rk_buf_cstr(&type);
 	request.method = call->post ? "POST" : "GET";
 	request.url = rk_buf_cstr(&url);
 	request.headers = headers;
@@ -145,14 +152,14 @@ static int perform(struct rk_session *session, struct rk_pds_reply *reply, json_
 	request.body_most = call->most;
 	request.timeout_ms = session->options.timeout_ms;
 	request.idle_ms = session->options.idle_ms;
-	rk_pace_spend(&session->pace, call->points, rk_clock_wall_ms());
+	rk_pace_spend(&session->pace, call->counts, call->count, rk_clock_wall_ms());
 	rc = rk_http_perform(session->http, &response, &request);
 	if (call->paces || response.status == 429) {
 		const struct rk_pace_said said = {
 			.remaining = call->paces ? response.ratelimit_remaining : -1,
 			.reset_sec = response.ratelimit_reset,
 			.window_sec = response.ratelimit_window,
-			.write = call->points > 0,
+			.counts = call->counts,
 			.refused = response.status == 429,
 			.retry_ms = response.retry_after_ms,
 		};
@@ -175,6 +182,7 @@ static int perform(struct rk_session *session, struct rk_pds_reply *reply, json_
 		explicit_bzero(response.body.data, response.body.cap);
 	rk_http_response_finish(&response);
 	rk_buf_finish(&url);
+	rk_buf_finish(&type);
 	return rc;
 }
 
@@ -263,6 +271,25 @@ static int renew(struct rk_session *session, struct rk_pds_reply *reply)
 	return rc;
 }
 
+/* A call as the account; a token that is too old is renewed on the way. */
+static int perform_open(struct rk_session *session, struct rk_pds_reply *reply, json_t **root,
+	const struct call *call)
+{
+	int rc;
+
+	*root = NULL;
+	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
+	if (session->access.len == 0) {
+		rk_pds_wrong(reply, "not logged in");
+		return RK_PDS_DENIED;
+	}
+	rc = perform(session, reply, root, call);
+	if (rc != RK_PDS_DENIED || strcmp(reply->error, "ExpiredToken") != 0)
+		return rc;
+	rc = renew(session, reply);
+	return rc == RK_PDS_OK ? perform(session, reply, root, call) : rc;
+}
+
 static const struct {
 	const char *type;
 	unsigned points;
@@ -284,21 +311,17 @@ int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *rep
 	struct call call = {.method = "com.atproto.repo.applyWrites",
 		.header = &session->access,
 		.post = true,
+		.counts = RK_PACE_POINTS,
 		.paces = true,
 		.most = ANSWER_MOST};
 	json_t *root;
 	int rc;
 
-	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
-	if (session->access.len == 0) {
-		rk_pds_wrong(reply, "not logged in");
-		return RK_PDS_DENIED;
-	}
 	rk_buf_add_str(&body, "{\"repo\":");
 	rk_buf_add_json(&body, rk_buf_slice(&session->did));
 	rk_buf_add_str(&body, ",\"writes\":[");
 	for (size_t i = 0; i < count; i++) {
-		call.points += rk_session_points(writes[i].action);
+		call.count += rk_session_points(writes[i].action);
 		rk_buf_printf(&body,
 			"%s{\"$type\":\"com.atproto.repo.applyWrites#%s\",\"collection\":\"%s\","
 			"\"rkey\":",
@@ -316,15 +339,8 @@ int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *rep
 		return -ENOMEM;
 	}
 	call.body = rk_buf_slice(&body);
-	rc = perform(session, reply, &root, &call);
+	rc = perform_open(session, reply, &root, &call);
 	json_decref(root);
-	if (rc == RK_PDS_DENIED && strcmp(reply->error, "ExpiredToken") == 0) {
-		rc = renew(session, reply);
-		if (rc == RK_PDS_OK) {
-			rc = perform(session, reply, &root, &call);
-			json_decref(root);
-		}
-	}
 	rk_buf_finish(&body);
 	return rc;
 }
@@ -349,6 +365,50 @@ int rk_session_ask(struct rk_session *session, struct rk_pds_reply *reply, json_
 		return RK_PDS_DENIED;
 	}
 	return perform(session, reply, answer, &call);
+}
+
+static bool text_take(char *out, size_t size, const json_t *text)
+{
+	const char *value = json_string_value(text);
+	size_t len = json_string_length(text);
+
+	if (!value || len == 0 || len >= size || strlen(value) != len)
+		return false;
+	memcpy(out, value, len + 1);
+	return true;
+}
+
+int rk_session_upload_blob(struct rk_session *session, struct rk_pds_reply *reply,
+	struct rk_session_blob *out, struct rk_slice bytes, const char *mime)
+{
+	const struct call call = {.method = "com.atproto.repo.uploadBlob",
+		.header = &session->access,
+		.post = true,
+		.body = bytes,
+		.type = mime,
+		.counts = RK_PACE_BLOBS,
+		.count = 1,
+		.paces = true,
+		.most = ANSWER_MOST};
+	const json_t *blob;
+	json_t *root;
+	double size;
+	int rc = perform_open(session, reply, &root, &call);
+
+	*out = (struct rk_session_blob){0};
+	if (rc != RK_PDS_OK)
+		return rc;
+	blob = json_object_get(root, "blob");
+	size = json_number_value(json_object_get(blob, "size"));
+	if (!text_take(out->ref, sizeof(out->ref),
+		    json_object_get(json_object_get(blob, "ref"), "$link")) ||
+		!text_take(out->mime, sizeof(out->mime), json_object_get(blob, "mimeType")) ||
+		!(size > 0 && size <= BLOB_MOST))
+		rc = rk_pds_wrong(reply, "the answer has no blob");
+	else
+		out->size = (uint64_t)size;
+	json_decref(root);
+	return rc;
 }
 
 static bool is_cancelled(void *context)

@@ -5,7 +5,7 @@
  *
  * Results are those of net/pds.h; RK_PDS_DENIED: the login is refused, or was taken back. Source:
  * lexicons com.atproto.server.{createSession,refreshSession}, com.atproto.repo.{applyWrites,
- * listRecords}. Neither passwords nor tokens are in any message.
+ * listRecords,uploadBlob}. Neither passwords nor tokens are in any message.
  */
 #ifndef RK_NET_SESSION_H
 #define RK_NET_SESSION_H
@@ -69,6 +69,17 @@ struct rk_session_write {
  * token that is too old is renewed on the way. */
 int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *reply,
 	const struct rk_session_write *writes, size_t count) __attribute__((warn_unused_result));
+
+struct rk_session_blob {
+	char ref[128]; /* CID */
+	char mime[64]; /* what the PDS takes it for */
+	uint64_t size;
+};
+/* uploadBlob. The blob is kept for a record that is written soon; the same bytes may be uploaded again.
+ * What the answer says of them is for the caller to compare. */
+int rk_session_upload_blob(struct rk_session *session, struct rk_pds_reply *reply,
+	struct rk_session_blob *out, struct rk_slice bytes, const char *mime)
+	__attribute__((warn_unused_result));
 
 struct rk_session_record {
 	struct rk_slice rkey, cid; /* as said; cid may be empty */

@@ -14,14 +14,14 @@ static size_t writes(const struct rk_pace *pace, size_t count, int64_t now, int6
 static void what_says_nothing_is_not_slowed_down_for(void **state)
 {
 	const struct rk_pace_said nothing = {
-		.remaining = -1, .reset_sec = -1, .window_sec = -1, .write = true};
+		.remaining = -1, .reset_sec = -1, .window_sec = -1, .counts = RK_PACE_POINTS};
 	struct rk_pace pace = {0};
 	int64_t wait;
 
 	for (int i = 0; i < 1000; i++) {
 		assert_int_equal(writes(&pace, 200, NOW, &wait), 200);
 		assert_int_equal(wait, 0);
-		rk_pace_spend(&pace, 600, NOW);
+		rk_pace_spend(&pace, RK_PACE_POINTS, 600, NOW);
 		rk_pace_said(&pace, &nothing, NOW);
 	}
 }
@@ -42,7 +42,7 @@ static void as_many_go_as_there_are_points_for(void **state)
 				&(struct rk_pace_said){.remaining = cases[i].remaining,
 					.reset_sec = NOW_SEC + 10,
 					.window_sec = window,
-					.write = true},
+					.counts = RK_PACE_POINTS},
 				NOW);
 			assert_int_equal(writes(&pace, 200, NOW, &wait), cases[i].fit);
 			/* The reset is cut to its second: it may be almost one later. */
@@ -58,14 +58,16 @@ static void as_many_go_as_there_are_points_for(void **state)
 static void what_was_sent_counts_until_it_is_answered(void **state)
 {
 	struct rk_pace pace = {0};
-	const struct rk_pace_said said = {
-		.remaining = 1000, .reset_sec = NOW_SEC + 10, .window_sec = 3600, .write = true};
+	const struct rk_pace_said said = {.remaining = 1000,
+		.reset_sec = NOW_SEC + 10,
+		.window_sec = 3600,
+		.counts = RK_PACE_POINTS};
 	int64_t wait;
 
 	rk_pace_said(&pace, &said, NOW);
-	rk_pace_spend(&pace, 600, NOW);
+	rk_pace_spend(&pace, RK_PACE_POINTS, 600, NOW);
 	assert_int_equal(writes(&pace, 200, NOW, &wait), 133);
-	rk_pace_spend(&pace, 600, NOW);
+	rk_pace_spend(&pace, RK_PACE_POINTS, 600, NOW);
 	assert_int_equal(writes(&pace, 200, NOW, &wait), 0);
 	rk_pace_said(&pace, &said, NOW);
 	assert_int_equal(writes(&pace, 200, NOW, &wait), 200);
@@ -81,12 +83,12 @@ static void requests_are_counted_apart(void **state)
 		&(struct rk_pace_said){.remaining = 2,
 			.reset_sec = NOW_SEC + 100,
 			.window_sec = 300,
-			.write = true},
+			.counts = RK_PACE_POINTS},
 		NOW);
 	assert_int_equal(writes(&pace, 200, NOW, &wait), 200);
-	rk_pace_spend(&pace, 600, NOW);
+	rk_pace_spend(&pace, RK_PACE_POINTS, 600, NOW);
 	assert_int_equal(writes(&pace, 200, NOW, &wait), 200);
-	rk_pace_spend(&pace, 0, NOW);
+	rk_pace_spend(&pace, RK_PACE_REQUESTS, 0, NOW);
 	assert_int_equal(rk_pace_wait_ms(&pace, NOW), 100500);
 	assert_int_equal(writes(&pace, 200, NOW, &wait), 0);
 	assert_int_equal(wait, 100500);
@@ -97,6 +99,50 @@ static void requests_are_counted_apart(void **state)
 			.remaining = 1, .reset_sec = NOW_SEC + 100, .window_sec = 3600},
 		NOW);
 	assert_int_equal(writes(&pace, 200, NOW, &wait), 200);
+}
+
+static void blobs_are_the_address_s(void **state)
+{
+	struct rk_pace pace = {0};
+	struct rk_pace_said said = {.remaining = 2,
+		.reset_sec = NOW_SEC + 100,
+		.window_sec = 86400,
+		.counts = RK_PACE_BLOBS};
+	int64_t wait;
+
+	assert_int_equal(rk_pace_upload_wait_ms(&pace, NOW), 0);
+	rk_pace_said(&pace, &said, NOW);
+	assert_int_equal(rk_pace_upload_wait_ms(&pace, NOW), 0);
+	rk_pace_spend(&pace, RK_PACE_BLOBS, 1, NOW);
+	assert_int_equal(rk_pace_upload_wait_ms(&pace, NOW), 0);
+	rk_pace_spend(&pace, RK_PACE_BLOBS, 1, NOW);
+	assert_int_equal(rk_pace_upload_wait_ms(&pace, NOW), 100500);
+	/* Records may still be written; another account may upload no more than this one. */
+	assert_int_equal(writes(&pace, 200, NOW, &wait), 200);
+	rk_pace_change_account(&pace);
+	assert_int_equal(rk_pace_upload_wait_ms(&pace, NOW), 100500);
+	assert_int_equal(rk_pace_upload_wait_ms(&pace, NOW + 100500), 0);
+	/* The points that a write spends are not taken from blobs, nor the other way round. */
+	said.remaining = 1;
+	rk_pace_said(&pace, &said, NOW);
+	rk_pace_spend(&pace, RK_PACE_POINTS, 600, NOW);
+	assert_int_equal(rk_pace_upload_wait_ms(&pace, NOW), 0);
+	/* Records may be written after a blob was refused for the day, too, whatever is said to be left. */
+	pace = (struct rk_pace){0};
+	said.remaining = 5;
+	said.refused = true;
+	said.retry_ms = 99000;
+	rk_pace_said(&pace, &said, NOW);
+	assert_int_equal(rk_pace_upload_wait_ms(&pace, NOW), 100500);
+	assert_int_equal(writes(&pace, 200, NOW, &wait), 200);
+	said.refused = false;
+	said.remaining = 0;
+	/* In a window of minutes it is requests that are counted. */
+	pace = (struct rk_pace){0};
+	said.window_sec = 300;
+	rk_pace_said(&pace, &said, NOW);
+	assert_int_equal(rk_pace_wait_ms(&pace, NOW), 100500);
+	assert_int_equal(rk_pace_upload_wait_ms(&pace, NOW), 100500);
 }
 
 static void a_refusal_is_obeyed(void **state)
@@ -140,9 +186,9 @@ static void nonsense_does_not_stop_for_ever(void **state)
 		{.remaining = 0,
 			.reset_sec = INT64_C(999999999999999),
 			.window_sec = 3600,
-			.write = true},
-		{.remaining = 0, .reset_sec = 0, .window_sec = 3600, .write = true},
-		{.remaining = 0, .reset_sec = -1, .window_sec = -1, .write = true},
+			.counts = RK_PACE_POINTS},
+		{.remaining = 0, .reset_sec = 0, .window_sec = 3600, .counts = RK_PACE_POINTS},
+		{.remaining = 0, .reset_sec = -1, .window_sec = -1, .counts = RK_PACE_POINTS},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -163,6 +209,7 @@ int main(void)
 		cmocka_unit_test(as_many_go_as_there_are_points_for),
 		cmocka_unit_test(what_was_sent_counts_until_it_is_answered),
 		cmocka_unit_test(requests_are_counted_apart),
+		cmocka_unit_test(blobs_are_the_address_s),
 		cmocka_unit_test(a_refusal_is_obeyed),
 		cmocka_unit_test(nonsense_does_not_stop_for_ever),
 	};

@@ -19,8 +19,8 @@
 struct fake {
 	const char *login, *login_status, *write_status, *write_extra, *write_body;
 	bool expired, hang;
-	int logins, writes, renewals, lists;
-	bool saw_bypass, saw_token, saw_admin;
+	int logins, writes, renewals, lists, uploads;
+	bool saw_bypass, saw_token, saw_admin, saw_image;
 	const char *const *pages;
 };
 
@@ -69,6 +69,17 @@ static void serve(struct server_conn *conn, void *user)
 				!strstr(head, "Authorization:")    ? "{\"as\":\"nobody\"}"
 					: strncmp(head, "POST", 4) ? "{\"as\":\"query\"}"
 								   : "{\"as\":\"procedure\"}");
+		} else if (strstr(head, "POST /xrpc/com.atproto.repo.uploadBlob ")) {
+			fake->uploads++;
+			if (fake->expired && strstr(head, "Authorization: Bearer acc-1\r\n")) {
+				ok = server_answer(
+					conn, "400 Bad", "", "{\"error\":\"ExpiredToken\"}");
+				continue;
+			}
+			fake->saw_image |= strstr(head, "Content-Type: image/png\r\n") &&
+				strstr(head, "Content-Length: 3\r\n");
+			ok = server_answer(conn, fake->write_status ? fake->write_status : "200 OK",
+				fake->write_extra ? fake->write_extra : "", fake->write_body);
 		} else if (strstr(head, "GET /xrpc/com.atproto.repo.listRecords?")) {
 			ok = server_answer(conn, "200 OK", "", fake->pages[fake->lists++]);
 		} else {
@@ -228,6 +239,78 @@ static void silence_is_to_be_looked_at_again(void **state)
 	assert_int_equal(fake.writes, 1);
 }
 
+#define BLOB(ref, mime, size)                                                                      \
+	"{\"blob\":{\"$type\":\"blob\",\"ref\":{\"$link\":" ref "},\"mimeType\":" mime             \
+	",\"size\":" size "}}"
+#define LONG_REF                                                                                            \
+	"\"bafkreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""
+
+static void uploads_mean_what_they_say(void **state)
+{
+	static const struct {
+		const char *status, *extra, *body;
+		int result;
+		int64_t wait_ms; /* at least, for the next upload */
+	} cases[] = {
+		{"200 OK", "", BLOB("\"bafkreig\"", "\"image/png\"", "3"), RK_PDS_OK, 0},
+		{"200 OK",
+			"RateLimit-Remaining: 0\r\nRateLimit-Reset: 9999999999\r\n"
+			"RateLimit-Policy: 1000;w=86400\r\n",
+			BLOB("\"bafkreig\"", "\"image/png\"", "3"), RK_PDS_OK, 86000000},
+		{"200 OK", "", BLOB("\"bafkreig\"", "\"image/png\"", "1e300"), RK_PDS_WRONG, 0},
+		{"200 OK", "", BLOB("\"bafkreig\"", "\"image/png\"", "-3"), RK_PDS_WRONG, 0},
+		{"200 OK", "", BLOB("\"bafkreig\"", "\"image/png\"", "\"3\""), RK_PDS_WRONG, 0},
+		{"200 OK", "", BLOB("\"bafkreig\"", "5", "3"), RK_PDS_WRONG, 0},
+		{"200 OK", "", BLOB("\"\"", "\"image/png\"", "3"), RK_PDS_WRONG, 0},
+		{"200 OK", "", BLOB("\"baf\\u0000\"", "\"image/png\"", "3"), RK_PDS_WRONG, 0},
+		{"200 OK", "", BLOB(LONG_REF, "\"image/png\"", "3"), RK_PDS_WRONG, 0},
+		{"200 OK", "", "{\"blob\":[]}", RK_PDS_WRONG, 0},
+		{"200 OK", "", "{}", RK_PDS_WRONG, 0},
+		{"400 Bad", "", "{\"error\":\"BlobTooLarge\"}", RK_PDS_WRONG, 0},
+		{"429 Slow", "Retry-After: 9\r\n", "{}", RK_PDS_RETRY, 8500},
+		{"500 Oops", "", "{\"error\":\"InternalServerError\"}", RK_PDS_RETRY, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake fake = {.expired = i % 2 == 0,
+			.write_status = cases[i].status,
+			.write_extra = cases[i].extra,
+			.write_body = cases[i].body};
+		struct rk_session_blob blob;
+		struct rk_session *session;
+		struct rk_pds_reply reply;
+		struct server server;
+		int64_t wait;
+		int rc;
+
+		server_start(&server, serve, &fake);
+		session = session_on(&server, NULL);
+		rc = rk_session_upload_blob(
+			session, &reply, &blob, rk_slice_str("png"), "image/png");
+		assert_int_equal(rc, RK_PDS_DENIED);
+		assert_int_equal(fake.uploads, 0);
+		assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+		rc = rk_session_upload_blob(
+			session, &reply, &blob, rk_slice_str("png"), "image/png");
+		if (rc != cases[i].result)
+			fail_msg("%s %s is %s: %s", cases[i].status, cases[i].body,
+				rk_pds_result_name(rc), reply.message);
+		if (rc == RK_PDS_OK) {
+			assert_string_equal(blob.ref, "bafkreig");
+			assert_string_equal(blob.mime, "image/png");
+			assert_int_equal(blob.size, 3);
+		}
+		wait = rk_pace_upload_wait_ms(rk_session_pace(session), rk_clock_wall_ms());
+		assert_true(wait >= cases[i].wait_ms && (wait > 0) == (cases[i].wait_ms > 0));
+		rk_session_destroy(session);
+		server_stop(&server);
+		assert_true(fake.saw_image);
+		assert_int_equal(fake.uploads, fake.expired ? 2 : 1);
+		assert_int_equal(fake.renewals, fake.expired ? 1 : 0);
+	}
+}
+
 static void what_is_left_is_kept_to(void **state)
 {
 	struct fake fake = {.write_extra = "RateLimit-Limit: 5000\r\nRateLimit-Remaining: 7\r\n"
@@ -379,6 +462,7 @@ int main(void)
 		cmocka_unit_test(logins_mean_what_they_say),
 		cmocka_unit_test(writes_mean_what_they_say),
 		cmocka_unit_test(silence_is_to_be_looked_at_again),
+		cmocka_unit_test(uploads_mean_what_they_say),
 		cmocka_unit_test(what_is_left_is_kept_to),
 		cmocka_unit_test(an_old_token_is_renewed_once),
 		cmocka_unit_test(asks_as_whom_it_is_told),
