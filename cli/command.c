@@ -50,7 +50,7 @@ static const struct rk_option_row options[] = {
 	{"--max-wait", "S", RK_OPTION_IS_NUMBER, FIELD(max_wait_sec), .least = 0, .most = 86400,
 		.help = "leave for another run what a limit of the PDS holds up for more than S seconds"},
 	{"--report", "DIR", RK_OPTION_IS_TEXT, FIELD(report),
-		.help = "write users-without-atproto.json, migration-errors.json and a summary into DIR"},
+		.help = "write what was done and what was not into JSON files in DIR, of mode 0600"},
 	{"--verbose", NULL, RK_OPTION_IS_SWITCH, FIELD(verbose),
 		.help = "on a terminal, a line for each record instead of the bar"},
 };
@@ -62,7 +62,8 @@ static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
 		rk_command_serve},
 	{"recover", NULL, "ATProto to MongoDB once: fill missing rkeys, insert missing documents",
-		rk_command_recover, .options = RK_OPTION_SHARED | RK_OPTION_RESTORE},
+		rk_command_recover,
+		.options = RK_OPTION_SHARED | RK_OPTION_RESTORE | RK_OPTION_REPORT},
 	{"status", NULL, "state of the service and its index", rk_command_status,
 		.options = RK_OPTION_JSON},
 	{"check", NULL, "prove that the index is consistent", rk_command_check,

@@ -5,6 +5,7 @@
 
 #include "cli/operation.h"
 #include "cli/progress.h"
+#include "cli/report.h"
 
 static void recover_progress(void *context, uint64_t done, uint64_t total)
 {
@@ -78,7 +79,9 @@ int rk_operation_recover(const struct rk_operation_run *run, json_t *result)
 
 /* With --json one object is printed as it comes: {"actions": […], "summary": {…}}. */
 struct printing {
-	bool json, dry_run;
+	bool json, dry_run, unreported;
+	const char *report; /* folder; NULL: none */
+	json_t *actions;    /* for the report */
 	uint64_t lines;
 	struct rk_progress progress;
 };
@@ -87,41 +90,56 @@ static void print_line(struct printing *p, const json_t *event)
 {
 	const char *uri = json_string_value(json_object_get(event, "uri"));
 	const char *action = json_string_value(json_object_get(event, "action"));
+	json_t *copy = json_copy((json_t *)event);
 
+	json_object_del(copy, "event");
+	if (p->report)
+		json_array_append(p->actions, copy);
 	if (p->json) {
-		json_t *copy = json_copy((json_t *)event);
-		char *text;
+		char *text = json_dumps(copy, JSON_COMPACT);
 
-		json_object_del(copy, "event");
-		text = json_dumps(copy, JSON_COMPACT);
 		printf("%s%s", p->lines ? ",\n" : "{\"actions\":[\n", text ? text : "null");
 		free(text);
-		json_decref(copy);
 	} else {
 		rk_progress_clear(&p->progress);
 		printf("%s%s: %s\n", p->dry_run ? "would be " : "", action, uri);
 	}
+	json_decref(copy);
 	p->lines++;
+}
+
+/* The same object as --json prints. */
+static bool report_write(const struct printing *p, json_t *summary)
+{
+	json_t *report = json_pack("{s:O, s:O}", "actions", p->actions, "summary", summary);
+	bool ok = rk_report_write(p->report, "recover-report.json", report);
+
+	json_decref(report);
+	return ok;
 }
 
 static void print_summary(struct printing *p, const json_t *event)
 {
+	json_t *summary;
+
 	if (!json_object_get(event, "records"))
 		return;
 	rk_progress_clear(&p->progress);
+	summary = json_copy((json_t *)event);
+	json_object_del(summary, "event");
+	json_object_del(summary, "exit");
+	if (p->report)
+		p->unreported = !report_write(p, summary);
 	if (p->json) {
-		json_t *copy = json_copy((json_t *)event);
-		char *text;
+		char *text = json_dumps(summary, JSON_COMPACT);
 
-		json_object_del(copy, "event");
-		json_object_del(copy, "exit");
-		text = json_dumps(copy, JSON_COMPACT);
 		printf("%s],\n\"summary\":%s}\n", p->lines ? "\n" : "{\"actions\":[",
 			text ? text : "null");
 		free(text);
-		json_decref(copy);
+		json_decref(summary);
 		return;
 	}
+	json_decref(summary);
 	printf("%s%" JSON_INTEGER_FORMAT " records looked at\n",
 		p->dry_run ? "Dry run: nothing was written. " : "",
 		json_integer_value(json_object_get(event, "records")));
@@ -164,16 +182,29 @@ static void print(void *context, const json_t *event)
 int rk_command_recover(const struct rk_command_call *call)
 {
 	const struct rk_command_options *options = call->options;
-	struct printing p = {.json = options->json, .dry_run = options->dry_run};
+	struct printing p = {
+		.json = options->json, .dry_run = options->dry_run, .report = options->report};
 	json_t *request = json_pack("{s:I, s:I, s:I, s:b, s:b}", "limit",
 		(json_int_t)options->limit, "batchSize", (json_int_t)options->batch_size, "delay",
 		(json_int_t)options->delay_ms, "dryRun", options->dry_run, "restore",
 		options->restore);
 
-	if (!request)
+	int code = rk_report_folder(options->report);
+
+	if (code) {
+		json_decref(request);
+		return code;
+	}
+	p.actions = json_array();
+	if (!request || !p.actions) {
+		json_decref(request);
+		json_decref(p.actions);
 		return RK_EXIT_FINDINGS;
+	}
 	rk_operation_list_set(request, "users", options->users);
 	rk_operation_list_set(request, "skip", options->skip);
 	rk_progress_init(&p.progress);
-	return rk_operation_perform(call, "recover", request, print, &p);
+	code = rk_operation_perform(call, "recover", request, print, &p);
+	json_decref(p.actions);
+	return p.unreported && code == RK_EXIT_DONE ? RK_EXIT_FINDINGS : code;
 }

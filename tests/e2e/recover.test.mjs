@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -101,6 +101,7 @@ describe('recover', () => {
         [['recover', '--limit', 'ten'], {}, /--limit/],
         [['recover', '--bogus'], {}, /--bogus/],
         [['recover', 'extra'], {}, /extra/],
+        [['recover', '--report', '/proc/refkey'], {}, /\/proc\/refkey/],
         [['recover'], { REFKEY_DATA_DIR: path.join(os.tmpdir(), 'refkey-no-such-folder') }, /refkey-no-such-folder/],
       ];
       for (const [args, env, message] of cases) {
@@ -168,8 +169,13 @@ describe('recover', () => {
     });
 
     it('inserts and links all that is left; again, it finds nothing to do', async () => {
-      const { code, actions, summary, shown } = await recover();
+      const report = path.join(os.tmpdir(), `refkey-e2e-report-${process.pid}`);
+      const { code, actions, summary, shown } = await recover('--report', report);
       assert.equal(code, 0, shown);
+      assert.deepEqual(readdirSync(report), ['recover-report.json']);
+      assert.equal(statSync(path.join(report, 'recover-report.json')).mode & 0o777, 0o600);
+      assert.deepEqual(JSON.parse(readFileSync(path.join(report, 'recover-report.json'), 'utf8')), { actions, summary });
+      rmSync(report, { recursive: true });
       assert.deepEqual(by(actions, 'inserted'), uris(wanted('absent', bea)));
       assert.deepEqual(by(actions, 'linked'), uris(wanted('unlinked', bea)));
       assert.deepEqual([summary.inserted, summary.linked, summary.limited, summary.stopped], [4, 1, false, false]);
