@@ -115,8 +115,8 @@ static int commit_take(struct applying *a)
 	return rk_write_repo(a->w, &a->repo);
 }
 
-/* The DID document is to be read again, also if we stop before that. said: it may be another from now on. */
-static int identity_stale(struct applying *a, bool said)
+/* The DID document is to be read again, also if we stop before that. */
+static int identity_stale(struct applying *a)
 {
 	struct rk_slice did = a->event->did.text;
 	struct rk_identity identity;
@@ -132,19 +132,17 @@ static int identity_stale(struct applying *a, bool said)
 	memcpy(pds, identity.pds.data, identity.pds.len);
 	identity.handle.data = (const uint8_t *)handle;
 	identity.pds.data = (const uint8_t *)pds;
-	if (said)
-		identity.fetched_ms = -(a->now_us / 1000);
-	else if (identity.fetched_ms > 0)
-		identity.fetched_ms = 0;
+	identity.fetched_ms = 0;
 	return rk_write_identity(a->w, did, &identity);
 }
 
-/* Of accounts that are not known nothing is asked. */
+/* Of accounts that are not known nothing is asked, but for what is asked of them already. */
 static int identity_apply(struct applying *a)
 {
 	int r = repo_read(a);
 
-	return r == RK_STORE_ABSENT ? 0 : r ? r : identity_stale(a, true);
+	a->apply->doubt(a->apply->context, a->event->did.text);
+	return r == RK_STORE_ABSENT ? 0 : r ? r : identity_stale(a);
 }
 
 static bool tree_is_empty(const struct rk_cid *data)
@@ -154,14 +152,31 @@ static bool tree_is_empty(const struct rk_cid *data)
 	return rk_cid_from_text(&empty, rk_slice_str(empty_tree)) && rk_cid_equal(&empty, data);
 }
 
-/* The first commit of a repo that was not known: its creation, if nothing came before it. */
+/* Whether a record of ours is shown to be in the repo's tree. */
+static bool commit_shows_ours(const struct rk_decoded *decoded)
+{
+	for (size_t i = 0; i < decoded->count; i++) {
+		if (rk_cid_is_set(&decoded->records[i].cid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The first commit seen of a repo that was not known: its creation, if it is shown to have begun with an
+ * empty tree, whatever it says of itself. Behind a relay a repo comes in by a record of ours; what only says
+ * that one was deleted is anybody's commit under another message.
+ */
 static int commit_born(struct applying *a)
 {
-	int r = rk_write_repo_make(a->w, &a->repo, a->event->did.text);
+	int r;
 
+	if (a->apply->relay && !commit_shows_ours(a->decoded))
+		return 0;
+	r = rk_write_repo_make(a->w, &a->repo, a->event->did.text);
 	if (r)
 		return r;
-	if (a->event->since == 0) {
+	if (tree_is_empty(&a->decoded->verified.before)) {
 		happen(a, RK_REPO_EVENT_BORN);
 		if (a->event->op_count == 0 && tree_is_empty(&a->decoded->verified.commit.data)) {
 			happen(a, RK_REPO_EVENT_BORN_WHOLE);
@@ -177,7 +192,7 @@ static int commit_apply(struct applying *a)
 {
 	const struct rk_event *event = a->event;
 	enum rk_repo_event amiss = RK_REPO_EVENT_GAP;
-	const char *gap = NULL;
+	const char *gap = NULL; /* not by `since`, which nobody signed: the tree is proof of more */
 	int r = repo_read(a);
 
 	if (r < 0)
@@ -194,8 +209,6 @@ static int commit_apply(struct applying *a)
 		return commit_replayed(a);
 	if (event->too_big)
 		gap = "the commit was too big for the stream";
-	else if (event->since != a->repo.rev)
-		gap = "the commit does not follow from the rev held";
 	else if (!rk_cid_equal(&a->decoded->verified.before, &a->repo.data))
 		gap = "the commit is not shown to have changed the tree that is held";
 	/* What says nothing of the tree before shows no gap, and may be a forged copy of what does. */
@@ -359,7 +372,7 @@ int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_d
 	if (!again && is_curable(decoded->verdict)) {
 		r = document_is_new(&a, &judged);
 		if (r == 0 && !judged)
-			r = identity_stale(&a, false);
+			r = identity_stale(&a);
 		if (r)
 			return r;
 	}

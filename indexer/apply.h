@@ -26,6 +26,8 @@ struct rk_apply {
 	const struct rk_course *course; /* up to the event before */
 	/* The account's DID document is to be read (again). */
 	void (*identity)(void *context, struct rk_slice did);
+	/* The stream says that the document may be another from now on: what was asked for before is old. */
+	void (*doubt)(void *context, struct rk_slice did);
 	/* Whether earlier events of the account wait: then later ones do, too. */
 	bool (*waits)(void *context, struct rk_slice did);
 	void *context;

@@ -34,6 +34,8 @@ struct identity {
 	bool verified;
 	bool unresolved; /* the handle's other direction could not be asked for */
 	bool settled;    /* UNASKED: no longer waited for */
+	bool overtaken;  /* asked for before the stream said that it may be another */
+	size_t place;    /* in reading[] */
 	int64_t now_ms;
 };
 
@@ -147,27 +149,18 @@ static int unasked_note(const struct identity *found, struct rk_write *w, bool *
 	return r == RK_STORE_CORRUPT ? -EUCLEAN : r < 0 ? r : 0;
 }
 
-/* Whether the stream said, after it was asked for, that the document may be another. Later by more than an
- * answer can take, and the clock was set. */
-static int is_overtaken(const struct identity *found, struct rk_write *w, bool *out)
-{
-	struct rk_identity held = {0};
-	int r = rk_read_identity(rk_write_view(w), &held, found->did);
-	int64_t later_ms = -held.fetched_ms - found->now_ms;
-
-	*out = r == 0 && later_ms > 0 && later_ms <= RK_KEY_TRUST_MS;
-	return r == RK_STORE_CORRUPT ? -EUCLEAN : r < 0 ? r : 0;
-}
-
 static int identity_run(void *context, struct rk_write *w)
 {
-	const struct identity *found = context;
-	bool lost = false, replay = true, overtaken;
-	int r = is_overtaken(found, w, &overtaken);
+	struct identity *found = context;
+	bool lost = false, replay = true;
+	int r;
 
-	/* What said so has wished for another look, and what waits is judged by that. */
-	if (r || (overtaken && found->outcome != UNASKED))
-		return r;
+	pthread_mutex_lock(&found->indexer->lock);
+	found->overtaken = found->outcome != UNASKED && found->indexer->doubted[found->place];
+	pthread_mutex_unlock(&found->indexer->lock);
+	/* What waits is judged by another look. */
+	if (found->overtaken)
+		return 0;
 	r = found->outcome == UNASKED ? unasked_note(found, w, &replay) : identity_write(found, w);
 	if (r == 0 && replay)
 		r = rk_replay(found->indexer, w, found->did, &lost);
@@ -253,11 +246,12 @@ static void again_wish(struct rk_fetcher *fetcher, struct identity *found, unsig
 			rk_wish_wait_ms(tries, rk_backoff_random()), tries + 1);
 }
 
-static void refresh(struct rk_fetcher *fetcher, const char *text, unsigned tries)
+static void refresh(struct rk_fetcher *fetcher, const char *text, size_t place, unsigned tries)
 {
 	struct identity found = {
 		.indexer = fetcher->indexer,
 		.did = rk_slice_str(text),
+		.place = place,
 		.now_ms = rk_clock_wall_ms(),
 	};
 	struct rk_did did;
@@ -269,37 +263,53 @@ static void refresh(struct rk_fetcher *fetcher, const char *text, unsigned tries
 	again_wish(fetcher, &found, tries);
 	if (rk_writer_call(fetcher->indexer->writer, identity_run, &found) != 0)
 		rk_log(RK_LOG_DEBUG, "identity", "stopped before the identity was written");
+	/* At once, but not again and again for a source that says nothing else. */
+	if (found.overtaken)
+		rk_identity_wish(fetcher->indexer, found.did,
+			tries ? rk_wish_wait_ms(tries, rk_backoff_random()) : 0, tries + 1);
 }
 
-/* One reader an account: answers could pass each other. */
-static bool reading_begin(struct rk_indexer *indexer, const char *did, size_t webs_most)
+/* One reader an account: answers could pass each other. False: not now. */
+static bool reading_begin(
+	struct rk_indexer *indexer, const char *did, size_t webs_most, size_t *place)
 {
-	const char **free_place = NULL;
 	bool begun;
 
 	pthread_mutex_lock(&indexer->lock);
 	begun = !rk_wish_is_web(did) || rk_wish_webs(indexer->reading, RK_FETCHERS) < webs_most;
-	for (int i = 0; i < RK_FETCHERS; i++) {
+	*place = RK_FETCHERS;
+	for (size_t i = 0; i < RK_FETCHERS; i++) {
 		if (!indexer->reading[i])
-			free_place = &indexer->reading[i];
+			*place = i;
 		else if (strcmp(indexer->reading[i], did) == 0)
 			begun = false;
 	}
-	begun = begun && free_place;
-	if (begun)
-		*free_place = did;
+	begun = begun && *place < RK_FETCHERS;
+	if (begun) {
+		indexer->reading[*place] = did;
+		indexer->doubted[*place] = false;
+	}
 	pthread_mutex_unlock(&indexer->lock);
 	return begun;
 }
 
-static void reading_end(struct rk_indexer *indexer, const char *did)
+static void reading_end(struct rk_indexer *indexer, size_t place)
 {
 	pthread_mutex_lock(&indexer->lock);
-	for (int i = 0; i < RK_FETCHERS; i++) {
-		if (indexer->reading[i] == did)
-			indexer->reading[i] = NULL;
-	}
+	indexer->reading[place] = NULL;
 	pthread_cond_broadcast(&indexer->wake);
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+void rk_identity_doubt(void *context, struct rk_slice did)
+{
+	struct rk_indexer *indexer = context;
+
+	pthread_mutex_lock(&indexer->lock);
+	for (size_t i = 0; i < RK_FETCHERS; i++) {
+		if (indexer->reading[i] && rk_slice_equal_str(did, indexer->reading[i]))
+			indexer->doubted[i] = true;
+	}
 	pthread_mutex_unlock(&indexer->lock);
 }
 
@@ -307,10 +317,11 @@ static void read_or_wish(
 	struct rk_fetcher *fetcher, const char *did, unsigned tries, size_t webs_most)
 {
 	struct rk_indexer *indexer = fetcher->indexer;
+	size_t place;
 
-	if (reading_begin(indexer, did, webs_most)) {
-		refresh(fetcher, did, tries);
-		reading_end(indexer, did);
+	if (reading_begin(indexer, did, webs_most, &place)) {
+		refresh(fetcher, did, place, tries);
+		reading_end(indexer, place);
 	} else {
 		rk_identity_wish(indexer, rk_slice_str(did), 0, tries);
 	}

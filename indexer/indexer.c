@@ -99,6 +99,8 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 			ours++;
 		} else {
 			rk_apply_time(&indexer->notes, slot->decoded.event.time_ms, now_us);
+			if (slot->decoded.event.type == RK_EVENT_IDENTITY)
+				rk_identity_doubt(indexer, slot->decoded.event.did.text);
 		}
 		drained->results[drained->slots++] = r > 0 ? (uint8_t)r : RK_APPLY_DONE;
 		drained->waits += r == RK_APPLY_WAIT;
@@ -305,6 +307,7 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 		.relay = options->relay,
 		.notes = &indexer->notes,
 		.identity = rk_replay_wish,
+		.doubt = rk_identity_doubt,
 		.waits = rk_replay_waits,
 		.course = &indexer->drained.course,
 		.context = indexer,

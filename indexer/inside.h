@@ -68,6 +68,7 @@ struct rk_indexer {
 	unsigned identities_read; /* by fetchers, now, because it was wished for */
 	const char
 		*reading[RK_FETCHERS]; /* DIDs whose documents are read now, for whatever reason */
+	bool doubted[RK_FETCHERS]; /* … and the stream has said meanwhile that they may be others */
 	bool sweep_wanted;
 	struct rk_ws *ws; /* the open connection, for interrupting it */
 
@@ -112,6 +113,8 @@ void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id);
 void rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t age_ms);
 /* … of a wish, whatever is held. */
 void rk_identity_grant(struct rk_fetcher *fetcher, const struct rk_wish *wish);
+/* What is being asked of the account now may be old already: it is not believed. On the writer's thread. */
+void rk_identity_doubt(void *indexer, struct rk_slice did);
 
 /* Asks for a sweep as soon as may be. */
 void rk_sweep_request(struct rk_indexer *indexer);

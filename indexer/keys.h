@@ -18,7 +18,7 @@ void rk_keys_destroy(struct rk_keys *keys);
 struct rk_signer {
 	bool known;         /* the DID document was read */
 	bool elsewhere;     /* it names another PDS than the source */
-	int64_t fetched_ms; /* Unix ms when it was read; 0 or less: never, or it is to be read again */
+	int64_t fetched_ms; /* Unix ms when it was read; 0: never, or it is to be read again */
 	const struct rk_key_ready
 		*key; /* NULL: not known; RK_KEY_NONE: it has none. Until the next find */
 };

@@ -68,9 +68,8 @@ struct rk_identity {
 	struct rk_slice handle; /* verified in both directions, lower case; empty: none */
 	struct rk_slice pds;    /* origin */
 	struct rk_key key;
-	/* Unix ms of the last try; 0: to be read again; below: also what was asked for before -fetched_ms */
-	int64_t fetched_ms;
-	bool failed; /* the last try found no document */
+	int64_t fetched_ms; /* Unix ms of the last try; 0: to be read again */
+	bool failed;        /* the last try found no document */
 };
 
 /* What MongoDB was seen to hold for a record. */

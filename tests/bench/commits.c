@@ -210,6 +210,7 @@ static int all_apply(void *context, struct rk_write *w)
 	const struct rk_apply apply = {.source = source,
 		.notes = &notes,
 		.identity = ask,
+		.doubt = ask,
 		.waits = waits,
 		.course = &course};
 	const struct rk_slot *slot;

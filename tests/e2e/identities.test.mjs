@@ -212,6 +212,34 @@ describe('identities', () => {
     assert.equal(await count('signature_wrong'), before[refused('signature_wrong')]);
   });
 
+  it('nor when it is the first one that is read of the account', async () => {
+    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
+    const plc = new Client(scene.net.plc.url);
+    // What the directory has when refkey first asks is not what the account signs with.
+    scene.proxy.stall();
+    const eve = await scene.stranger('eve');
+    const { signingKey } = await plc.getDocumentData(eve.did).then((d) => ({ signingKey: d.verificationMethods.atproto }));
+    await plc.updateAtprotoKey(eve.did, rotation, (await Secp256k1Keypair.create()).did());
+    const record = await write('under the key that comes later', eve);
+    let release;
+    const hold = new Promise((resolve) => (release = resolve));
+    const late = directory.http({ hold }, { method: `/${eve.did}`, times: 1 });
+    const wrong = await count('signature_wrong');
+    scene.proxy.stall(false);
+    await until(() => late.held === 1, { ...soon, what: 'the first document is on its way' });
+    await plc.updateAtprotoKey(eve.did, rotation, signingKey);
+    const { refkey_frames_total: before } = await metrics(refkey);
+    await identity(eve);
+    const taken = async () => {
+      const { refkey_frames_total: frames, refkey_ring_frames: left } = await metrics(refkey);
+      return frames > before && left === 0;
+    };
+    await until(taken, { ...soon, what: 'the frame is in' });
+    release();
+    await seen(refkey, record);
+    assert.equal(await count('signature_wrong'), wrong);
+  });
+
   it('stops without a warning', async () => {
     await refkey.stop();
     const last = refkey.log().slice(-30).filter(({ level, msg, message }) => level === 'warn' && /connection/.test(msg ?? message));

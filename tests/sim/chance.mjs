@@ -68,5 +68,7 @@ export class Chance {
   }
 }
 
+// A rev before all others.
+export const farPastTid = TID.fromTime(Date.UTC(2010, 0, 1) * 1000, 1).toString();
 // A rev that no clock has come to.
 export const farTid = TID.fromTime(Date.UTC(2200, 0, 1) * 1000, 1).toString();

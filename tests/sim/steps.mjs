@@ -7,6 +7,7 @@ import { decodeFrame, encodeFrame } from '../kit/firehose.mjs';
 import { until } from '../kit/wait.mjs';
 import { MOOD, PAINTING } from '../kit/shapes.mjs';
 import { block, commitBody, isActive, newKey } from './account.mjs';
+import { farPastTid } from './chance.mjs';
 import { copies } from './copies.mjs';
 import { forge, lies } from './lies.mjs';
 import { POST, record } from './records.mjs';
@@ -193,6 +194,14 @@ const steps = [
     const { prevData: _, ...body } = await commit(run, account);
     run.host.send(run.host.frame('#commit', body));
     run.ledger.gap(account.did, 'a commit did not name the tree before');
+    return account.did;
+  }],
+  // Nobody signed it: the tree before is proof of more.
+  [1, 'a commit that names another rev before it', async (run) => {
+    const account = anyActive(run, (a) => !run.behind.has(a));
+    if (!account) return false;
+    const body = await commit(run, account);
+    run.host.send(frameOf(run, account, { ...body, since: run.chance.odds(0.5) ? farPastTid : null }));
     return account.did;
   }],
   [1.2, 'a gap, and a wrong answer to getRepo', async (run) => {
