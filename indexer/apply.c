@@ -199,6 +199,8 @@ static int commit_apply(struct applying *a)
 		return r;
 	if (r == RK_STORE_ABSENT)
 		return commit_born(a);
+	if (a->repo.flags & RK_REPO_TOMBSTONE)
+		return 0;
 	if (a->repo.account != RK_ACCOUNT_ACTIVE) {
 		rk_metric_refused_add(RK_VERDICT_REPO_INACTIVE);
 		return 0;
@@ -229,6 +231,8 @@ static int sync_apply(struct applying *a)
 		return r;
 	if (r == RK_STORE_ABSENT)
 		return rk_write_repo_make(a->w, &a->repo, a->event->did.text);
+	if (a->repo.flags & RK_REPO_TOMBSTONE)
+		return 0;
 	if (a->repo.account != RK_ACCOUNT_ACTIVE || commit->rev <= a->repo.rev)
 		return 0;
 	if (a->repo.sync == RK_SYNC_DESYNCHRONIZED)

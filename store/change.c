@@ -49,7 +49,7 @@ static int pending_record(struct change *c, const struct rk_record *record, uint
 
 	rk_key_pending(
 		&key, false, (struct rk_slice){0}, record->repo, record->collection, record->rkey);
-	if (c->repo_flags & RK_REPO_TOMBSTONE || record->flags & RK_RECORD_INVALID)
+	if (record->flags & RK_RECORD_INVALID)
 		return rk_pending_remove(c->w, rk_key_slice(&key));
 	return rk_pending_put(
 		c->w, rk_key_slice(&key), flags, keep, c->in->now_us / 1000, 0, record->rkey);
@@ -242,6 +242,8 @@ int rk_write_change(struct rk_write *w, const struct rk_change *change)
 	for (size_t i = 0; r == 0 && i < change->count; i++) {
 		const struct rk_change_record *record = &change->records[i];
 
+		if (repo.flags & RK_REPO_TOMBSTONE && rk_cid_is_set(&record->cid))
+			continue;
 		rk_arena_reset(&w->arena); /* a change may be a whole repo */
 		r = rk_cid_is_set(&record->cid) ? record_put(&c, record)
 						: record_remove(&c, record);

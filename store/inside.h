@@ -36,6 +36,8 @@
 #define RK_STORE_INSIDE_H
 
 #include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/arena.h"
 #include "base/reader.h"
@@ -67,22 +69,48 @@ enum rk_table {
 
 enum { RK_SCHEMA = 3 };
 
+extern const struct rk_table_row {
+	const char *name;
+	unsigned flags;
+} rk_tables[RK_TABLE_COUNT];
+
 struct rk_store {
 	MDB_env *env;
 	MDB_dbi dbi[RK_TABLE_COUNT];
 	int lock_fd;
 	char *dir;
+	/* Compaction (compact.c) puts another environment in the place of this one. Whoever uses it is known
+	 * by a snapshot's busy, or counted in users. */
+	pthread_mutex_t turn;
+	pthread_cond_t opened; /* no longer closing */
+	atomic_bool closing;
+	struct rk_snapshot *snapshots;
+	unsigned users;
 };
+
+enum { RK_ENV_FLAGS = MDB_NOTLS | MDB_NORDAHEAD };
+/* An LMDB code. */
+int rk_env_create(MDB_env **out, size_t map_bytes);
+/* Takes away what a compaction that was killed left behind. */
+int rk_store_leftover_remove(const char *dir);
+/* Between the two the environment stays. Not with a snapshot begun. */
+void rk_store_enter(struct rk_store *store);
+void rk_store_leave(struct rk_store *store);
 
 struct rk_snapshot {
 	struct rk_store *store;
-	MDB_txn *txn;
-	MDB_cursor *answer; /* kept between reads: opening one allocates */
+	struct rk_snapshot *next, **prev; /* of the store's */
+	atomic_bool busy;                 /* begun */
+	MDB_txn *txn;                     /* NULL: to be made at the next begin */
+	MDB_cursor *answer;               /* kept between reads: opening one allocates */
 	/* What a lookup learnt and the reads after it ask again; not kept in a transaction that writes. */
 	struct rk_repo repo;       /* the last one read; id 0: none */
 	struct rk_slice only_rkey; /* of the last answer, if no other record has its ref */
 	bool live;
 };
+
+/* The environment is about to be closed. */
+void rk_snapshot_let_go(struct rk_snapshot *snapshot);
 
 struct rk_write {
 	struct rk_snapshot view; /* over the same transaction */
@@ -101,6 +129,8 @@ int rk_write_begin(struct rk_write *w, struct rk_store *store);
 int rk_write_commit(struct rk_write *w);
 void rk_write_abort(struct rk_write *w);
 void rk_write_finish(struct rk_write *w);
+/* LMDB calls a write that was cut short EIO, as if the disk were broken: nearly always it is full. */
+int rk_write_error(const struct rk_store *store, int r);
 /* The bytes where the next write to a table cannot move them, until the next rk_write_*. */
 int rk_write_keep(struct rk_write *w, struct rk_slice *bytes);
 int rk_write_keep_record(struct rk_write *w, struct rk_record *record);

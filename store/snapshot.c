@@ -12,42 +12,94 @@ int rk_snapshot_create(struct rk_snapshot **out, struct rk_store *store)
 	if (!s)
 		return -ENOMEM;
 	s->store = store;
+	rk_store_enter(store);
 	r = rk_lmdb_error(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &s->txn));
-	if (r) {
-		free(s);
-		return r;
+	if (r == 0) {
+		mdb_txn_reset(s->txn);
+		pthread_mutex_lock(&store->turn);
+		s->next = store->snapshots;
+		s->prev = &store->snapshots;
+		if (s->next)
+			s->next->prev = &s->next;
+		store->snapshots = s;
+		pthread_mutex_unlock(&store->turn);
 	}
-	mdb_txn_reset(s->txn);
-	*out = s;
-	return 0;
+	rk_store_leave(store);
+	if (r)
+		free(s);
+	else
+		*out = s;
+	return r;
+}
+
+void rk_snapshot_let_go(struct rk_snapshot *snapshot)
+{
+	if (snapshot->answer)
+		mdb_cursor_close(snapshot->answer);
+	if (snapshot->txn)
+		mdb_txn_abort(snapshot->txn);
+	snapshot->answer = NULL;
+	snapshot->txn = NULL;
 }
 
 void rk_snapshot_destroy(struct rk_snapshot *snapshot)
 {
+	struct rk_store *store;
+
 	if (!snapshot)
 		return;
+	store = snapshot->store;
 	rk_snapshot_end(snapshot);
-	if (snapshot->answer)
-		mdb_cursor_close(snapshot->answer);
-	mdb_txn_abort(snapshot->txn);
+	pthread_mutex_lock(&store->turn);
+	*snapshot->prev = snapshot->next;
+	if (snapshot->next)
+		snapshot->next->prev = snapshot->prev;
+	rk_snapshot_let_go(snapshot);
+	pthread_mutex_unlock(&store->turn);
 	free(snapshot);
+}
+
+/* Busy, and the environment is not about to be closed. */
+static void snapshot_enter(struct rk_snapshot *snapshot)
+{
+	struct rk_store *store = snapshot->store;
+
+	atomic_store(&snapshot->busy, true);
+	while (atomic_load(&store->closing)) {
+		atomic_store(&snapshot->busy, false);
+		pthread_mutex_lock(&store->turn);
+		while (atomic_load(&store->closing))
+			pthread_cond_wait(&store->opened, &store->turn);
+		pthread_mutex_unlock(&store->turn);
+		atomic_store(&snapshot->busy, true);
+	}
 }
 
 int rk_snapshot_begin(struct rk_snapshot *snapshot)
 {
-	int r = rk_lmdb_error(mdb_txn_renew(snapshot->txn));
+	int r;
 
+	snapshot_enter(snapshot);
+	if (snapshot->txn)
+		r = rk_lmdb_error(mdb_txn_renew(snapshot->txn));
+	else
+		r = rk_lmdb_error(
+			mdb_txn_begin(snapshot->store->env, NULL, MDB_RDONLY, &snapshot->txn));
 	snapshot->live = r == 0;
 	snapshot->repo.id = 0;
 	snapshot->only_rkey = (struct rk_slice){0};
+	if (r)
+		atomic_store(&snapshot->busy, false);
 	return r;
 }
 
 void rk_snapshot_end(struct rk_snapshot *snapshot)
 {
-	if (snapshot->live)
-		mdb_txn_reset(snapshot->txn);
+	if (!snapshot->live)
+		return;
+	mdb_txn_reset(snapshot->txn);
 	snapshot->live = false;
+	atomic_store_explicit(&snapshot->busy, false, memory_order_release);
 }
 
 static const struct rk_slice cursor_prefix = RK_SLICE_LIT("cursor ");

@@ -14,10 +14,7 @@
 
 enum { READERS_MOST = 512 };
 
-static const struct {
-	const char *name;
-	unsigned flags;
-} tables[RK_TABLE_COUNT] = {
+const struct rk_table_row rk_tables[RK_TABLE_COUNT] = {
 #define ROW(id, n, f) [RK_TABLE_##id] = {n, f},
 	RK_TABLES(ROW)
 #undef ROW
@@ -126,7 +123,7 @@ static int tables_open(struct rk_store *store, MDB_txn *txn, int *error)
 		MDB_val found;
 		MDB_dbi meta;
 
-		*error = mdb_dbi_open(txn, tables[RK_TABLE_META].name, 0, &meta);
+		*error = mdb_dbi_open(txn, rk_tables[RK_TABLE_META].name, 0, &meta);
 		if (*error == 0)
 			*error = mdb_get(txn, meta, &k, &found);
 		if (*error && *error != MDB_NOTFOUND && *error != MDB_INCOMPATIBLE)
@@ -140,7 +137,7 @@ static int tables_open(struct rk_store *store, MDB_txn *txn, int *error)
 	}
 	for (int i = 0; *error == 0 && i < RK_TABLE_COUNT; i++)
 		*error = mdb_dbi_open(
-			txn, tables[i].name, tables[i].flags | MDB_CREATE, &store->dbi[i]);
+			txn, rk_tables[i].name, rk_tables[i].flags | MDB_CREATE, &store->dbi[i]);
 	if (*error == 0 && stat.ms_entries == 0)
 		*error = mdb_put(txn, store->dbi[RK_TABLE_META], &k, &v, 0);
 	return 0;
@@ -293,6 +290,17 @@ static int file_fill(MDB_env *env, bool *cut)
 	return *cut && ftruncate(fd, want) != 0 ? errno : 0;
 }
 
+int rk_env_create(MDB_env **out, size_t map_bytes)
+{
+	int code = mdb_env_create(out);
+
+	if (code == 0)
+		code = mdb_env_set_mapsize(*out, map_bytes);
+	if (code == 0)
+		code = mdb_env_set_maxdbs(*out, RK_TABLE_COUNT);
+	return code ? code : mdb_env_set_maxreaders(*out, READERS_MOST);
+}
+
 int rk_store_open(struct rk_store **out, const struct rk_store_options *options, char error[256])
 {
 	struct rk_store *store = calloc(1, sizeof(*store));
@@ -302,6 +310,8 @@ int rk_store_open(struct rk_store **out, const struct rk_store_options *options,
 	if (!store)
 		return -ENOMEM;
 	error[0] = '\0';
+	pthread_mutex_init(&store->turn, NULL);
+	pthread_cond_init(&store->opened, NULL);
 	store->lock_fd = -1;
 	store->dir = strdup(options->dir);
 	r = store->dir ? folder_make(options->dir, error) : -ENOMEM;
@@ -309,16 +319,13 @@ int rk_store_open(struct rk_store **out, const struct rk_store_options *options,
 		r = lock_take(store, options->dir, error);
 	if (r)
 		goto fail;
-	code = mdb_env_create(&store->env);
+	r = rk_store_leftover_remove(options->dir);
+	if (r)
+		goto fail;
+	code = rk_env_create(
+		&store->env, options->map_bytes ? options->map_bytes : (size_t)64 << 30);
 	if (code == 0)
-		code = mdb_env_set_mapsize(
-			store->env, options->map_bytes ? options->map_bytes : (size_t)64 << 30);
-	if (code == 0)
-		code = mdb_env_set_maxdbs(store->env, RK_TABLE_COUNT);
-	if (code == 0)
-		code = mdb_env_set_maxreaders(store->env, READERS_MOST);
-	if (code == 0)
-		code = mdb_env_open(store->env, options->dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+		code = mdb_env_open(store->env, options->dir, RK_ENV_FLAGS, 0600);
 	if (code == 0)
 		code = mdb_reader_check(store->env, &dead);
 	if (code == 0)
@@ -361,6 +368,8 @@ void rk_store_close(struct rk_store *store)
 		mdb_env_close(store->env);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
+	pthread_mutex_destroy(&store->turn);
+	pthread_cond_destroy(&store->opened);
 	free(store->dir);
 	free(store);
 }
@@ -401,7 +410,9 @@ int rk_store_backup(struct rk_store *store, const char *dir)
 		close(folder);
 		return r;
 	}
+	rk_store_enter(store);
 	r = rk_lmdb_error(mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT));
+	rk_store_leave(store);
 	if (r == 0 && fsync(fd) != 0)
 		r = -errno;
 	if (close(fd) != 0 && r == 0)
@@ -427,15 +438,17 @@ void rk_store_space(struct rk_store *store, struct rk_store_space *out)
 	snprintf(path, sizeof(path), "%s/data.mdb", store->dir);
 	if (stat(path, &file) == 0)
 		out->file_bytes = (uint64_t)file.st_size;
-	if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) != 0)
-		return;
-	for (int i = 0; i < RK_TABLE_COUNT; i++) {
-		if (mdb_stat(txn, store->dbi[i], &pages) == 0)
-			out->used_bytes += (uint64_t)pages.ms_psize *
-				(pages.ms_branch_pages + pages.ms_leaf_pages +
-					pages.ms_overflow_pages);
+	rk_store_enter(store);
+	if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) == 0) {
+		for (int i = 0; i < RK_TABLE_COUNT; i++) {
+			if (mdb_stat(txn, store->dbi[i], &pages) == 0)
+				out->used_bytes += (uint64_t)pages.ms_psize *
+					(pages.ms_branch_pages + pages.ms_leaf_pages +
+						pages.ms_overflow_pages);
+		}
+		mdb_txn_abort(txn);
 	}
-	mdb_txn_abort(txn);
+	rk_store_leave(store);
 }
 
 int rk_table_get(
@@ -456,7 +469,7 @@ int rk_table_put(
 	struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value)
 {
 	MDB_val k = rk_val(key), v = rk_val(value);
-	unsigned flags = tables[table].flags & MDB_DUPSORT ? MDB_NODUPDATA : 0;
+	unsigned flags = rk_tables[table].flags & MDB_DUPSORT ? MDB_NODUPDATA : 0;
 	int r;
 
 	if (key.len == 0)
@@ -469,7 +482,7 @@ int rk_table_del(
 	struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value)
 {
 	MDB_val k = rk_val(key), v = rk_val(value);
-	bool dup = tables[table].flags & MDB_DUPSORT;
+	bool dup = rk_tables[table].flags & MDB_DUPSORT;
 	int r;
 
 	if (key.len == 0)

@@ -34,7 +34,14 @@ struct rk_store_space {
 };
 void rk_store_space(struct rk_store *store, struct rk_store_space *out);
 
-/* A reader, for one thread at a time; begin and end are cheap (no allocation, no lock). Between them
+/* Writes the index anew, so that no byte is left in the data folder of what was removed; needs as much
+ * room again as what is in it. Where nobody writes meanwhile: on the writer's thread (rk_writer_compact).
+ * Reading goes on. 0; -EBUSY: somebody kept reading for 30 s; or negative: the index is as it was, or has
+ * been compacted and may not be so after a power cut. */
+int rk_store_compact(struct rk_store *store) __attribute__((warn_unused_result));
+
+/* A reader, for one thread at a time; begin and end are cheap (no allocation, no lock,
+ * unless the index was just compacted). Between them
  * the view does not change. Keep it short: an old reader makes the file grow. */
 int rk_snapshot_create(struct rk_snapshot **out, struct rk_store *store)
 	__attribute__((warn_unused_result));

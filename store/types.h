@@ -45,8 +45,9 @@ enum rk_repo_flag {
 	RK_REPO_BORN = 8,   /* its creation was seen live: nothing in it is older than the watch */
 	RK_REPO_RESET = 32, /* the source's sequence was reset: an older copy is the truth now */
 	RK_REPO_MOVED = 64, /* its DID document names another PDS: kept as it is, and answered so */
-	RK_REPO_PURGE = 128,    /* said to be deleted: to be looked at, and its records removed */
-	RK_REPO_TOMBSTONE = 16, /* forgotten: its records are never written to MongoDB again */
+	RK_REPO_PURGE = 128, /* said to be deleted: to be looked at, and its records removed */
+	RK_REPO_TOMBSTONE =
+		16, /* forgotten: its records are never taken in or written to MongoDB again */
 };
 
 struct rk_repo {

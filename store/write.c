@@ -38,8 +38,7 @@ static void view_end(struct rk_write *w)
 	w->view = (struct rk_snapshot){.store = w->view.store};
 }
 
-/* LMDB calls a write that was cut short EIO, as if the disk were broken: nearly always it is full. */
-static int commit_error(const struct rk_store *store, int r)
+int rk_write_error(const struct rk_store *store, int r)
 {
 	struct statvfs fs;
 
@@ -64,7 +63,7 @@ int rk_write_commit(struct rk_write *w)
 	}
 	r = rk_lmdb_error(mdb_txn_commit(w->view.txn));
 	view_end(w);
-	return commit_error(w->view.store, r);
+	return rk_write_error(w->view.store, r);
 }
 
 void rk_write_abort(struct rk_write *w)
@@ -201,11 +200,17 @@ int rk_write_identity(struct rk_write *w, struct rk_slice did, const struct rk_i
 {
 	struct rk_slice handle = identity->handle, holder;
 	struct rk_key_buf key = {0};
-	struct rk_identity old = {0};
+	struct rk_identity old = {0}, now = *identity;
+	struct rk_repo repo;
 	int r = rk_read_identity(&w->view, &old, did);
 
 	if (r < 0)
 		return r;
+	r = rk_read_repo_by_did(&w->view, &repo, did);
+	if (r < 0)
+		return r;
+	if (r == 0 && repo.flags & RK_REPO_TOMBSTONE)
+		now.handle = handle = (struct rk_slice){0};
 	rk_arena_reset(&w->arena);
 	r = rk_write_keep(w, &old.handle);
 	if (r == 0)
@@ -216,7 +221,7 @@ int rk_write_identity(struct rk_write *w, struct rk_slice did, const struct rk_i
 		return r;
 	rk_key_did(&key, did);
 	rk_buf_clear(&w->value);
-	rk_value_identity(&w->value, identity);
+	rk_value_identity(&w->value, &now);
 	if (rk_buf_failed(&w->value))
 		return -ENOMEM;
 	r = rk_table_put(w, RK_TABLE_IDENTITY, rk_key_slice(&key), rk_buf_slice(&w->value));

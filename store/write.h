@@ -41,7 +41,7 @@ enum rk_change_source {
  * THE record write: records, lookups, time order, counts, repo head and pending MongoDB work.
  * A record put again with the same CID changes nothing, except that one found by a first fetch and now
  * seen live is no longer RK_RECORD_FIRST. A removal of what is not there changes nothing. The same key
- * may occur twice; the last counts. No slice may be borrowed from rk_write_view.
+ * may occur twice; the last counts. Of a repo with RK_REPO_TOMBSTONE nothing is put. No slice may be borrowed from rk_write_view.
  */
 struct rk_change {
 	rk_repo_id repo;
@@ -84,6 +84,13 @@ struct rk_link_result {
 	struct rk_owner owner;
 };
 int rk_write_link(struct rk_write *w, const struct rk_link_result *result);
+
+/* Marks the DID's repo, made if there is none, as forgotten for ever (RK_REPO_TOMBSTONE): from now on no
+ * record of it is taken in, and nothing is done for it in MongoDB. */
+int rk_write_tombstone(struct rk_write *w, struct rk_slice did);
+/* The same, and removes its records, at most so many, and all that follows from them; *more: call again.
+ * What stays is the repo, and of each ref whose it was. No slice may be borrowed from the view. */
+int rk_write_forget(struct rk_write *w, struct rk_slice did, size_t most, bool *more);
 
 /* Issues that are not a record's: of a document (repo, collection, ref) or of an account (repo). */
 int rk_write_issue(struct rk_write *w, const struct rk_issue *issue);

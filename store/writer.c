@@ -19,12 +19,18 @@ enum { QUEUE_MOST = 4096, JOBS_MOST = 1024, OBSERVERS_MOST = 4 };
 /* Between tries of what failed; doubled each time. */
 enum { RETRY_FIRST_MS = 50, RETRY_MOST_MS = 2000 };
 
+struct compaction {
+	bool done;
+	int result;
+};
+
 struct rk_writer {
 	struct rk_store *store;
 	struct rk_write write;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t work, room, stream_free;
+	pthread_cond_t work, room, stream_free, compacted;
+	struct compaction *compaction; /* wanted; NULL: none */
 	struct rk_writer_job *first, **last;
 	size_t queued;
 	size_t waiting; /* submitters, for room */
@@ -151,7 +157,8 @@ static void work_wait(struct rk_writer *writer, bool again)
 {
 	int64_t ms;
 
-	while (!again && !writer->woken && !writer->first && !writer->stopping)
+	while (!again && !writer->woken && !writer->first && !writer->stopping &&
+		!writer->compaction)
 		pthread_cond_wait(&writer->work, &writer->lock);
 	while (!again && !writer->first && !writer->stopping && writer->stream &&
 		writer->stream->gather &&
@@ -161,6 +168,23 @@ static void work_wait(struct rk_writer *writer, bool again)
 		writer->woken = false; /* so that the next wake counts */
 		pthread_cond_timedwait(&writer->work, &writer->lock, &until);
 	}
+}
+
+/* Between two transactions, if somebody waits for it. */
+static void compact(struct rk_writer *writer, bool stopping)
+{
+	int r;
+
+	pthread_mutex_lock(&writer->lock);
+	if (writer->compaction) {
+		pthread_mutex_unlock(&writer->lock);
+		r = stopping ? -ECANCELED : rk_store_compact(writer->store);
+		pthread_mutex_lock(&writer->lock);
+		*writer->compaction = (struct compaction){.done = true, .result = r};
+		writer->compaction = NULL;
+		pthread_cond_broadcast(&writer->compacted);
+	}
+	pthread_mutex_unlock(&writer->lock);
 }
 
 static void *run(void *context)
@@ -198,6 +222,7 @@ static void *run(void *context)
 		pthread_cond_broadcast(&writer->stream_free);
 		pthread_mutex_unlock(&writer->lock);
 
+		compact(writer, stopping);
 		if (r == 0) {
 			wait_ms = RETRY_FIRST_MS;
 		} else if (fault_wait(writer, r, wait_ms)) {
@@ -228,6 +253,7 @@ int rk_writer_create(struct rk_writer **out, struct rk_store *store)
 	pthread_condattr_destroy(&monotonic);
 	pthread_cond_init(&writer->room, NULL);
 	pthread_cond_init(&writer->stream_free, NULL);
+	pthread_cond_init(&writer->compacted, NULL);
 	r = -pthread_create(&writer->thread, NULL, run, writer);
 	if (r) {
 		free(writer);
@@ -259,6 +285,7 @@ void rk_writer_destroy(struct rk_writer *writer)
 	pthread_cond_destroy(&writer->work);
 	pthread_cond_destroy(&writer->room);
 	pthread_cond_destroy(&writer->stream_free);
+	pthread_cond_destroy(&writer->compacted);
 	pthread_mutex_destroy(&writer->lock);
 	pthread_mutex_destroy(&writer->observing);
 	free(writer);
@@ -383,6 +410,25 @@ int rk_writer_call(
 		pthread_cond_wait(&call.finished, &call.lock);
 	pthread_mutex_unlock(&call.lock);
 	return call.result;
+}
+
+int rk_writer_compact(struct rk_writer *writer)
+{
+	struct compaction wanted = {0};
+
+	pthread_mutex_lock(&writer->lock);
+	while (writer->compaction && !writer->stopping)
+		pthread_cond_wait(&writer->compacted, &writer->lock);
+	if (writer->stopping) {
+		pthread_mutex_unlock(&writer->lock);
+		return -ECANCELED;
+	}
+	writer->compaction = &wanted;
+	pthread_cond_signal(&writer->work);
+	while (!wanted.done)
+		pthread_cond_wait(&writer->compacted, &writer->lock);
+	pthread_mutex_unlock(&writer->lock);
+	return wanted.result;
 }
 
 int rk_writer_fault(const struct rk_writer *writer)

@@ -57,6 +57,9 @@ void rk_writer_submit(struct rk_writer *writer, struct rk_writer_job *job);
  * when the writer stops first. */
 int rk_writer_call(struct rk_writer *writer, int (*run)(void *context, struct rk_write *w),
 	void *context) __attribute__((warn_unused_result));
+/* rk_store_compact between two transactions. Any thread but the writer's; one at a time, others wait.
+ * -ECANCELED: the writer stops. */
+int rk_writer_compact(struct rk_writer *writer) __attribute__((warn_unused_result));
 /* 0, or the negative errno of the last failed commit while nothing has succeeded since. */
 int rk_writer_fault(const struct rk_writer *writer);
 

@@ -107,7 +107,7 @@ void model_work(struct model *m, struct record *one, rk_repo_id repo, uint8_t fl
 {
 	const uint8_t lasting = RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE;
 
-	if (m->tombstone[repo] || one->invalid)
+	if (one->invalid)
 		one->work = (struct entry){0};
 	else
 		model_entry_set(m, &one->work,
@@ -134,6 +134,8 @@ void model_put(struct model *m, int at, const struct record *in, enum rk_change_
 	struct record *one = &m->records[at], old = *one;
 	uint8_t flags = 0;
 
+	if (m->tombstone[model_repo(at)])
+		return;
 	one->seen = 0;
 	if (old.there && old.version == in->version && old.ref == in->ref && old.code == in->code &&
 		old.when_ms == in->when_ms) {

@@ -276,25 +276,36 @@ static void vanished_is_believed_only_if_seen(void **state)
 	assert_int_equal(kit_pending_flags(k, true, Y, id, MOOD, kit_rkey(2)), RK_PENDING_GONE);
 }
 
-static void forgotten_repos_leave_no_work(void **state)
+static void forgotten_repos_take_nothing_in_and_leave_no_work(void **state)
 {
 	struct kit *k = *state;
-	struct kit_record record = {.rkey = kit_rkey(1), .ref = X};
-	struct rk_repo repo;
+	struct kit_record record = {.rkey = kit_rkey(1), .ref = X, .version = 7};
+	struct rk_record held;
+	struct rk_cid cid;
 	rk_repo_id id;
 
 	kit_write(k);
 	id = kit_repo(k, "did:plc:a");
 	kit_put(k, id, &record, 1);
-	assert_int_equal(rk_read_repo(rk_write_view(&k->w), &repo, id), 0);
-	repo.flags |= RK_REPO_TOMBSTONE;
-	assert_int_equal(rk_write_repo(&k->w, &repo), 0);
+	cid = kit_make(&record).cid;
+	assert_int_equal(rk_write_tombstone(&k->w, rk_slice_str("did:plc:a")), 0);
+	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_PENDING), 0);
 	record.version = 1;
 	kit_put(k, id, &record, 2);
+	record.rkey = kit_rkey(2);
+	kit_put(k, id, &record, 2);
+	record.rkey = kit_rkey(1);
+	kit_commit(k);
+	kit_read(k);
+	held = kit_record(k, id, MOOD, record.rkey);
+	assert_true(rk_cid_equal(&held.cid, &cid));
+	kit_write(k);
+	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_RECORD), 1);
 	assert_int_equal(rk_write_pending(&k->w, id, MOOD, record.rkey, RK_PENDING_RECOVER, 0), 0);
 	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_PENDING), 0);
 	record.gone = true;
 	kit_put(k, id, &record, 3);
+	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_RECORD), 0);
 	assert_int_equal(rk_table_entries(&k->w.view, RK_TABLE_PENDING), 0);
 	kit_commit(k);
 	kit_check(k);
@@ -425,7 +436,7 @@ int main(void)
 		TEST(first_fetch_is_told_from_what_appeared),
 		TEST(seen_is_cleared_by_repo),
 		TEST(vanished_is_believed_only_if_seen),
-		TEST(forgotten_repos_leave_no_work),
+		TEST(forgotten_repos_take_nothing_in_and_leave_no_work),
 		TEST(long_keys_and_texts_live_like_others),
 		TEST(change_of_an_unknown_repo_is_refused),
 		TEST(a_whole_repo_in_one_change),
