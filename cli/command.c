@@ -53,10 +53,13 @@ static const struct rk_option_row options[] = {
 		.help = "write what was done and what was not into JSON files in DIR, of mode 0600"},
 	{"--verbose", NULL, RK_OPTION_IS_SWITCH, FIELD(verbose),
 		.help = "on a terminal, a line for each record instead of the bar"},
+	{"--create", NULL, RK_OPTION_IS_SWITCH, FIELD(create),
+		.help = "make the accounts, most documents first; needs --report DIR, and "
+			"REFKEY_PDS_ADMIN_PASSWORD"},
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_VERBOSE, "a bit for each row");
+_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_CREATE, "a bit for each row");
 
 static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
@@ -84,7 +87,11 @@ static const struct rk_command_row commands[] = {
 	{"repair", NULL, "mend duplicates, orphans, unlinked and vanished records"},
 	{"forget", "@HANDLE", "erase a user's records from the PDS, the index and MongoDB"},
 	{"delete", "REF|URI…", "delete a record on both sides"},
-	{"accounts", NULL, "users with documents and no ATProto account"},
+	{"accounts", NULL, "users with documents and no ATProto account; --create makes them",
+		rk_command_accounts,
+		.options = RK_OPTION_USER | RK_OPTION_SKIP | RK_OPTION_LIMIT | RK_OPTION_DRY_RUN |
+			RK_OPTION_JSON | RK_OPTION_MAX_WAIT | RK_OPTION_REPORT | RK_OPTION_VERBOSE |
+			RK_OPTION_CREATE},
 	{"lexicon", NULL, "validate and publish the lexicons"},
 	{"reference", "markdown", "the tables of README.md", rk_command_reference, .least = 1,
 		.most = 1, .hidden = true},

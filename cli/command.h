@@ -33,6 +33,7 @@ enum {
 	RK_OPTION_MAX_WAIT = 1 << 13,
 	RK_OPTION_REPORT = 1 << 14,
 	RK_OPTION_VERBOSE = 1 << 15,
+	RK_OPTION_CREATE = 1 << 16,
 	RK_OPTION_SHARED = RK_OPTION_RESTORE - 1, /* what every command over records takes */
 };
 
@@ -48,7 +49,7 @@ struct rk_command_options {
 	const char *const *dids;
 	uint64_t cursor; /* RK_CURSOR_NOW: not given */
 	bool unverified;
-	bool guests, verbose;
+	bool guests, verbose, create;
 	uint64_t max_wait_sec; /* RK_MAX_WAIT_ANY: not given */
 	const char *report;    /* folder; NULL: none */
 };
@@ -126,6 +127,7 @@ int rk_command_line_read(struct rk_command_line *line, int argc, const char *con
 void rk_command_line_finish(struct rk_command_line *line);
 
 /* One function a command, each in a file of its own. */
+int rk_command_accounts(const struct rk_command_call *call);
 int rk_command_serve(const struct rk_command_call *call);
 int rk_command_publish(const struct rk_command_call *call);
 int rk_command_recover(const struct rk_command_call *call);

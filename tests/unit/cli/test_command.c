@@ -23,6 +23,7 @@ STAND_IN(backup, 105)
 STAND_IN(reference, 106)
 STAND_IN(tail, 107)
 STAND_IN(publish, 108)
+STAND_IN(accounts, 109)
 
 static int read_line(
 	struct rk_command_line *line, const char *const *args, const char *const *environment)
@@ -137,13 +138,12 @@ static void wrong_lines_say_what_is_accepted(void **state)
 	} cases[] = {
 		{{NULL}, "which command?", "see: refkey --help"},
 		{{"recvoer"}, "unknown command \"recvoer\"",
-			"serve recover status check backup tail publish help"},
+			"serve recover status check backup tail publish accounts help"},
 		{{""}, "unknown command \"\"", "see: refkey --help"},
 		{{"audit", "--json"}, "audit (", "is not built yet"},
 		{{"repair", "--duplicates", "--yes"}, "repair (", "is not built yet"},
 		{{"forget", "@ada"}, "forget (", "is not built yet"},
 		{{"delete", "x"}, "delete (", "is not built yet"},
-		{{"accounts"}, "accounts (", "is not built yet"},
 		{{"lexicon"}, "lexicon (", "refkey " REFKEY_VERSION " does not have it"},
 		{{"help", "nothing"}, "unknown command \"nothing\"", "see: refkey --help"},
 		{{"help", "serve", "more"}, "unexpected argument \"more\"", "refkey help COMMAND"},
