@@ -93,7 +93,7 @@ void *rk_fetch_run(void *context)
 	struct rk_indexer *indexer = context;
 	struct rk_fetcher fetcher;
 
-	if (rk_fetcher_init(&fetcher, indexer) != 0)
+	if (rk_fetcher_init(&fetcher, indexer, 0) != 0)
 		rk_log(RK_LOG_ERROR, "resync", "no memory for a fetching thread");
 	else
 		while (!atomic_load(&indexer->stopping))

@@ -257,7 +257,7 @@ void *rk_firehose_run(void *context)
 		.backoff = {.first_ms = BACKOFF_FIRST_MS, .most_ms = BACKOFF_MOST_MS},
 	};
 
-	if (rk_fetcher_init(&f.fetcher, indexer) != 0) {
+	if (rk_fetcher_init(&f.fetcher, indexer, 0) != 0) {
 		rk_log(RK_LOG_ERROR, "firehose", "no memory for the receiving thread");
 		rk_fetcher_finish(&f.fetcher);
 		return NULL;

@@ -199,7 +199,7 @@ void rk_indexer_wake(struct rk_indexer *indexer)
 	pthread_mutex_unlock(&indexer->lock);
 }
 
-int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer)
+int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer, long answer_ms)
 {
 	const struct rk_pds_options options = {
 		.http =
@@ -209,14 +209,16 @@ int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer)
 				.cancel = &indexer->stopping,
 				.user_agent = indexer->options.user_agent,
 			},
+		.timeout_ms = answer_ms,
+		.idle_ms = answer_ms,
 	};
 
 	*fetcher = (struct rk_fetcher){
 		.indexer = indexer,
 		.pds = rk_pds_create(&options),
-		.keys = rk_keys_create(indexer->origins),
+		.keys = answer_ms ? NULL : rk_keys_create(indexer->origins),
 	};
-	if (!fetcher->pds || !fetcher->keys)
+	if (!fetcher->pds || (!answer_ms && !fetcher->keys))
 		return -ENOMEM;
 	return rk_snapshot_create(&fetcher->snapshot, indexer->store);
 }

@@ -92,7 +92,9 @@ struct rk_fetcher {
 	struct rk_snapshot *snapshot;
 	struct rk_keys *keys;
 };
-int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer);
+/* answer_ms: it asks small questions alone, waits no longer for an answer, and has no keys to judge one by;
+ * 0: all that it has. */
+int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer, long answer_ms);
 void rk_fetcher_finish(struct rk_fetcher *fetcher);
 
 /* Copies the parts of a repo that outlive the snapshot they were read in. */

@@ -1,17 +1,29 @@
 /*
- * How each known repo stands at its own host: com.atproto.sync.getRepoStatus, one after the other, under
- * the rules for hosts (hosts.h). A host that is failing or has enough of us is passed over, and the next
- * survey begins with the first repo that was: in time every repo is asked for, however many there are.
+ * How each known repo stands at its own host: com.atproto.sync.getRepoStatus, by a handful of threads
+ * that ask many hosts at once (rota.h), under the rules for hosts (hosts.h). The time of all of it is
+ * bounded by what one host may take, whoever is silent or slow.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "indexer/rota.h"
 #include "indexer/sweep.h"
+#include "net/backoff.h"
 
 enum {
-	WAIT_MOST_MS = 2000, /* for a busy host; longer, and its repos are left for the next time */
-	SLOW_MS = 3000,      /* an answer that took longer is the last of its host, this time */
+	SURVEYORS = 16,
+	ANSWER_MS = 5000, /* a host that takes longer is left for the next time */
+	SLOW_MS = 3000,   /* and so is one that took so long, once it has answered */
+};
+
+struct survey {
+	struct rk_sweep *sweep;
+	struct rk_rota *rota;
+	pthread_mutex_t lock; /* of all that is here, and of what the sweep collects */
+	pthread_cond_t turn;  /* one is over */
+	int error;
 };
 
 static bool is_of_interest(const struct rk_repo *repo)
@@ -21,27 +33,31 @@ static bool is_of_interest(const struct rk_repo *repo)
 	return repo->account != RK_ACCOUNT_ACTIVE || repo->sync == RK_SYNC_SYNCHRONIZED;
 }
 
-/* The next one after *at, round the end once. ABSENT: all were seen. */
-static int next(struct rk_sweep *s, struct rk_repo_copy *out, rk_repo_id *at, bool *wrapped)
+/* Every repo whose host is known: nobody is to be asked of the others until their documents were read. */
+static int collect(struct survey *survey)
 {
-	struct rk_repo repo;
-	int r = rk_snapshot_begin(s->fetcher.snapshot);
+	struct rk_sweep *s = survey->sweep;
+	rk_repo_id at = 0;
+	int r = 0;
 
-	if (r)
-		return r;
-	r = rk_read_repo_after(s->fetcher.snapshot, &repo, *at);
-	rk_snapshot_end(s->fetcher.snapshot);
-	if (r == RK_STORE_ABSENT && !*wrapped && s->survey_after) {
-		*wrapped = true;
-		*at = 0;
-		return next(s, out, at, wrapped);
+	while (r == 0 && !atomic_load(&s->fetcher.indexer->stopping)) {
+		char host[RK_ORIGIN_MOST];
+		struct rk_repo_copy copy;
+		struct rk_repo repo;
+
+		r = rk_snapshot_begin(s->fetcher.snapshot);
+		if (r)
+			return r;
+		r = rk_read_repo_after(s->fetcher.snapshot, &repo, at);
+		at = repo.id;
+		rk_snapshot_end(s->fetcher.snapshot);
+		if (r == 0)
+			r = rk_repo_copy_read(&s->fetcher, &copy, at);
+		if (r == 0 && is_of_interest(&copy.repo) &&
+			rk_fetcher_host(&s->fetcher, host, copy.repo.did))
+			r = rk_rota_add(survey->rota, host, at, rk_backoff_random());
 	}
-	if (r)
-		return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
-	if (*wrapped && repo.id > s->survey_after)
-		return RK_STORE_ABSENT;
-	*at = repo.id;
-	return rk_repo_copy_read(&s->fetcher, out, repo.id);
+	return r == RK_STORE_ABSENT ? 0 : r == RK_STORE_CORRUPT ? -EUCLEAN : r;
 }
 
 /* What the host said of the repo. */
@@ -52,7 +68,6 @@ static int take(struct rk_sweep *s, const struct rk_repo *repo, int result, cons
 		.rev = rk_slice_str(rev),
 		.active = true,
 	};
-
 	int r;
 
 	if (result == RK_PDS_OK) {
@@ -65,58 +80,117 @@ static int take(struct rk_sweep *s, const struct rk_repo *repo, int result, cons
 	return 0;
 }
 
-/* Whether the host was asked at all. */
-static bool ask(struct rk_sweep *s, const struct rk_repo_copy *copy, int *error)
+/* Asks, without the lock; ends the turn, under it. */
+static void ask(struct survey *survey, struct rk_fetcher *fetcher, const struct rk_rota_turn *turn)
 {
-	struct rk_indexer *indexer = s->fetcher.indexer;
-	char host[RK_ORIGIN_MOST], rev[RK_PDS_REV_SIZE];
-	struct rk_pds_reply reply;
-	int64_t wait, asked_ms;
-	int r;
+	struct rk_pds_reply reply = {.retry_after_ms = -1};
+	int64_t asked_ms = rk_clock_mono_ms();
+	struct rk_repo_copy copy;
+	char rev[RK_PDS_REV_SIZE];
+	bool there;
+	int r = rk_repo_copy_read(fetcher, &copy, turn->repo), error = 0;
 
-	*error = 0;
-	if (!rk_fetcher_host(&s->fetcher, host, copy->repo.did))
-		return true; /* nobody to ask, until the DID document was read again */
-	while ((wait = rk_hosts_enter(indexer->hosts, host, rk_clock_mono_ms())) > 0) {
-		if (wait > WAIT_MOST_MS || atomic_load(&indexer->stopping))
-			return false;
-		pthread_mutex_lock(&indexer->lock);
-		rk_indexer_wait(indexer, wait);
-		pthread_mutex_unlock(&indexer->lock);
-	}
-	asked_ms = rk_clock_mono_ms();
-	r = rk_pds_repo_status(s->fetcher.pds, &reply, rev, host, copy->did);
-	rk_hosts_leave(indexer->hosts, host,
+	there = r == 0;
+	if (there)
+		r = rk_pds_repo_status(fetcher->pds, &reply, rev, turn->origin, copy.did);
+	pthread_mutex_lock(&survey->lock);
+	if (there && r >= 0)
+		error = take(survey->sweep, &copy.repo, r, rev);
+	else if (r < 0)
+		error = r;
+	if (error)
+		survey->error = error;
+	rk_rota_end(survey->rota, turn, fetcher->indexer->hosts,
 		r >= 0 && r != RK_PDS_RETRY && rk_clock_mono_ms() - asked_ms < SLOW_MS,
 		reply.retry_after_ms, rk_clock_mono_ms());
-	*error = r < 0 ? r : take(s, &copy->repo, r, rev);
-	return r != RK_PDS_RETRY;
+	pthread_cond_broadcast(&survey->turn);
+	pthread_mutex_unlock(&survey->lock);
+}
+
+static void wait(struct survey *survey, int64_t ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&survey->turn, &survey->lock, &until);
+}
+
+static void *surveyor_run(void *context)
+{
+	struct survey *survey = context;
+	struct rk_indexer *indexer = survey->sweep->fetcher.indexer;
+	struct rk_fetcher fetcher;
+	int r = rk_fetcher_init(&fetcher, indexer, ANSWER_MS);
+
+	pthread_mutex_lock(&survey->lock);
+	if (r)
+		survey->error = r;
+	while (survey->error == 0 && !atomic_load(&indexer->stopping)) {
+		struct rk_rota_turn turn;
+		int64_t wait_ms;
+		enum rk_rota_result next = rk_rota_next(
+			survey->rota, &turn, &wait_ms, indexer->hosts, rk_clock_mono_ms());
+
+		if (next == RK_ROTA_OVER)
+			break;
+		if (next == RK_ROTA_WAIT) {
+			wait(survey, wait_ms);
+			continue;
+		}
+		pthread_mutex_unlock(&survey->lock);
+		ask(survey, &fetcher, &turn);
+		pthread_mutex_lock(&survey->lock);
+	}
+	pthread_mutex_unlock(&survey->lock);
+	rk_fetcher_finish(&fetcher);
+	return NULL;
+}
+
+static void survey_run(struct survey *survey)
+{
+	pthread_t threads[SURVEYORS];
+	int started = 0;
+
+	while (started < SURVEYORS &&
+		pthread_create(&threads[started], NULL, surveyor_run, survey) == 0)
+		started++;
+	if (started == 0)
+		survey->error = -EAGAIN;
+	while (started)
+		pthread_join(threads[--started], NULL);
 }
 
 int rk_survey(struct rk_sweep *s)
 {
-	struct rk_indexer *indexer = s->fetcher.indexer;
-	rk_repo_id at = s->survey_after, passed_over = 0;
-	uint64_t asked = 0, left = 0;
-	bool wrapped = false;
-	int r = 0;
+	struct survey survey = {.sweep = s, .rota = rk_rota_create()};
+	struct rk_rota_sums sums;
+	pthread_condattr_t monotonic;
+	int r;
 
-	while (r == 0 && !atomic_load(&indexer->stopping)) {
-		struct rk_repo_copy copy;
-
-		r = next(s, &copy, &at, &wrapped);
-		if (r || !is_of_interest(&copy.repo))
-			continue;
-		if (ask(s, &copy, &r)) {
-			asked++;
-		} else {
-			left++;
-			passed_over = passed_over ? passed_over : at;
-		}
+	if (!survey.rota)
+		return -ENOMEM;
+	pthread_mutex_init(&survey.lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&survey.turn, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	r = collect(&survey);
+	if (r == 0) {
+		survey_run(&survey);
+		r = survey.error;
 	}
-	s->survey_after = passed_over ? passed_over - 1 : 0;
-	if (left)
-		rk_log(RK_LOG_WARN, "sweep", "hosts of some repos do not answer",
-			RK_LOG_INT("repos", left), RK_LOG_INT("asked", asked));
-	return r == RK_STORE_ABSENT ? 0 : r;
+	rk_rota_sums(survey.rota, &sums);
+	s->survey_overdue = sums.overdue > 0;
+	if (sums.left || sums.overdue)
+		rk_log(RK_LOG_WARN, "sweep", "hosts of some repos do not answer, or are slow",
+			RK_LOG_INT("left", sums.left + sums.overdue),
+			RK_LOG_INT("asked", sums.asked));
+	pthread_cond_destroy(&survey.turn);
+	pthread_mutex_destroy(&survey.lock);
+	rk_rota_destroy(survey.rota);
+	return r;
 }

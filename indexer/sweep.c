@@ -21,6 +21,7 @@ enum {
 	PASS_MOST_MS = 60000, /* a stream that does not catch up in this time is not waited for */
 	PASS_STEP_MS = 100,
 	RETRY_MS = 1000,
+	OVERDUE_MS = 60000, /* to the next one, where a survey could not ask for all */
 	RELAY_BEHIND_MS =
 		5000, /* one host's events may reach a relay so much later than another's */
 };
@@ -408,7 +409,7 @@ void *rk_sweep_run(void *context)
 	struct rk_sweep s = {0};
 	int64_t due = 0;
 
-	if (rk_fetcher_init(&s.fetcher, indexer) != 0) {
+	if (rk_fetcher_init(&s.fetcher, indexer, 0) != 0) {
 		rk_log(RK_LOG_ERROR, "sweep", "no memory for the sweep");
 		rk_fetcher_finish(&s.fetcher);
 		return NULL;
@@ -431,6 +432,8 @@ void *rk_sweep_run(void *context)
 		if (sweep(&s) == 0) {
 			atomic_store(&indexer->swept, true);
 			due = rk_clock_mono_ms() + (int64_t)indexer->options.sweep_seconds * 1000;
+			if (s.survey_overdue && due > rk_clock_mono_ms() + OVERDUE_MS)
+				due = rk_clock_mono_ms() + OVERDUE_MS;
 			/* A reset found meanwhile is not covered by this listing. */
 			if (atomic_load(&indexer->notes.outdated))
 				rk_sweep_request(indexer);

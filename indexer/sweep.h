@@ -23,15 +23,15 @@ struct rk_sweep {
 	uint8_t *listed; /* bit per repo id: met in this listing */
 	size_t listed_bytes;
 	uint64_t repos;
-	rk_repo_id survey_after; /* where the next survey begins */
+	bool survey_overdue; /* some hosts have more repos than could be asked for in time */
 };
 
 /* The source, or a repo's host, said how it stands. 0, negative, or RK_PDS_REPO_OLD, if it was said in
  * this listing before, which counts, or of no DID. */
 int rk_sweep_visit(void *sweep, const struct rk_pds_repo *listed);
 int rk_sweep_doubt(struct rk_sweep *s, const struct rk_repo *repo);
-/* Asks the host of every known repo. 0 or negative; hosts that are failing are left out, and come first
- * the next time. */
+/* Asks the host of every known repo, many at once. 0 or negative; what hosts are asked that fail, are slow or
+ * have very many repos is left to the next time. */
 int rk_survey(struct rk_sweep *s);
 
 #endif

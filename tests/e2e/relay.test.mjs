@@ -175,6 +175,29 @@ describe('behind a relay', () => {
     relay.drop = () => false;
   });
 
+  // The first host's answer comes only once the other one was asked.
+  it('asks hosts beside each other at a start', async () => {
+    if (!refkey.running) await refkey.start();
+    const who = await person(two);
+    await seen(refkey, await create(who, mood('kept')));
+    const last = await person(one);
+    await seen(refkey, await create(last, mood('behind it')));
+    await refkey.stop();
+    relay.drop = (frame) => frame.body.repo === who.did;
+    const found = await create(who, mood('found beside the others'));
+    let release;
+    const hold = new Promise((resolve) => (release = resolve));
+    const held = two.proxy.http({ hold }, { method: 'com.atproto.sync.getRepoStatus' });
+    const before = asked(last, 'getRepoStatus');
+    await refkey.start();
+    await until(() => held.held > 0 && asked(last, 'getRepoStatus') > before, { ...soon, what: 'the other host is asked' });
+    release();
+    await refkey.ready({ deadline: 60_000 });
+    await seen(refkey, found);
+    held.end();
+    relay.drop = () => false;
+  });
+
   it('is not held up by a host that is down', async () => {
     const lost = await person(two);
     const well = await person(one);
