@@ -56,10 +56,13 @@ static const struct rk_option_row options[] = {
 	{"--create", NULL, RK_OPTION_IS_SWITCH, FIELD(create),
 		.help = "make the accounts, most documents first; needs --report DIR, and "
 			"REFKEY_PDS_ADMIN_PASSWORD"},
+	{"--all", NULL, RK_OPTION_IS_SWITCH, FIELD(all), .help = "of all users, as without --user"},
+	{"--index", NULL, RK_OPTION_IS_SWITCH, FIELD(index),
+		.help = "what the index alone believes; neither MongoDB nor the PDS is asked"},
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_CREATE, "a bit for each row");
+_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_INDEX, "a bit for each row");
 
 static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
@@ -83,7 +86,10 @@ static const struct rk_command_row commands[] = {
 		.options = RK_OPTION_SHARED | RK_OPTION_GUESTS | RK_OPTION_MAX_WAIT |
 			RK_OPTION_REPORT | RK_OPTION_VERBOSE,
 		.least = 1, .most = 1},
-	{"audit", NULL, "compare both sides, per user or all"},
+	{"audit", NULL, "compare both sides and what the index believes, per user or all",
+		rk_command_audit,
+		.options = RK_OPTION_USER | RK_OPTION_SKIP | RK_OPTION_ALL | RK_OPTION_INDEX |
+			RK_OPTION_JSON | RK_OPTION_REPORT},
 	{"repair", NULL, "mend duplicates, orphans, unlinked and vanished records"},
 	{"forget", "@HANDLE", "erase a user's records from the PDS, the index and MongoDB"},
 	{"delete", "REF|URI…", "delete a record on both sides"},

@@ -34,6 +34,8 @@ enum {
 	RK_OPTION_REPORT = 1 << 14,
 	RK_OPTION_VERBOSE = 1 << 15,
 	RK_OPTION_CREATE = 1 << 16,
+	RK_OPTION_ALL = 1 << 17,
+	RK_OPTION_INDEX = 1 << 18,
 	RK_OPTION_SHARED = RK_OPTION_RESTORE - 1, /* what every command over records takes */
 };
 
@@ -52,6 +54,7 @@ struct rk_command_options {
 	bool guests, verbose, create;
 	uint64_t max_wait_sec; /* RK_MAX_WAIT_ANY: not given */
 	const char *report;    /* folder; NULL: none */
+	bool all, index;
 };
 #define RK_CURSOR_NOW   UINT64_MAX
 #define RK_MAX_WAIT_ANY UINT64_MAX
@@ -129,6 +132,7 @@ void rk_command_line_finish(struct rk_command_line *line);
 /* One function a command, each in a file of its own. */
 int rk_command_accounts(const struct rk_command_call *call);
 int rk_command_serve(const struct rk_command_call *call);
+int rk_command_audit(const struct rk_command_call *call);
 int rk_command_publish(const struct rk_command_call *call);
 int rk_command_recover(const struct rk_command_call *call);
 int rk_command_status(const struct rk_command_call *call);

@@ -15,6 +15,7 @@ static const struct rk_operation_row rows[] = {
 	{"backup", false, rk_operation_backup},
 	{"recover", true, rk_operation_recover},
 	{"publish", true, rk_operation_publish},
+	{"audit", false, rk_operation_audit},
 };
 
 const struct rk_operation_row *rk_operation_find(const char *name)

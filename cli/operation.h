@@ -34,6 +34,7 @@ struct rk_operation_row {
 
 const struct rk_operation_row *rk_operation_find(const char *name); /* NULL: none */
 
+int rk_operation_audit(const struct rk_operation_run *run, json_t *result);
 int rk_operation_status(const struct rk_operation_run *run, json_t *result);
 int rk_operation_check(const struct rk_operation_run *run, json_t *result);
 int rk_operation_backup(const struct rk_operation_run *run, json_t *result);

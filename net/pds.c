@@ -353,7 +353,8 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, siz
 {
 	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
 	struct rk_http_response response;
-	struct rk_buf url = {0};
+	struct rk_buf url = {0}, bypass = {0};
+	const char *headers[2] = {0};
 	off_t end;
 	int rc;
 
@@ -371,6 +372,11 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, siz
 	request.rate_least = REPO_RATE_LEAST;
 	add_method(&url, origin, "com.atproto.sync.getRepo?did=");
 	rk_http_escape(&url, rk_slice_str(did));
+	if (pds->options.bypass_key) {
+		rk_buf_printf(&bypass, "x-ratelimit-bypass: %s", pds->options.bypass_key);
+		headers[0] = rk_buf_cstr(&bypass);
+		request.headers = headers;
+	}
 	rc = ask(pds, reply, &response, &request, &url, true);
 	if (rc == RK_PDS_OK) {
 		end = lseek(request.body_fd, 0, SEEK_CUR);
@@ -384,6 +390,7 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, siz
 	else
 		close(request.body_fd);
 	rk_http_response_finish(&response);
+	rk_buf_finish(&bypass);
 	rk_buf_finish(&url);
 	return rc;
 }

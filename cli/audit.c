@@ -1,0 +1,386 @@
+/* refkey audit: both sides and the index. What it prints for people is in audit_print.c. */
+#include "cli/audit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atproto/syntax.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "net/http.h"
+
+enum { FINDINGS_MOST = 1000 }; /* in one event: a line to a command is bounded */
+
+static json_t *text_json(struct rk_slice text)
+{
+	return text.len ? json_stringn((const char *)text.data, text.len) : json_null();
+}
+
+/* The operation */
+
+static json_t *number(uint64_t value, bool known)
+{
+	return known ? json_integer((json_int_t)value) : json_null();
+}
+
+static json_t *collection_json(const struct rk_audit_collection *c, bool documents, bool records)
+{
+	json_t *counts = json_object();
+
+	json_object_set_new(counts, "documents", number(c->living, documents));
+	json_object_set_new(counts, "synced", number(c->synced, documents));
+	json_object_set_new(counts, "softDeleted", number(c->gone, documents));
+	json_object_set_new(counts, "vanished", number(c->vanished, records));
+	json_object_set_new(counts, "records", number(c->record_count, records));
+	json_object_set_new(counts, "matched", number(c->matched, records));
+	for (int i = 0; i < RK_AUDIT_KIND_COUNT; i++) {
+		const struct rk_audit_kind_row *row = &rk_audit_kind_rows[i];
+		bool known = i == RK_AUDIT_NOT_SYNCED ? documents : records;
+
+		/* The index alone is compared with nothing. */
+		if (row->side == RK_AUDIT_OF_INDEX)
+			known = records && documents;
+		json_object_set_new(counts, row->name, number(c->counts[i], known));
+	}
+	json_object_set_new(counts, "indexed", number(c->index.records, records));
+	json_object_set_new(counts, "indexLinked", number(c->index.linked, records));
+	json_object_set_new(counts, "indexUnknown", number(c->index.unknown, records));
+	return counts;
+}
+
+static void findings_emit(
+	const struct rk_operation_run *run, const struct rk_audit_collection *c, const char *nsid)
+{
+	for (size_t i = 0; i < c->finding_count;) {
+		json_t *list = json_array();
+
+		for (size_t n = 0; n < FINDINGS_MOST && i < c->finding_count; n++, i++) {
+			const struct rk_audit_finding *finding = &c->findings[i];
+
+			json_array_append_new(list,
+				json_pack("{s:s, s:s, s:o, s:o, s:s}", "kind",
+					rk_audit_kind_rows[finding->kind].name, "collection", nsid,
+					"ref", text_json(finding->ref), "rkey",
+					text_json(finding->rkey), "reason", finding->reason));
+		}
+		run->emit(run->context,
+			json_pack("{s:s, s:o}", "event", "findings", "findings", list));
+	}
+}
+
+static json_t *rev_json(uint64_t rev)
+{
+	char text[RK_TID_LEN + 1];
+
+	if (!rev)
+		return json_null();
+	rk_tid_format(text, rev);
+	return json_string(text);
+}
+
+void rk_audit_person_emit(
+	const struct rk_operation_run *run, const struct rk_audit_person *person, bool index_only)
+{
+	json_t *collections = json_object();
+
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		const struct rk_audit_collection *c = &person->collections[i];
+
+		findings_emit(run, c, rk_collections[i].nsid);
+		json_object_set_new(collections, rk_collections[i].nsid,
+			collection_json(c, !index_only, !person->unread));
+	}
+	run->emit(run->context,
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "event", "user", "user",
+			text_json(person->user->id), "handle", text_json(person->user->handle),
+			"did", text_json(person->user->did), "rev", rev_json(person->rev),
+			"indexRev", rev_json(person->index_rev), "unread",
+			person->unread ? json_string(person->unread) : json_null(), "found",
+			(json_int_t)rk_audit_found(person), "collections", collections));
+}
+
+struct auditing {
+	const struct rk_operation_run *run;
+	bool index_only;
+	uint64_t found, with_findings, unread;
+};
+
+static void person_take(void *context, const struct rk_audit_person *person)
+{
+	struct auditing *a = context;
+	uint64_t found = rk_audit_found(person);
+
+	a->found += found;
+	a->with_findings += found > 0;
+	a->unread += person->unread != NULL;
+	rk_audit_person_emit(a->run, person, a->index_only);
+}
+
+static void progress_take(void *context, uint64_t done, uint64_t total)
+{
+	const struct auditing *a = context;
+
+	a->run->emit(a->run->context,
+		json_pack("{s:s, s:I, s:I}", "event", "progress", "done", (json_int_t)done, "total",
+			(json_int_t)total));
+}
+
+static void waiting_take(void *context, int64_t ms)
+{
+	const struct auditing *a = context;
+
+	a->run->emit(
+		a->run->context, json_pack("{s:s, s:I}", "event", "waiting", "ms", (json_int_t)ms));
+}
+
+static bool refuse(const struct rk_operation_run *run, const char *command, const char *text)
+{
+	char message[256];
+
+	snprintf(message, sizeof(message), "%s: `%s` %s", text, command,
+		"reads both sides; with --index the index alone");
+	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
+	return false;
+}
+
+static bool needs_names(const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+
+		if (name && strncmp(name, "did:", strlen("did:")) != 0)
+			return true;
+	}
+	return false;
+}
+
+bool rk_audit_options_make(struct rk_audit_options *out, const struct rk_operation_run *run,
+	const char *command, bool index_only)
+{
+	const struct rk_settings *settings = run->service->settings;
+	bool names = needs_names(json_object_get(run->request, "users")) ||
+		needs_names(json_object_get(run->request, "skip"));
+
+	*out = (struct rk_audit_options){
+		.mongo_uri = settings->mongo_uri,
+		.database = settings->mongo_db,
+		.guest_user = settings->guest_user,
+		.pds = settings->pds_url,
+		.bypass_key = settings->pds_bypass_key,
+		.data_dir = settings->data_dir,
+		.relay = settings->source == RK_SOURCE_RELAY,
+		.allow_private = settings->allow_private,
+		.live = run->service->indexer != NULL,
+	};
+	if (!settings->mongo_uri && (!index_only || names))
+		return refuse(run, command, "REFKEY_MONGO_URI is not set");
+	if (!settings->pds_url && !index_only)
+		return refuse(run, command, "REFKEY_PDS_URL is not set");
+	return true;
+}
+
+static int exit_code(int r, const struct auditing *a)
+{
+	switch (r) {
+	case 0:
+		return a->found ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
+	case -ENOENT:
+	case -EINVAL:
+		return RK_EXIT_USAGE;
+	case -EHOSTUNREACH:
+		return RK_EXIT_UNREACHABLE;
+	default:
+		return RK_EXIT_FINDINGS;
+	}
+}
+
+int rk_operation_audit(const struct rk_operation_run *run, json_t *result)
+{
+	struct auditing a = {
+		.run = run, .index_only = json_is_true(json_object_get(run->request, "index"))};
+	struct rk_audit_summary summary = {0};
+	struct rk_audit_options options;
+	const char **users, **skip;
+	int r;
+
+	if (!rk_audit_options_make(&options, run, "audit", a.index_only))
+		return RK_EXIT_USAGE;
+	users = rk_operation_texts(json_object_get(run->request, "users"));
+	skip = rk_operation_texts(json_object_get(run->request, "skip"));
+	{
+		const struct rk_audit_request request = {
+			.users = users,
+			.skip = skip,
+			.index_only = a.index_only,
+			.person = person_take,
+			.progress = progress_take,
+			.waiting = waiting_take,
+			.context = &a,
+			.stop = run->stop,
+		};
+
+		r = rk_audit_run(run->service->store, &summary, &options, &request);
+	}
+	free(users);
+	free(skip);
+	if (r)
+		run->emit(run->context,
+			json_pack("{s:s, s:s}", "event", "error", "message",
+				summary.error[0] ? summary.error : strerror(-r)));
+	json_object_set_new(result, "index", json_boolean(a.index_only));
+	json_object_set_new(result, "users", json_integer((json_int_t)summary.users));
+	json_object_set_new(result, "audited", json_integer((json_int_t)summary.told));
+	json_object_set_new(result, "withFindings", json_integer((json_int_t)a.with_findings));
+	json_object_set_new(result, "unread", json_integer((json_int_t)a.unread));
+	json_object_set_new(result, "found", json_integer((json_int_t)a.found));
+	json_object_set_new(result, "stopped", json_boolean(summary.stopped));
+	return exit_code(r, &a);
+}
+
+/* The command */
+
+struct printing {
+	const struct rk_command_options *options;
+	struct rk_progress progress;
+	json_t *findings; /* of the user who comes next */
+	json_t *sums;     /* by collection */
+	json_t *users;    /* for the report; NULL: none is wanted */
+	json_t *summary;
+	bool begun;
+};
+
+static void print_user(struct printing *p, const json_t *event)
+{
+	json_t *user = json_copy((json_t *)event);
+	const json_t *counts = json_object_get(user, "collections");
+	const char *id = json_string_value(json_object_get(user, "user"));
+	char *text;
+
+	json_object_del(user, "event");
+	json_object_set(user, "findings", p->findings);
+	rk_audit_counts_add(p->sums, counts);
+	rk_progress_clear(&p->progress);
+	if (p->options->json) {
+		text = json_dumps(user, JSON_COMPACT);
+		printf("%s%s", p->begun ? ",\n" : "{\"users\":[\n", text ? text : "null");
+		free(text);
+	} else {
+		char title[512];
+
+		snprintf(title, sizeof(title), "user: %s", id ? id : "nobody");
+		rk_audit_print(title, counts, p->findings,
+			json_string_value(json_object_get(user, "unread")), p->options->index);
+	}
+	p->begun = true;
+	if (p->users)
+		json_array_append(p->users, user);
+	json_decref(user);
+	json_decref(p->findings);
+	p->findings = json_array();
+}
+
+static void print_summary(struct printing *p, const json_t *event)
+{
+	char title[64];
+	char *text;
+
+	rk_progress_clear(&p->progress);
+	if (!json_object_get(event, "found"))
+		return;
+	p->summary = json_copy((json_t *)event);
+	json_object_del(p->summary, "event");
+	json_object_del(p->summary, "exit");
+	json_object_set(p->summary, "collections", p->sums);
+	if (p->options->json) {
+		text = json_dumps(p->summary, JSON_COMPACT);
+		printf("%s],\n\"summary\":%s}\n", p->begun ? "\n" : "{\"users\":[",
+			text ? text : "null");
+		free(text);
+		return;
+	}
+	snprintf(title, sizeof(title), "users in all: %" JSON_INTEGER_FORMAT,
+		json_integer_value(json_object_get(event, "audited")));
+	if (json_integer_value(json_object_get(event, "audited")) != 1)
+		rk_audit_print(title, p->sums, NULL, NULL, p->options->index);
+	if (json_is_true(json_object_get(event, "stopped")))
+		puts("Stopped before the end.");
+	else if (json_integer_value(json_object_get(event, "audited")) <
+		json_integer_value(json_object_get(event, "users")))
+		puts("Not all users were audited.");
+}
+
+static void print(void *context, const json_t *event)
+{
+	struct printing *p = context;
+	const char *kind = json_string_value(json_object_get(event, "event"));
+
+	if (!kind)
+		return;
+	if (strcmp(kind, "findings") == 0) {
+		json_array_extend(p->findings, json_object_get(event, "findings"));
+	} else if (strcmp(kind, "user") == 0) {
+		print_user(p, event);
+	} else if (strcmp(kind, "progress") == 0) {
+		rk_progress_show(&p->progress,
+			(uint64_t)json_integer_value(json_object_get(event, "done")),
+			(uint64_t)json_integer_value(json_object_get(event, "total")));
+	} else if (strcmp(kind, "waiting") == 0) {
+		rk_progress_clear(&p->progress);
+		fprintf(stderr, "refkey: the PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",
+			(json_integer_value(json_object_get(event, "ms")) + 999) / 1000);
+	} else if (strcmp(kind, "error") == 0) {
+		rk_progress_clear(&p->progress);
+		rk_operation_print_error(event);
+	} else {
+		print_summary(p, event);
+	}
+}
+
+static int report(const struct printing *p, int code)
+{
+	json_t *all;
+	bool ok;
+
+	if (!p->users || !p->summary)
+		return code;
+	all = json_pack("{s:O, s:O}", "users", p->users, "summary", p->summary);
+	ok = rk_report_write(p->options->report, "audit.json", all);
+	json_decref(all);
+	return ok || code != RK_EXIT_DONE ? code : RK_EXIT_FINDINGS;
+}
+
+int rk_command_audit(const struct rk_command_call *call)
+{
+	const struct rk_command_options *options = call->options;
+	struct printing p = {.options = options};
+	json_t *request;
+	int code = rk_report_folder(options->report);
+
+	if (options->all && options->users) {
+		fputs("refkey: --all and --user: one or the other\n", stderr);
+		return RK_EXIT_USAGE;
+	}
+	if (code)
+		return code;
+	if (rk_http_global_init() != 0) {
+		fputs("refkey: libcurl cannot be initialised\n", stderr);
+		return RK_EXIT_FINDINGS;
+	}
+	request = json_pack("{s:b}", "index", options->index);
+	if (!request)
+		return RK_EXIT_FINDINGS;
+	rk_operation_list_set(request, "users", options->users);
+	rk_operation_list_set(request, "skip", options->skip);
+	p.findings = json_array();
+	p.sums = json_object();
+	p.users = options->report ? json_array() : NULL;
+	rk_progress_init(&p.progress);
+	code = rk_operation_perform(call, "audit", request, print, &p);
+	code = report(&p, code);
+	json_decref(p.findings);
+	json_decref(p.sums);
+	json_decref(p.users);
+	json_decref(p.summary);
+	return code;
+}

@@ -1,0 +1,158 @@
+/* What `refkey audit` prints for people. */
+#include <ctype.h>
+#include <stdio.h>
+
+#include "cli/audit.h"
+
+enum { SHOWN_MOST = 20 }; /* ids or keys on a line */
+
+void rk_audit_counts_add(json_t *sum, const json_t *counts)
+{
+	const char *nsid, *name;
+	json_t *of, *value;
+
+	json_object_foreach((json_t *)counts, nsid, of)
+	{
+		json_t *to = json_object_get(sum, nsid);
+
+		if (!to) {
+			to = json_object();
+			json_object_set_new(sum, nsid, to);
+		}
+		json_object_foreach(of, name, value)
+		{
+			const json_t *so_far = json_object_get(to, name);
+			json_int_t add = json_integer_value(value);
+
+			if (json_is_integer(value))
+				json_object_set_new(
+					to, name, json_integer(json_integer_value(so_far) + add));
+			else if (!so_far)
+				json_object_set_new(to, name, json_null());
+		}
+	}
+}
+
+static json_int_t count_of(const json_t *counts, const char *name)
+{
+	return json_integer_value(json_object_get(counts, name));
+}
+
+/* Lines that stand only where there is something. */
+static void line(const json_t *counts, const char *name, const char *text)
+{
+	json_int_t count = count_of(counts, name);
+
+	if (count)
+		printf("  ⚠️  %s: %" JSON_INTEGER_FORMAT "\n", text, count);
+}
+
+/* "(IDs: …)" of documents, "(rkeys: …)" of records. */
+static void print_names(const json_t *findings, const char *kind, const char *nsid, bool documents)
+{
+	const char *name = documents ? "ref" : "rkey";
+	size_t i, shown = 0, all = 0;
+	const json_t *finding;
+
+	json_array_foreach(findings, i, finding)
+	{
+		const char *text = json_string_value(json_object_get(finding, name));
+
+		if (strcmp(json_string_value(json_object_get(finding, "kind")), kind) != 0 ||
+			strcmp(json_string_value(json_object_get(finding, "collection")), nsid) !=
+				0 ||
+			!text)
+			continue;
+		if (all++ >= SHOWN_MOST)
+			continue;
+		printf("%s%s", shown++ ? ", " : documents ? " (IDs: " : " (rkeys: ", text);
+	}
+	if (all > shown)
+		printf(" and %zu more", all - shown);
+	if (shown)
+		putchar(')');
+}
+
+static void print_finding(const struct rk_collection *collection, enum rk_audit_kind kind,
+	const json_t *counts, const json_t *findings)
+{
+	const struct rk_audit_kind_row *row = &rk_audit_kind_rows[kind];
+	json_int_t count = count_of(counts, row->name);
+	bool document = row->side == RK_AUDIT_OF_DOCUMENT;
+	const char *plural = count == 1 ? "" : "s";
+
+	if (count == 0)
+		return;
+	printf("  - %" JSON_INTEGER_FORMAT " ", count);
+	if (document)
+		printf("%s%s %s", collection->noun, plural, row->text);
+	else if (kind == RK_AUDIT_ORPHANED)
+		printf("orphaned ATProto record%s", plural);
+	else
+		printf("ATProto record%s %s", plural, row->text);
+	print_names(findings, row->name, collection->nsid, document);
+	putchar('\n');
+}
+
+static void print_documents(const struct rk_collection *collection, const json_t *counts)
+{
+	printf("MongoDB %s: %" JSON_INTEGER_FORMAT "\n"
+	       "  ✅ Synced to ATProto: %" JSON_INTEGER_FORMAT "\n"
+	       "  ⚠️  Not synced: %" JSON_INTEGER_FORMAT "\n"
+	       "  🗑️  Soft deleted: %" JSON_INTEGER_FORMAT "\n",
+		collection->documents, count_of(counts, "documents"), count_of(counts, "synced"),
+		count_of(counts, "notSynced"), count_of(counts, "softDeleted"));
+	line(counts, "dangling", "Dangling (the record is not there)");
+	putchar('\n');
+}
+
+static void print_records(const struct rk_collection *collection, const json_t *counts,
+	const char *unread, bool index_only)
+{
+	if (unread) {
+		printf("ATProto %s: not read: %s\n\n", collection->documents, unread);
+		return;
+	}
+	printf("ATProto %s: %" JSON_INTEGER_FORMAT "\n"
+	       "  ✅ Matched in MongoDB: %" JSON_INTEGER_FORMAT "\n"
+	       "  ⚠️  Orphaned (MongoDB deleted): %" JSON_INTEGER_FORMAT "\n",
+		collection->documents, count_of(counts, "records"), count_of(counts, "matched"),
+		count_of(counts, "orphaned"));
+	line(counts, "unlinked", "Unlinked (the document does not name it)");
+	line(counts, "duplicates", "Duplicates");
+	line(counts, "conflicts", "Conflicts (somebody else's document)");
+	line(counts, "invalid", "Invalid");
+	line(counts, "absent", "Without a document");
+	if (index_only)
+		line(counts, "indexUnknown", "Not looked up in MongoDB yet");
+	putchar('\n');
+}
+
+void rk_audit_print(const char *title, const json_t *counts, const json_t *findings,
+	const char *unread, bool index_only)
+{
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		const struct rk_collection *collection = &rk_collections[i];
+		const json_t *of = json_object_get(counts, collection->nsid);
+		bool found = false;
+
+		for (int kind = 0; kind < RK_AUDIT_KIND_COUNT; kind++)
+			found |= count_of(of, rk_audit_kind_rows[kind].name) > 0;
+		if (!found && !unread && count_of(of, "documents") == 0 &&
+			count_of(of, "softDeleted") == 0 && count_of(of, "records") == 0)
+			continue;
+		printf("🔍 %c%s Sync Audit for %s\n\n", toupper((unsigned char)collection->noun[0]),
+			collection->noun + 1, title);
+		if (!index_only)
+			print_documents(collection, of);
+		else
+			line(of, "dangling", "Dangling (the record is not there)");
+		print_records(collection, of, unread, index_only);
+		if (!found)
+			continue;
+		puts("Issues:");
+		for (int kind = 0; kind < RK_AUDIT_KIND_COUNT; kind++)
+			print_finding(collection, (enum rk_audit_kind)kind, of, findings);
+		putchar('\n');
+	}
+}

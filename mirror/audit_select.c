@@ -1,0 +1,247 @@
+/* Who is to be audited, and all documents by their owners; see audit_inside.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mirror/audit_inside.h"
+#include "mirror/mongo_audit.h"
+
+struct selection {
+	struct rk_audit_run *run;
+	const struct rk_user **only, **skip; /* ended by NULL; NULL: none */
+	size_t room;
+	uint8_t collection;
+};
+
+static bool is_among(const struct rk_user *const *list, const struct rk_user *user)
+{
+	for (; list && *list; list++) {
+		if (*list == user)
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(const struct selection *s, const struct rk_user *user)
+{
+	return (!s->only || is_among(s->only, user)) && !is_among(s->skip, user);
+}
+
+/* The users that names stand for; *out is NULL where there are no names. */
+static int named(struct rk_audit_run *run, const struct rk_user ***out, const char *const *names)
+{
+	size_t count = 0;
+
+	while (names && names[count])
+		count++;
+	if (count == 0)
+		return 0;
+	*out = calloc(count + 1, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		(*out)[i] = rk_users_by_name(&run->users, rk_slice_str(names[i]));
+		if (!(*out)[i]) {
+			snprintf(run->error, sizeof(run->error), "no such user: %.200s", names[i]);
+			return -ENOENT;
+		}
+	}
+	return 0;
+}
+
+static int document_take(void *context, const struct rk_document *document, bool foreign)
+{
+	struct selection *s = context;
+	struct rk_audit_run *run = s->run;
+	struct rk_slice owner = rk_slice_str(run->options->guest_user);
+	const struct rk_user *user;
+
+	if (document->user.presence == RK_PRESENCE_STRING)
+		owner = document->user.text;
+	else if (document->user.presence == RK_PRESENCE_OTHER)
+		owner = (struct rk_slice){0};
+	user = rk_users_by_id(&run->users, owner);
+	if (user ? !is_wanted(s, user) : s->only != NULL)
+		return 0;
+	if (run->entry_count == s->room) {
+		size_t room = s->room ? s->room * 2 : 1024;
+		struct rk_audit_entry *list = reallocarray(run->entries, room, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		run->entries = list;
+		s->room = room;
+	}
+	run->entries[run->entry_count++] = (struct rk_audit_entry){
+		.owner = user ? user->id : owner,
+		.collection = s->collection,
+		.document = {.id = document->id,
+			.foreign = foreign,
+			.gone = document->gone,
+			.rkey = rk_document_rkey(document)},
+	};
+	return 0;
+}
+
+static int entry_order(const void *a, const void *b)
+{
+	const struct rk_audit_entry *left = a, *right = b;
+	int order = rk_slice_compare(left->owner, right->owner);
+
+	return order
+		? order
+		: (left->collection > right->collection) - (left->collection < right->collection);
+}
+
+static void subject_add(
+	struct rk_audit_run *run, const struct rk_user *user, size_t from, size_t count)
+{
+	run->subjects[run->subject_count++] =
+		(struct rk_audit_subject){.user = user, .from = from, .count = count};
+}
+
+/* Users and owners of documents, both in order of their ids. */
+static int subjects_make(struct selection *s)
+{
+	struct rk_audit_run *run = s->run;
+	size_t at = 0, others = 0;
+
+	run->subjects = calloc(run->users.count + run->entry_count + 1, sizeof(*run->subjects));
+	run->others = calloc(run->entry_count + 1, sizeof(*run->others));
+	if (!run->subjects || !run->others)
+		return -ENOMEM;
+	if (run->entry_count)
+		qsort(run->entries, run->entry_count, sizeof(*run->entries), entry_order);
+	for (size_t i = 0; i <= run->users.count; i++) {
+		const struct rk_user *user = i < run->users.count ? &run->users.list[i] : NULL;
+		size_t from;
+
+		/* Whoever comes before the user is none. */
+		while (at < run->entry_count &&
+			(!user || rk_slice_compare(run->entries[at].owner, user->id) < 0)) {
+			from = at;
+			while (at < run->entry_count &&
+				rk_slice_equal(run->entries[at].owner, run->entries[from].owner))
+				at++;
+			run->others[others].id = run->entries[from].owner;
+			subject_add(run, &run->others[others++], from, at - from);
+		}
+		if (!user || !is_wanted(s, user))
+			continue;
+		from = at;
+		while (at < run->entry_count && rk_slice_equal(run->entries[at].owner, user->id))
+			at++;
+		if (at > from || user->did.len || s->only)
+			subject_add(run, user, from, at - from);
+	}
+	return 0;
+}
+
+int rk_audit_select(struct rk_audit_run *run)
+{
+	const struct rk_audit_options *options = run->options;
+	struct selection s = {.run = run};
+	struct rk_mongo *mongo = NULL;
+	int r = rk_mongo_create(&mongo, options->mongo_uri, options->database, run->error);
+
+	if (r == 0)
+		r = rk_mongo_users(mongo, &run->users, true);
+	if (r == 0)
+		r = named(run, &s.only, run->request->users);
+	if (r == 0)
+		r = named(run, &s.skip, run->request->skip);
+	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
+		s.collection = (uint8_t)i;
+		r = rk_mongo_each(mongo, &rk_collections[i], &run->arena, document_take, &s);
+	}
+	if (r == 0)
+		r = subjects_make(&s);
+	if (r == -EIO) {
+		snprintf(run->error, sizeof(run->error), "MongoDB: %.200s", rk_mongo_error(mongo));
+		r = -EHOSTUNREACH;
+	}
+	rk_mongo_destroy(mongo);
+	free(s.only);
+	free(s.skip);
+	return r;
+}
+
+/* From the index alone */
+
+static bool all_are_dids(const char *const *names)
+{
+	for (; names && *names; names++) {
+		if (strncmp(*names, "did:", strlen("did:")) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* A user for each repo of the index, known by its DID; where names are others, by what MongoDB says. */
+static int users_index(struct rk_audit_run *run, struct rk_snapshot *snapshot)
+{
+	struct rk_users users = {0};
+	struct rk_repo repo = {0};
+	int r = 0;
+
+	for (rk_repo_id id = 0; r == 0; id = repo.id) {
+		const struct rk_user *known;
+		struct rk_user user;
+
+		r = rk_read_repo_after(snapshot, &repo, id);
+		if (r)
+			break;
+		known = rk_users_by_did(&run->users, repo.did);
+		user = known ? *known : (struct rk_user){.id = repo.did, .did = repo.did};
+		r = rk_users_add(&users, &user);
+	}
+	if (r == RK_STORE_ABSENT)
+		r = rk_users_seal(&users);
+	rk_users_finish(&run->users);
+	run->users = users;
+	return r > 0 ? -EUCLEAN : r;
+}
+
+static int users_handles(struct rk_audit_run *run)
+{
+	struct rk_mongo *mongo = NULL;
+	int r;
+
+	if (all_are_dids(run->request->users) && all_are_dids(run->request->skip))
+		return 0;
+	r = rk_mongo_create(&mongo, run->options->mongo_uri, run->options->database, run->error);
+	if (r == 0)
+		r = rk_mongo_users(mongo, &run->users, true);
+	if (r == -EIO) {
+		snprintf(run->error, sizeof(run->error), "MongoDB: %.200s", rk_mongo_error(mongo));
+		r = -EHOSTUNREACH;
+	}
+	rk_mongo_destroy(mongo);
+	return r;
+}
+
+int rk_audit_select_indexed(struct rk_audit_run *run)
+{
+	struct selection s = {.run = run};
+	struct rk_snapshot *snapshot = NULL;
+	int r = users_handles(run);
+
+	if (r == 0)
+		r = rk_snapshot_create(&snapshot, run->store);
+	if (r == 0)
+		r = rk_snapshot_begin(snapshot);
+	if (r == 0) {
+		r = users_index(run, snapshot);
+		rk_snapshot_end(snapshot);
+	}
+	rk_snapshot_destroy(snapshot);
+	if (r == 0)
+		r = named(run, &s.only, run->request->users);
+	if (r == 0)
+		r = named(run, &s.skip, run->request->skip);
+	if (r == 0)
+		r = subjects_make(&s);
+	free(s.only);
+	free(s.skip);
+	return r;
+}

@@ -1,0 +1,15 @@
+/* What an audit asks MongoDB, besides mirror/mongo.h, whose results this gives. */
+#ifndef RK_MIRROR_MONGO_AUDIT_H
+#define RK_MIRROR_MONGO_AUDIT_H
+
+#include "mirror/mongo.h"
+
+/* All documents, in no order, read as far as rk_document_read does; texts live in the arena. Non-zero
+ * ends it and is returned. foreign: the _id is no ObjectId; of those only the rest is filled in. */
+typedef int rk_mongo_visit_document(
+	void *context, const struct rk_document *document, bool foreign);
+int rk_mongo_each(struct rk_mongo *mongo, const struct rk_collection *collection,
+	struct rk_arena *arena, rk_mongo_visit_document *visit, void *context)
+	__attribute__((warn_unused_result));
+
+#endif
