@@ -1,8 +1,6 @@
 /* See clock.h. */
 #include "base/clock.h"
 
-#include <time.h>
-
 static int64_t read_us(clockid_t id)
 {
 	struct timespec now;
@@ -24,6 +22,23 @@ int64_t rk_clock_wall_ms(void)
 int64_t rk_clock_mono_ms(void)
 {
 	return read_us(CLOCK_MONOTONIC) / 1000;
+}
+
+void rk_clock_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+struct timespec rk_clock_after(int64_t ms)
+{
+	int64_t us = read_us(CLOCK_MONOTONIC) + ms * 1000;
+
+	return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 }
 
 void rk_clock_pause(int64_t ms)

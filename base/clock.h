@@ -2,12 +2,19 @@
 #ifndef RK_BASE_CLOCK_H
 #define RK_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 int64_t rk_clock_wall_ms(void); /* Unix time, milliseconds */
 int64_t rk_clock_wall_us(void); /* Unix time, microseconds */
 int64_t rk_clock_mono_ms(void); /* monotonic, milliseconds */
+
+/* A condition whose timed waits are on the monotonic clock, so that no change of the wall clock
+ * makes them longer; and the time for one, so long from now. */
+void rk_clock_cond_init(pthread_cond_t *cond);
+struct timespec rk_clock_after(int64_t ms);
 
 void rk_clock_pause(int64_t ms);
 /* Ends within 50 ms of stopped() being true, which is asked at the end, too. False: it is. For waits that nothing

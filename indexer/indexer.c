@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -181,13 +180,8 @@ void rk_sweep_request(struct rk_indexer *indexer)
 
 void rk_indexer_wait(struct rk_indexer *indexer, int64_t ms)
 {
-	struct timespec until;
+	const struct timespec until = rk_clock_after(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	if (!atomic_load(&indexer->stopping))
 		pthread_cond_timedwait(&indexer->wake, &indexer->lock, &until);
 }
@@ -293,7 +287,6 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 	const struct rk_indexer_options *options)
 {
 	struct rk_indexer *indexer = calloc(1, sizeof(*indexer));
-	pthread_condattr_t monotonic;
 	int r = -ENOMEM;
 
 	if (!indexer)
@@ -321,10 +314,7 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 		.committed = stream_committed,
 		.aborted = stream_aborted,
 	};
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&indexer->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	rk_clock_cond_init(&indexer->wake);
 	pthread_mutex_init(&indexer->lock, NULL);
 	/* To a relay every host is as good as another. */
 	if (!options->relay) {

@@ -8,7 +8,8 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 #include "base/metrics.h"
 
@@ -29,7 +30,6 @@ struct rk_ring {
 struct rk_ring *rk_ring_create(void)
 {
 	struct rk_ring *ring = calloc(1, sizeof(*ring));
-	pthread_condattr_t monotonic;
 
 	if (!ring)
 		return NULL;
@@ -41,10 +41,7 @@ struct rk_ring *rk_ring_create(void)
 	pthread_mutex_init(&ring->lock, NULL);
 	pthread_cond_init(&ring->room, NULL);
 	pthread_cond_init(&ring->work, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&ring->empty, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	rk_clock_cond_init(&ring->empty);
 	return ring;
 }
 
@@ -129,15 +126,10 @@ bool rk_ring_push(struct rk_ring *ring, struct rk_slice frame, bool text, bool t
 
 bool rk_ring_wait_empty(struct rk_ring *ring, int64_t most_ms)
 {
-	struct timespec until;
+	const struct timespec until = rk_clock_after(most_ms);
 	bool empty;
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += most_ms / 1000;
-	until.tv_nsec += most_ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&ring->lock);
 	while (ring->pushed != ring->released && !ring->stopped && r == 0)
 		r = pthread_cond_timedwait(&ring->empty, &ring->lock, &until);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 int rk_mirror_create(struct rk_mirror **out, struct rk_store *store, struct rk_writer *writer,
 	const struct rk_mirror_options *options)
 {
@@ -21,7 +23,7 @@ int rk_mirror_create(struct rk_mirror **out, struct rk_store *store, struct rk_w
 		mirror->options.batch = 1;
 	mirror->take = RK_TAKE_MOST;
 	pthread_mutex_init(&mirror->lock, NULL);
-	pthread_cond_init(&mirror->work, NULL);
+	rk_clock_cond_init(&mirror->work);
 	pthread_cond_init(&mirror->done, NULL);
 	/* A connection string is refused here, not by a thread that nobody hears. */
 	r = rk_mongo_create(&probe, options->uri, options->database, error);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -44,16 +43,11 @@ static struct rk_recover_call *call_next(struct rk_mirror *mirror)
 /* Until woken, asked to stop or to recover, or so long. */
 static void rest(struct rk_mirror *mirror, int64_t wait_ms, bool for_work)
 {
-	struct timespec until;
+	const struct timespec until = rk_clock_after(wait_ms);
 	bool waiting;
 
 	if (wait_ms <= 0)
 		return;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += wait_ms / 1000;
-	until.tv_nsec += wait_ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&mirror->lock);
 	waiting =
 		!for_work && mirror->calls; /* a new call interrupts, those already there do not */

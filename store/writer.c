@@ -77,21 +77,10 @@ static int transaction(struct rk_writer *writer, const struct rk_writer_stream *
 	return r;
 }
 
-static struct timespec after_ms(int64_t ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_nsec += ms % 1000 * 1000000L;
-	at.tv_sec += ms / 1000 + at.tv_nsec / 1000000000L;
-	at.tv_nsec %= 1000000000L;
-	return at;
-}
-
 /* Remembers the failure and waits before the next try; true when the writer should give up. */
 static bool fault_wait(struct rk_writer *writer, int error, int wait_ms)
 {
-	struct timespec until = after_ms(wait_ms);
+	struct timespec until = rk_clock_after(wait_ms);
 	bool stopping;
 
 	if (atomic_exchange(&writer->fault, error) != error)
@@ -163,7 +152,7 @@ static void work_wait(struct rk_writer *writer, bool again)
 	while (!again && !writer->first && !writer->stopping && writer->stream &&
 		writer->stream->gather &&
 		(ms = writer->stream->gather(writer->stream->context)) > 0) {
-		struct timespec until = after_ms(ms);
+		struct timespec until = rk_clock_after(ms);
 
 		writer->woken = false; /* so that the next wake counts */
 		pthread_cond_timedwait(&writer->work, &writer->lock, &until);
@@ -238,7 +227,6 @@ static void *run(void *context)
 int rk_writer_create(struct rk_writer **out, struct rk_store *store)
 {
 	struct rk_writer *writer = calloc(1, sizeof(*writer));
-	pthread_condattr_t monotonic;
 	int r;
 
 	if (!writer)
@@ -247,10 +235,7 @@ int rk_writer_create(struct rk_writer **out, struct rk_store *store)
 	writer->last = &writer->first;
 	pthread_mutex_init(&writer->lock, NULL);
 	pthread_mutex_init(&writer->observing, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&writer->work, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	rk_clock_cond_init(&writer->work);
 	pthread_cond_init(&writer->room, NULL);
 	pthread_cond_init(&writer->stream_free, NULL);
 	pthread_cond_init(&writer->compacted, NULL);
