@@ -121,7 +121,6 @@ static int identity_write(const struct identity *found, struct rk_write *w)
 	struct rk_identity held = {0},
 			   identity = {
 				   .pds = rk_slice_str(found->doc.pds),
-				   .key = found->doc.key,
 				   .fetched_ms = found->now_ms,
 				   .failed = found->outcome == GONE,
 			   };
@@ -130,6 +129,7 @@ static int identity_write(const struct identity *found, struct rk_write *w)
 
 	if (r && r != RK_STORE_ABSENT)
 		return r < 0 ? r : -EUCLEAN;
+	rk_key_ready_make(&identity.key, &found->doc.key); /* none stays none */
 	/* What was true in both directions, and is in the one that could be asked for, stays. */
 	if ((found->verified && !handle_is_taken(found, w, handle)) ||
 		(found->unresolved && rk_slice_equal(held.handle, handle)))

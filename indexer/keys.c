@@ -1,20 +1,13 @@
-/* See keys.h. The cache is direct-mapped: a place is used only while it holds the very same key. */
+/* See keys.h. */
 #include "indexer/keys.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PLACES = 4096 };
-
-struct place {
-	struct rk_key key;
-	struct rk_key_ready ready;
-};
-
 struct rk_keys {
 	const char *const *origins;
 	struct rk_key_checker *checker;
-	struct place places[PLACES];
+	struct rk_key_ready found; /* the last one */
 };
 
 struct rk_keys *rk_keys_create(const char *const *origins)
@@ -56,19 +49,6 @@ bool rk_keys_elsewhere(const char *const *origins, struct rk_slice pds)
 	return true;
 }
 
-static const struct rk_key_ready *ready_get(struct rk_keys *keys, const struct rk_key *key)
-{
-	/* Points are as good as random. */
-	size_t at = (key->point[8] | (size_t)key->point[9] << 8) % PLACES;
-	struct place *place = &keys->places[at];
-
-	if (memcmp(&place->key, key, sizeof(*key)) != 0 || place->ready.type != key->type) {
-		place->key = *key;
-		rk_key_ready_make(&place->ready, key);
-	}
-	return &place->ready;
-}
-
 int rk_keys_find(struct rk_keys *keys, struct rk_signer *out, struct rk_snapshot *snapshot,
 	struct rk_slice did)
 {
@@ -83,6 +63,7 @@ int rk_keys_find(struct rk_keys *keys, struct rk_signer *out, struct rk_snapshot
 		return 0;
 	out->known = true;
 	out->elsewhere = rk_keys_elsewhere(keys->origins, identity.pds);
-	out->key = ready_get(keys, &identity.key);
+	keys->found = identity.key;
+	out->key = &keys->found;
 	return 0;
 }

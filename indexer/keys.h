@@ -1,6 +1,5 @@
 /*
- * Who signs for an account, and where it lives: read from its identity in the index, with the costly
- * form of the key kept from one commit to the next. One thread at a time.
+ * Who signs for an account, and where it lives: read from its identity in the index. One thread at a time.
  */
 #ifndef RK_INDEXER_KEYS_H
 #define RK_INDEXER_KEYS_H

@@ -67,7 +67,7 @@ enum rk_table {
 		RK_TABLE_COUNT
 };
 
-enum { RK_SCHEMA = 3 };
+enum { RK_SCHEMA = 4 };
 
 extern const struct rk_table_row {
 	const char *name;

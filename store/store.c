@@ -23,7 +23,7 @@ const struct rk_table_row rk_tables[RK_TABLE_COUNT] = {
 /* What turns an index of schema i + 1 into one of schema i + 2, by place; all run in one transaction. */
 typedef int migrate_step(struct rk_write *w);
 static migrate_step empty;
-static migrate_step *const migrations[RK_SCHEMA] = {empty, empty, NULL};
+static migrate_step *const migrations[RK_SCHEMA] = {empty, empty, empty, NULL};
 static const struct rk_slice schema_name = RK_SLICE_LIT("schema");
 
 const char *const rk_issue_names[RK_ISSUE_COUNT] = {

@@ -66,11 +66,11 @@ struct rk_repo {
 
 /* What the DID document says; apart from struct rk_repo because it changes rarely. */
 struct rk_identity {
-	struct rk_slice handle; /* verified in both directions, lower case; empty: none */
-	struct rk_slice pds;    /* origin */
-	struct rk_key key;
-	int64_t fetched_ms; /* Unix ms of the last try; 0: to be read again */
-	bool failed;        /* the last try found no document */
+	struct rk_slice handle;  /* verified in both directions, lower case; empty: none */
+	struct rk_slice pds;     /* origin */
+	struct rk_key_ready key; /* whole, so that no commit has to compute it */
+	int64_t fetched_ms;      /* Unix ms of the last try; 0: to be read again */
+	bool failed;             /* the last try found no document */
 };
 
 /* What MongoDB was seen to hold for a record. */

@@ -80,9 +80,9 @@ static void secret_make(uint8_t out[32], uint64_t number)
 	memcpy(out + 24, &number, sizeof(number));
 }
 
-static struct rk_key key_make(const struct world *world, uint64_t number)
+static struct rk_key_ready key_make(const struct world *world, uint64_t number)
 {
-	struct rk_key key = {.type = RK_KEY_K256};
+	struct rk_key_ready key = {.type = RK_KEY_K256};
 	size_t len = sizeof(key.point);
 	secp256k1_pubkey point;
 	uint8_t secret[32];
@@ -90,7 +90,7 @@ static struct rk_key key_make(const struct world *world, uint64_t number)
 	secret_make(secret, number);
 	must(secp256k1_ec_pubkey_create(world->signer, &point, secret) &&
 			secp256k1_ec_pubkey_serialize(
-				world->signer, key.point, &len, &point, SECP256K1_EC_COMPRESSED),
+				world->signer, key.point, &len, &point, SECP256K1_EC_UNCOMPRESSED),
 		"a key");
 	return key;
 }

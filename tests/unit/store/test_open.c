@@ -163,6 +163,11 @@ static void schema_2_is_emptied(void **state)
 	schema_is_emptied(state, 2);
 }
 
+static void schema_3_is_emptied(void **state)
+{
+	schema_is_emptied(state, 3);
+}
+
 static void broken_schema_is_refused(void **state)
 {
 	static const struct rk_slice values[] = {
@@ -408,6 +413,7 @@ int main(void)
 			newer_schema_is_refused_and_left_alone, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(schema_1_is_emptied, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(schema_2_is_emptied, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(schema_3_is_emptied, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
 			broken_schema_is_refused, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
