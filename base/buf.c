@@ -25,8 +25,7 @@ void rk_buf_clear(struct rk_buf *buf)
 	buf->failed = false;
 }
 
-/* Room for len bytes and a NUL behind them. */
-static bool grow(struct rk_buf *buf, size_t len)
+bool rk_buf_grow(struct rk_buf *buf, size_t len)
 {
 	size_t need, cap;
 	uint8_t *data;
@@ -57,38 +56,9 @@ static bool grow(struct rk_buf *buf, size_t len)
 	return true;
 }
 
-uint8_t *rk_buf_reserve(struct rk_buf *buf, size_t len)
-{
-	uint8_t *at;
-
-	if (!grow(buf, len))
-		return NULL;
-	at = buf->data + buf->len;
-	buf->len += len;
-	return at;
-}
-
-void rk_buf_add(struct rk_buf *buf, const void *data, size_t len)
-{
-	uint8_t *at = rk_buf_reserve(buf, len);
-
-	if (at && len)
-		memcpy(at, data, len);
-}
-
-void rk_buf_add_slice(struct rk_buf *buf, struct rk_slice slice)
-{
-	rk_buf_add(buf, slice.data, slice.len);
-}
-
 void rk_buf_add_str(struct rk_buf *buf, const char *str)
 {
 	rk_buf_add(buf, str, strlen(str));
-}
-
-void rk_buf_add_byte(struct rk_buf *buf, uint8_t byte)
-{
-	rk_buf_add(buf, &byte, 1);
 }
 
 void rk_buf_printf(struct rk_buf *buf, const char *format, ...)
@@ -162,7 +132,7 @@ void rk_buf_add_json(struct rk_buf *buf, struct rk_slice utf8)
 
 const char *rk_buf_cstr(struct rk_buf *buf)
 {
-	if (buf->failed || !grow(buf, 0) || !buf->data)
+	if (buf->failed || !rk_buf_grow(buf, 0) || !buf->data)
 		return "";
 	buf->data[buf->len] = '\0';
 	return (const char *)buf->data;

@@ -100,9 +100,13 @@ static int commit_take(struct applying *a)
 		.records = a->decoded->records,
 		.count = a->decoded->count,
 		.now_us = a->now_us,
+		.head = &a->repo,
 	};
-	int r = rk_write_change(a->w, &change);
+	int r;
 
+	a->repo.rev = a->event->rev;
+	a->repo.data = a->decoded->verified.commit.data;
+	r = rk_write_change(a->w, &change);
 	if (r)
 		return r;
 	for (size_t i = 0; i < change.count; i++)
@@ -110,9 +114,7 @@ static int commit_take(struct applying *a)
 								    : RK_METRIC_RECORDS_REMOVED,
 			1);
 	rk_metric_add(RK_METRIC_COMMITS_APPLIED, 1);
-	a->repo.rev = a->event->rev;
-	a->repo.data = a->decoded->verified.commit.data;
-	return rk_write_repo(a->w, &a->repo);
+	return 0;
 }
 
 /* The DID document is to be read again, also if we stop before that. */

@@ -17,7 +17,7 @@ enum {
 	RK_FETCHERS = 16,                /* threads that fetch repos and DID documents */
 	RK_DRAIN_MOST = RK_RING_HANDFUL, /* events of one transaction: enough to share a sync, few
 						* enough to answer soon */
-	RK_GATHER_MS = 50, /* under load, between transactions: events of one share its pages */
+	RK_GATHER_MS = 200, /* under load, between transactions: events of one share its pages */
 	RK_REPO_CAR_MOST = 1 << 30, /* bytes of a whole repo */
 	RK_IDENTITY_FRESH_MS = 24 * 3600 * 1000,
 	RK_IDENTITY_FAILED_MS = 2 * 60 * 1000,

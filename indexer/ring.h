@@ -11,7 +11,7 @@
 #include "base/arena.h"
 #include "indexer/decode.h"
 
-enum { RK_RING_SLOTS = 4096, RK_RING_BYTES = 16 << 20, RK_RING_HANDFUL = 2048 };
+enum { RK_RING_SLOTS = 6144, RK_RING_BYTES = 16 << 20, RK_RING_HANDFUL = 4096 };
 
 struct rk_slot {
 	atomic_bool ready;

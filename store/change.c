@@ -199,32 +199,30 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 	return r;
 }
 
-/* Brings the counts of the repo and of all in step with what was added. */
-static int counts_settle(struct change *c)
+/* The repo as it is now: as it was, or as the change has it, with the counts in step with what was added. */
+static int repo_settle(struct change *c, const struct rk_repo *old)
 {
-	struct rk_write *w = c->w;
-	struct rk_key_buf key = {0};
-	struct rk_repo repo;
-	bool changed = false;
+	struct rk_repo now = *old, held;
+	bool changed = c->in->head != NULL;
 	int r;
 
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
 		changed = changed || c->added[i];
 	if (!changed)
 		return 0;
-	r = rk_read_repo(&w->view, &repo, c->repo);
-	if (r)
-		return r < 0 ? r : -EUCLEAN;
-	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
-		repo.counts[i] += (uint32_t)c->added[i];
-		w->counts.records[i] += (uint64_t)c->added[i];
+	if (c->in->head) {
+		now = *c->in->head;
+	} else { /* the DID has moved since it was read */
+		r = rk_read_repo(&c->w->view, &held, c->repo);
+		if (r)
+			return r < 0 ? r : -EUCLEAN;
+		now.did = held.did;
 	}
-	rk_key_uint(&key, c->repo, 4);
-	rk_buf_clear(&w->value);
-	rk_value_repo(&w->value, &repo);
-	if (rk_buf_failed(&w->value))
-		return -ENOMEM;
-	return rk_table_put(w, RK_TABLE_REPO, rk_key_slice(&key), rk_buf_slice(&w->value));
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		now.counts[i] = old->counts[i] + (uint32_t)c->added[i];
+		c->w->counts.records[i] += (uint64_t)c->added[i];
+	}
+	return rk_write_repo_over(c->w, old, &now);
 }
 
 int rk_write_change(struct rk_write *w, const struct rk_change *change)
@@ -233,7 +231,7 @@ int rk_write_change(struct rk_write *w, const struct rk_change *change)
 	struct rk_repo repo;
 	int r;
 
-	if (change->count == 0)
+	if (change->count == 0 && !change->head)
 		return 0;
 	r = rk_read_repo(&w->view, &repo, change->repo);
 	if (r)
@@ -248,7 +246,7 @@ int rk_write_change(struct rk_write *w, const struct rk_change *change)
 		r = rk_cid_is_set(&record->cid) ? record_put(&c, record)
 						: record_remove(&c, record);
 	}
-	return r ? r : counts_settle(&c);
+	return r ? r : repo_settle(&c, &repo);
 }
 
 int rk_write_seen(struct rk_write *w, rk_repo_id repo, uint8_t collection, struct rk_slice rkey,

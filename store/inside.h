@@ -134,6 +134,8 @@ int rk_write_error(const struct rk_store *store, int r);
 /* The bytes where the next write to a table cannot move them, until the next rk_write_*. */
 int rk_write_keep(struct rk_write *w, struct rk_slice *bytes);
 int rk_write_keep_record(struct rk_write *w, struct rk_record *record);
+/* Puts *now, counts and all, where *old is; of that no slice is looked at. */
+int rk_write_repo_over(struct rk_write *w, const struct rk_repo *old, const struct rk_repo *now);
 
 enum { RK_KEY_MOST = 511, RK_RKEY_PLAIN = 254, RK_RKEY_KEPT = 223, RK_DID_PLAIN = 500 };
 enum { RK_KEY_PLACE = 1 + 6 }; /* bytes of a place */

@@ -70,7 +70,8 @@ int rk_issues_set(struct rk_write *w, struct rk_record *record, uint32_t judged,
 	uint32_t wanted = (record->issues & ~judged) | (now & judged);
 	int r = 0;
 
-	for (int kind = 0; r == 0 && kind < RK_ISSUE_COUNT; kind++) {
+	/* Nearly always there are none. */
+	for (int kind = 0; r == 0 && (wanted | record->issues) && kind < RK_ISSUE_COUNT; kind++) {
 		uint32_t bit = 1u << kind;
 		struct rk_issue issue = {
 			.kind = (uint8_t)kind,

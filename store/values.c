@@ -11,8 +11,10 @@ enum { VALUE_VERSION = 1, NO_COLLECTION = 0xff };
 
 static void put_uint(struct rk_buf *out, uint64_t value, unsigned bytes)
 {
-	while (bytes--)
-		rk_buf_add_byte(out, (uint8_t)(value >> (8 * bytes)));
+	uint8_t *at = rk_buf_reserve(out, bytes);
+
+	while (at && bytes--)
+		*at++ = (uint8_t)(value >> (8 * bytes));
 }
 
 static void put_text(struct rk_buf *out, struct rk_slice text, unsigned bytes)

@@ -145,9 +145,33 @@ static void counts_move(struct rk_write *w, const struct rk_repo *repo, int by)
 		w->counts.unready += (uint64_t)(int64_t)by;
 }
 
-int rk_write_repo(struct rk_write *w, const struct rk_repo *repo)
+int rk_write_repo_over(struct rk_write *w, const struct rk_repo *old, const struct rk_repo *now)
 {
 	struct rk_key_buf key = {0}, before = {0}, after = {0};
+	const bool was = rk_repo_is_queued(old), is = rk_repo_is_queued(now);
+	int r = 0;
+
+	/* Encoded before anything is written: the DID may be borrowed from LMDB. */
+	rk_buf_clear(&w->value);
+	rk_value_repo(&w->value, now);
+	if (rk_buf_failed(&w->value))
+		return -ENOMEM;
+	counts_move(w, old, -1);
+	counts_move(w, now, 1);
+	if (was) {
+		queue_key(&before, old);
+		r = rk_table_del(w, RK_TABLE_RESYNC, rk_key_slice(&before), (struct rk_slice){0});
+	}
+	if (r == 0 && is) {
+		queue_key(&after, now);
+		r = rk_table_put(w, RK_TABLE_RESYNC, rk_key_slice(&after), (struct rk_slice){0});
+	}
+	rk_key_uint(&key, now->id, 4);
+	return r ? r : rk_table_put(w, RK_TABLE_REPO, rk_key_slice(&key), rk_buf_slice(&w->value));
+}
+
+int rk_write_repo(struct rk_write *w, const struct rk_repo *repo)
+{
 	struct rk_repo old, now = *repo;
 	int r = rk_read_repo(&w->view, &old, repo->id);
 
@@ -155,21 +179,7 @@ int rk_write_repo(struct rk_write *w, const struct rk_repo *repo)
 		return r < 0 ? r : -EUCLEAN;
 	now.did = old.did;
 	memcpy(now.counts, old.counts, sizeof(now.counts));
-	/* Encoded before anything is written: the DID is borrowed from LMDB. */
-	rk_buf_clear(&w->value);
-	rk_value_repo(&w->value, &now);
-	if (rk_buf_failed(&w->value))
-		return -ENOMEM;
-	counts_move(w, &old, -1);
-	counts_move(w, &now, 1);
-	queue_key(&before, &old);
-	queue_key(&after, &now);
-	rk_key_uint(&key, now.id, 4);
-	if (rk_repo_is_queued(&old))
-		r = rk_table_del(w, RK_TABLE_RESYNC, rk_key_slice(&before), (struct rk_slice){0});
-	if (r == 0 && rk_repo_is_queued(&now))
-		r = rk_table_put(w, RK_TABLE_RESYNC, rk_key_slice(&after), (struct rk_slice){0});
-	return r ? r : rk_table_put(w, RK_TABLE_REPO, rk_key_slice(&key), rk_buf_slice(&w->value));
+	return rk_write_repo_over(w, &old, &now);
 }
 
 int rk_write_repo_make(struct rk_write *w, struct rk_repo *out, struct rk_slice did)

@@ -50,6 +50,8 @@ struct rk_change {
 	const struct rk_change_record *records;
 	size_t count;
 	int64_t now_us; /* Unix µs */
+	const struct rk_repo
+		*head; /* also stored, as rk_write_repo does; with its DID. NULL: stays */
 };
 int rk_write_change(struct rk_write *w, const struct rk_change *change);
 
