@@ -380,8 +380,6 @@ describe('publish moods', () => {
 
   describe('beside a running serve', () => {
     before(async () => {
-      // FerretDB: the statements of all updates at a time must be fewer than 100, the mirror's among them.
-      if (scene.mongo.kind === 'ferretdb') refkey.settings.REFKEY_MONGO_BATCH = '40';
       await refkey.start();
       await refkey.ready({ deadline: 60_000 });
     });

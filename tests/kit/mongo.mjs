@@ -6,9 +6,9 @@
 //   await mongo.moods.insertOne(moodDocument({ user: 'auth0|1' }));
 //   new Refkey({ ...mongo.settings, … });
 //
-// FerretDB differs from MongoDB where tests could notice: a command with 100 or
-// more update statements never ends (so `settings` bounds refkey's bulks), and
-// there are no change streams and no transactions. `kind` tells which it is.
+// FerretDB differs from MongoDB where tests could notice: it takes its time for
+// updates (so `settings` keeps refkey's bulks small), and there are no change
+// streams and no transactions. `kind` tells which it is.
 
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
