@@ -59,10 +59,12 @@ static const struct rk_option_row options[] = {
 	{"--all", NULL, RK_OPTION_IS_SWITCH, FIELD(all), .help = "of all users, as without --user"},
 	{"--index", NULL, RK_OPTION_IS_SWITCH, FIELD(index),
 		.help = "what the index alone believes; neither MongoDB nor the PDS is asked"},
+	{"--yes", NULL, RK_OPTION_IS_SWITCH, FIELD(yes),
+		.help = "do it; without it, only say what would be done"},
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_INDEX, "a bit for each row");
+_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_YES, "a bit for each row");
 
 static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
@@ -91,7 +93,10 @@ static const struct rk_command_row commands[] = {
 		.options = RK_OPTION_USER | RK_OPTION_SKIP | RK_OPTION_ALL | RK_OPTION_INDEX |
 			RK_OPTION_JSON | RK_OPTION_REPORT},
 	{"repair", NULL, "mend duplicates, orphans, unlinked and vanished records"},
-	{"forget", "@HANDLE", "erase a user's records from the PDS, the index and MongoDB"},
+	{"forget", "@HANDLE", "erase a user's records from the PDS, the index and MongoDB",
+		rk_command_forget,
+		.options = RK_OPTION_YES | RK_OPTION_DRY_RUN | RK_OPTION_JSON | RK_OPTION_MAX_WAIT,
+		.least = 1, .most = 1},
 	{"delete", "REF|URI…", "delete a record on both sides"},
 	{"accounts", NULL, "users with documents and no ATProto account; --create makes them",
 		rk_command_accounts,

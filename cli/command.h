@@ -36,6 +36,7 @@ enum {
 	RK_OPTION_CREATE = 1 << 16,
 	RK_OPTION_ALL = 1 << 17,
 	RK_OPTION_INDEX = 1 << 18,
+	RK_OPTION_YES = 1 << 19,
 	RK_OPTION_SHARED = RK_OPTION_RESTORE - 1, /* what every command over records takes */
 };
 
@@ -51,7 +52,7 @@ struct rk_command_options {
 	const char *const *dids;
 	uint64_t cursor; /* RK_CURSOR_NOW: not given */
 	bool unverified;
-	bool guests, verbose, create;
+	bool guests, verbose, create, yes;
 	uint64_t max_wait_sec; /* RK_MAX_WAIT_ANY: not given */
 	const char *report;    /* folder; NULL: none */
 	bool all, index;
@@ -134,6 +135,7 @@ int rk_command_accounts(const struct rk_command_call *call);
 int rk_command_serve(const struct rk_command_call *call);
 int rk_command_audit(const struct rk_command_call *call);
 int rk_command_publish(const struct rk_command_call *call);
+int rk_command_forget(const struct rk_command_call *call);
 int rk_command_recover(const struct rk_command_call *call);
 int rk_command_status(const struct rk_command_call *call);
 int rk_command_check(const struct rk_command_call *call);

@@ -16,6 +16,7 @@ static const struct rk_operation_row rows[] = {
 	{"recover", true, rk_operation_recover},
 	{"publish", true, rk_operation_publish},
 	{"audit", false, rk_operation_audit},
+	{"forget", true, rk_operation_forget},
 };
 
 const struct rk_operation_row *rk_operation_find(const char *name)
@@ -25,6 +26,30 @@ const struct rk_operation_row *rk_operation_find(const char *name)
 			return &rows[i];
 	}
 	return NULL;
+}
+
+static bool refuse(const struct rk_operation_run *run, const char *format)
+{
+	const char *name = json_string_value(json_object_get(run->request, "operation"));
+	char text[256];
+
+	snprintf(text, sizeof(text), format, name ? name : "this");
+	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", text));
+	return false;
+}
+
+bool rk_operation_writes_to_pds(const struct rk_operation_run *run)
+{
+	const struct rk_settings *settings = run->service->settings;
+
+	if (!settings->pds_url)
+		return refuse(run, "REFKEY_PDS_URL is not set: `%s` needs the PDS");
+	if (settings->source != RK_SOURCE_PDS)
+		return refuse(run, "REFKEY_SOURCE is relay: `%s` needs the users' own PDS");
+	if (atomic_flag_test_and_set(&run->service->publishing))
+		return refuse(run,
+			"another publish, or what else writes to the PDS, is under way: wait for its end, or stop it; then `%s`");
+	return true;
 }
 
 void rk_operation_print_error(const json_t *event)

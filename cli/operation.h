@@ -32,6 +32,10 @@ struct rk_operation_row {
 	int (*run)(const struct rk_operation_run *run, json_t *result);
 };
 
+/* Whether the operation may write to the PDS now: the settings allow it, and no other is at it, which
+ * service->publishing, clear it at the end, keeps out. False: said why; it ends with RK_EXIT_USAGE. */
+bool rk_operation_writes_to_pds(const struct rk_operation_run *run);
+
 const struct rk_operation_row *rk_operation_find(const char *name); /* NULL: none */
 
 int rk_operation_audit(const struct rk_operation_run *run, json_t *result);
@@ -39,6 +43,7 @@ int rk_operation_status(const struct rk_operation_run *run, json_t *result);
 int rk_operation_check(const struct rk_operation_run *run, json_t *result);
 int rk_operation_backup(const struct rk_operation_run *run, json_t *result);
 int rk_operation_publish(const struct rk_operation_run *run, json_t *result);
+int rk_operation_forget(const struct rk_operation_run *run, json_t *result);
 int rk_operation_recover(const struct rk_operation_run *run, json_t *result);
 
 /*

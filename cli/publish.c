@@ -77,12 +77,6 @@ static int exit_code(int result, const struct rk_publish_summary *summary)
 	}
 }
 
-static int refuse(const struct rk_operation_run *run, const char *message)
-{
-	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
-	return RK_EXIT_USAGE;
-}
-
 int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 {
 	struct rk_service *service = run->service;
@@ -100,12 +94,8 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 	struct rk_publish_summary summary = {0};
 	int r;
 
-	if (!settings->pds_url)
-		return refuse(run, "REFKEY_PDS_URL is not set: `publish` needs the PDS");
-	if (settings->source != RK_SOURCE_PDS)
-		return refuse(run, "REFKEY_SOURCE is relay: `publish` needs the users' own PDS");
-	if (atomic_flag_test_and_set(&service->publishing))
-		return refuse(run, "another publish is under way: wait for its end, or stop it");
+	if (!rk_operation_writes_to_pds(run))
+		return RK_EXIT_USAGE;
 	users = rk_operation_texts(json_object_get(run->request, "users"));
 	skip = rk_operation_texts(json_object_get(run->request, "skip"));
 	{
@@ -136,7 +126,9 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 	free(users);
 	free(skip);
 	if (r)
-		refuse(run, summary.error[0] ? summary.error : strerror(-r));
+		run->emit(run->context,
+			json_pack("{s:s, s:s}", "event", "error", "message",
+				summary.error[0] ? summary.error : strerror(-r)));
 	json_object_set_new(result, "found", json_integer((json_int_t)summary.found));
 	for (int i = 0; i < RK_PUBLISH_OUTCOME_COUNT; i++)
 		json_object_set_new(result, rk_publish_outcome_rows[i].name,

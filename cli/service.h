@@ -22,7 +22,7 @@ struct rk_service {
 	struct rk_mirror *_Atomic mirror;
 	struct rk_indexer *_Atomic indexer;
 	atomic_bool stop;       /* end what is under way, cleanly */
-	atomic_flag publishing; /* one publish at a time */
+	atomic_flag publishing; /* one command at a time writes to the PDS */
 	atomic_bool was_ready;
 	atomic_ullong desynchronized, unready; /* as of the last commit */
 	struct rk_snapshot *counting;          /* of the writer's thread */

@@ -40,9 +40,10 @@ struct rk_mirror {
 	atomic_bool connected;
 
 	pthread_mutex_t lock;
-	pthread_cond_t work; /* for the mirror's thread */
-	pthread_cond_t done; /* for callers of rk_mirror_recover */
-	bool woken, stopping;
+	pthread_cond_t work;           /* for the mirror's thread */
+	pthread_cond_t done;           /* for callers of rk_mirror_recover */
+	bool woken, stopping, turning; /* turning: something may be in hand */
+	uint64_t turns;
 	struct rk_recover_call *calls;
 };
 

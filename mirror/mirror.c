@@ -72,6 +72,19 @@ void rk_mirror_wake(struct rk_mirror *mirror)
 	pthread_mutex_unlock(&mirror->lock);
 }
 
+void rk_mirror_settle(struct rk_mirror *mirror)
+{
+	uint64_t turns;
+
+	pthread_mutex_lock(&mirror->lock);
+	turns = mirror->turns;
+	mirror->woken = true;
+	pthread_cond_broadcast(&mirror->work);
+	while (mirror->turning && mirror->turns == turns)
+		pthread_cond_wait(&mirror->done, &mirror->lock);
+	pthread_mutex_unlock(&mirror->lock);
+}
+
 bool rk_mirror_connected(const struct rk_mirror *mirror)
 {
 	return atomic_load(&mirror->connected);

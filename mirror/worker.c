@@ -237,6 +237,15 @@ static int turn(struct rk_mirror *mirror)
 	return r;
 }
 
+static void turn_mark(struct rk_mirror *mirror, bool turning)
+{
+	pthread_mutex_lock(&mirror->lock);
+	mirror->turning = turning;
+	mirror->turns += !turning;
+	pthread_cond_broadcast(&mirror->done);
+	pthread_mutex_unlock(&mirror->lock);
+}
+
 void *rk_worker_main(void *context)
 {
 	struct rk_mirror *mirror = context;
@@ -245,8 +254,11 @@ void *rk_worker_main(void *context)
 		int r = 0;
 
 		connect_until(mirror);
-		while (mirror->mongo && r == 0 && !rk_worker_stopping(mirror))
+		while (mirror->mongo && r == 0 && !rk_worker_stopping(mirror)) {
+			turn_mark(mirror, true);
 			r = turn(mirror);
+			turn_mark(mirror, false);
+		}
 		if (r == -EIO) {
 			disconnected(mirror, "MongoDB was lost; trying again");
 		} else if (r && r != -ECANCELED) {

@@ -446,6 +446,29 @@ static int page_visit(const json_t *records, rk_session_visit *visit, void *cont
 	return rc;
 }
 
+/* The reference PDS says of an unknown repo only that the request is wrong: its status is said better. */
+static int list_refused(struct rk_session *session, struct rk_pds_reply *reply, const char *did)
+{
+	const struct rk_pds_reply said = *reply;
+	struct rk_buf method = {0};
+	struct call call = {.most = ANSWER_MOST};
+	json_t *root;
+	int rc = -ENOMEM;
+
+	rk_buf_add_str(&method, "com.atproto.sync.getRepoStatus?did=");
+	rk_http_escape(&method, rk_slice_str(did));
+	call.method = rk_buf_cstr(&method);
+	if (!rk_buf_failed(&method)) {
+		rc = perform(session, reply, &root, &call);
+		json_decref(root);
+	}
+	rk_buf_finish(&method);
+	if (rc == RK_PDS_ABSENT || rc < 0)
+		return rc;
+	*reply = said;
+	return RK_PDS_WRONG;
+}
+
 int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
 	const char *collection, int64_t wait_most_ms, rk_session_visit *visit, void *context)
 {
@@ -484,6 +507,8 @@ int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, cons
 		}
 		call.method = rk_buf_cstr(&method);
 		rc = perform(session, reply, &root, &call);
+		if (rc == RK_PDS_WRONG && strcmp(reply->error, "InvalidRequest") == 0)
+			rc = list_refused(session, reply, did);
 		if (rc != RK_PDS_OK)
 			break;
 		records = json_object_get(root, "records");

@@ -1,0 +1,254 @@
+/* refkey forget: erases a user everywhere. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/operation.h"
+#include "mirror/forget.h"
+#include "net/http.h"
+
+static json_t *text_json(struct rk_slice text)
+{
+	return text.len ? json_stringn((const char *)text.data, text.len) : json_null();
+}
+
+static void found(void *context, const struct rk_user *user, bool forgotten,
+	const struct rk_forget_counts *counts)
+{
+	const struct rk_operation_run *run = context;
+	json_t *sides = json_object();
+
+	for (int i = 0; i < RK_FORGET_SIDE_COUNT; i++) {
+		json_t *side = json_object();
+
+		for (int c = 0; c < RK_COLLECTION_COUNT; c++)
+			json_object_set_new(side, rk_collections[c].nsid,
+				json_integer((json_int_t)counts->of[i][c]));
+		json_object_set_new(sides, rk_forget_side_rows[i].name, side);
+	}
+	run->emit(run->context,
+		json_pack("{s:s, s:o, s:o, s:o, s:b, s:o}", "event", "found", "user",
+			text_json(user->id), "handle", text_json(user->handle), "did",
+			text_json(user->did), "forgotten", forgotten, "found", sides));
+}
+
+static void cleaned(void *context, enum rk_forget_side side, uint64_t count)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context,
+		json_pack("{s:s, s:s, s:I}", "event", "cleaned", "side",
+			rk_forget_side_rows[side].name, "count", (json_int_t)count));
+}
+
+static void waiting(void *context, int64_t ms)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context, json_pack("{s:s, s:I}", "event", "waiting", "ms", (json_int_t)ms));
+}
+
+static void error(const struct rk_operation_run *run, const char *message)
+{
+	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
+}
+
+static int exit_code(int result, const struct rk_forget_summary *summary)
+{
+	switch (result) {
+	case 0:
+		return summary->stuck >= 0 || summary->stopped ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
+	case -ENOENT:
+	case -EPERM:
+		return RK_EXIT_USAGE;
+	case -EHOSTUNREACH:
+		return RK_EXIT_UNREACHABLE;
+	default:
+		return RK_EXIT_FINDINGS;
+	}
+}
+
+static void failure_tell(
+	const struct rk_operation_run *run, int r, const struct rk_forget_summary *summary)
+{
+	const char *why = summary->error[0] ? summary->error : strerror(-r);
+	char text[512];
+
+	if (summary->stuck < 0) {
+		error(run, why);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s could not be %s: %s. Run it again to continue",
+		rk_forget_side_rows[summary->stuck].text,
+		json_is_true(json_object_get(run->request, "yes")) ? "cleaned" : "read", why);
+	error(run, text);
+}
+
+int rk_operation_forget(const struct rk_operation_run *run, json_t *result)
+{
+	struct rk_service *service = run->service;
+	const struct rk_settings *settings = service->settings;
+	const struct rk_forget_options options = {
+		.mongo_uri = settings->mongo_uri,
+		.database = settings->mongo_db,
+		.guest_user = settings->guest_user,
+		.pds = settings->pds_url,
+		.bypass_key = settings->pds_bypass_key,
+		.data_dir = settings->data_dir,
+	};
+	const json_t *max_wait = json_object_get(run->request, "maxWait");
+	const char *name = json_string_value(json_object_get(run->request, "name"));
+	const struct rk_forget_request request = {
+		.name = name ? name : "",
+		.yes = json_is_true(json_object_get(run->request, "yes")),
+		.max_wait_ms = json_is_integer(max_wait) ? json_integer_value(max_wait) * 1000 : -1,
+		.found = found,
+		.cleaned = cleaned,
+		.waiting = waiting,
+		.context = (void *)run,
+		.stop = run->stop,
+	};
+	struct rk_forget_summary summary;
+	json_t *removed = json_object();
+	int r;
+
+	json_object_set_new(result, "dryRun", json_boolean(!request.yes));
+	json_object_set_new(result, "removed", removed);
+	if (!rk_operation_writes_to_pds(run))
+		return RK_EXIT_USAGE;
+	r = rk_forget_run(
+		service->store, service->writer, service->mirror, &summary, &options, &request);
+	atomic_flag_clear(&service->publishing);
+	if (r || summary.stuck >= 0)
+		failure_tell(run, r, &summary);
+	for (int i = 0; i < RK_FORGET_SIDE_COUNT; i++)
+		json_object_set_new(removed, rk_forget_side_rows[i].name,
+			json_integer((json_int_t)summary.removed[i]));
+	json_object_set_new(result, "clean", json_boolean(summary.clean));
+	json_object_set_new(result, "stopped", json_boolean(summary.stopped));
+	if (summary.stuck >= 0)
+		json_object_set_new(
+			result, "stuck", json_string(rk_forget_side_rows[summary.stuck].name));
+	return exit_code(r, &summary);
+}
+
+/* Printing */
+
+struct printing {
+	bool json;
+	json_t *all; /* what --json prints at the end */
+};
+
+static const struct rk_forget_side_row *side_row(const char *name)
+{
+	for (int i = 0; name && i < RK_FORGET_SIDE_COUNT; i++) {
+		if (strcmp(rk_forget_side_rows[i].name, name) == 0)
+			return &rk_forget_side_rows[i];
+	}
+	return NULL;
+}
+
+static void print_found(const json_t *event)
+{
+	const char *handle = json_string_value(json_object_get(event, "handle"));
+	const char *user = json_string_value(json_object_get(event, "user"));
+	const char *did = json_string_value(json_object_get(event, "did"));
+	const json_t *sides = json_object_get(event, "found");
+
+	printf("🗑️  Forgetting %s%s (%s)%s\n\n", handle ? "@" : "",
+		handle         ? handle
+			: user ? user
+			       : "an account that is nobody's",
+		did ? did : "no ATProto account",
+		json_is_true(json_object_get(event, "forgotten")) ? ", already begun" : "");
+	for (int i = 0; i < RK_FORGET_SIDE_COUNT; i++) {
+		const json_t *side = json_object_get(sides, rk_forget_side_rows[i].name);
+
+		printf("%s:", rk_forget_side_rows[i].text);
+		for (int c = 0; c < RK_COLLECTION_COUNT; c++)
+			printf("%s %" JSON_INTEGER_FORMAT " %ss", c ? "," : "",
+				json_integer_value(json_object_get(side, rk_collections[c].nsid)),
+				rk_collections[c].noun);
+		putchar('\n');
+	}
+	putchar('\n');
+}
+
+static void print_end(const json_t *event)
+{
+	if (json_is_true(json_object_get(event, "clean")))
+		puts("✅ Nothing is left: looked again on the PDS, in MongoDB, in undo files and in the index.\n"
+		     "   Backups that were made before still have it.");
+	else if (json_is_true(json_object_get(event, "stopped")))
+		puts("Stopped; running it again continues.");
+	else if (json_is_true(json_object_get(event, "dryRun")) &&
+		json_integer_value(json_object_get(event, "exit")) == RK_EXIT_DONE)
+		puts("Nothing was erased: to erase all of it for good, run it again with --yes.");
+}
+
+static void print(void *context, const json_t *event)
+{
+	struct printing *p = context;
+	const char *kind = json_string_value(json_object_get(event, "event"));
+	const struct rk_forget_side_row *side =
+		side_row(json_string_value(json_object_get(event, "side")));
+
+	if (!kind)
+		return;
+	if (strcmp(kind, "error") == 0) {
+		rk_operation_print_error(event);
+		json_object_set(p->all, "message", json_object_get(event, "message"));
+	} else if (strcmp(kind, "found") == 0 || strcmp(kind, "result") == 0) {
+		json_object_update(p->all, (json_t *)event);
+		if (!p->json && *kind == 'f')
+			print_found(event);
+		else if (!p->json)
+			print_end(event);
+	} else if (strcmp(kind, "cleaned") == 0 && !p->json && side) {
+		printf("✅ %s: %" JSON_INTEGER_FORMAT " removed%s\n", side->text,
+			json_integer_value(json_object_get(event, "count")),
+			side == &rk_forget_side_rows[RK_FORGET_INDEX]
+				? ", and its file written anew"
+				: "");
+	} else if (strcmp(kind, "waiting") == 0 && !p->json) {
+		printf("⏳ The PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",
+			json_integer_value(json_object_get(event, "ms")) / 1000);
+	}
+	fflush(stdout);
+}
+
+int rk_command_forget(const struct rk_command_call *call)
+{
+	const struct rk_command_options *options = call->options;
+	struct printing p = {.json = options->json, .all = json_object()};
+	json_t *request;
+	char *text;
+	int code;
+
+	if (options->yes && options->dry_run) {
+		fputs("refkey: forget: --yes and --dry-run exclude each other\n", stderr);
+		return RK_EXIT_USAGE;
+	}
+	if (rk_http_global_init() != 0) {
+		fputs("refkey: libcurl cannot be initialised\n", stderr);
+		return RK_EXIT_FINDINGS;
+	}
+	request = json_pack("{s:s, s:b}", "name", call->arguments[0], "yes", options->yes);
+	if (!request || !p.all) {
+		fputs("refkey: forget: the name is not UTF-8\n", stderr);
+		json_decref(p.all);
+		return RK_EXIT_USAGE;
+	}
+	if (options->max_wait_sec != RK_MAX_WAIT_ANY)
+		json_object_set_new(
+			request, "maxWait", json_integer((json_int_t)options->max_wait_sec));
+	code = rk_operation_perform(call, "forget", request, print, &p);
+	json_object_del(p.all, "event");
+	json_object_del(p.all, "exit");
+	text = options->json && json_object_size(p.all) ? json_dumps(p.all, JSON_INDENT(2)) : NULL;
+	if (text)
+		puts(text);
+	free(text);
+	json_decref(p.all);
+	return code;
+}

@@ -1,0 +1,333 @@
+// `refkey forget`: everything of a user goes, on every side, and nothing brings it back; nobody else's goes.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { binary } from '../kit/refkey.mjs';
+import { GUEST, MOOD, moodDocument, moodRecord, objectId, PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
+import { until } from '../kit/wait.mjs';
+import { assertChecks, collections, explain, linked, seen, settled, soon, startScene, status, tid } from './scene.mjs';
+
+const only = (moods, paintings) => ({ [MOOD]: moods, [PAINTING]: paintings });
+
+describe('forget', () => {
+  let scene;
+  let refkey;
+  let count = 0;
+
+  // A user with records, documents that name them, and an undo entry; in all of them a text that is nowhere else.
+  async function citizen({ moods = 3, paintings = 2, undo = 1 } = {}) {
+    const person = await scene.person();
+    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
+    await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': data.password } });
+    const secret = `secret-${count++}-${objectId()}`;
+    const writes = [];
+    const documents = [];
+    for (let i = 0; i < moods; i++) {
+      const d = moodDocument({ user: person.user, mood: `${secret} ${'m'.repeat((i % 7) * 700)}`, rkey: tid(), deleted: false });
+      documents.push(d);
+      writes.push({ action: 'create', collection: MOOD, rkey: d.atproto.rkey, value: moodRecord({ ...d, ref: d._id }) });
+      await scene.mongo.moods.insertOne(d);
+    }
+    for (let i = 0; i < paintings; i++) {
+      const d = paintingDocument({ user: person.user, code: `c${count++}`, slug: `${secret}/${i}`, rkey: tid() });
+      documents.push(d);
+      writes.push({ action: 'create', collection: PAINTING, rkey: d.atproto.rkey, value: paintingRecord({ ...d, ref: d._id }) });
+      await scene.mongo.paintings.insertOne(d);
+    }
+    if (writes.length) await scene.pds.applyWrites(person, writes);
+    for (let i = 0; i < undo; i++) undoWrite(person, secret);
+    return { ...person, secret, documents };
+  }
+  const undoFolder = () => path.join(refkey.dataDirectory, 'undo');
+  function undoWrite(person, text) {
+    const entry = { did: person.did, collection: MOOD, rkey: tid(), record: { mood: text } };
+    mkdirSync(undoFolder(), { recursive: true });
+    writeFileSync(path.join(undoFolder(), 'earlier.jsonl'), `${JSON.stringify(entry)}\n`, { flag: 'a' });
+  }
+  const undoLines = (person) =>
+    readdirSync(undoFolder()).flatMap((name) =>
+      readFileSync(path.join(undoFolder(), name), 'utf8').split('\n').filter((line) => line.includes(person.did)),
+    );
+  const records = async (person) => (await Promise.all(collections.map((c) => scene.pds.listRecordsAll(person.did, c)))).flat();
+  const documents = async (person) =>
+    (await Promise.all(collections.map((c) => scene.documents(c).find({ user: person.user }).toArray()))).flat();
+  const onDisk = (text) =>
+    readdirSync(refkey.dataDirectory, { recursive: true, withFileTypes: true })
+      .filter((e) => e.isFile() && readFileSync(path.join(e.parentPath ?? e.path, e.name)).includes(text))
+      .map((e) => e.name);
+
+  async function forget(person, ...args) {
+    const { code, stdout, stderr } = await refkey.run(['forget', person.user ?? person, '--json', ...args]);
+    return { code, stderr, shown: `${code}\n${stdout}${stderr}`, ...(stdout && JSON.parse(stdout)) };
+  }
+  async function assertForgotten(person) {
+    assert.deepEqual(await records(person), []);
+    await assertNothingHere(person);
+  }
+  async function assertNothingHere(person) {
+    assert.deepEqual(await documents(person), []);
+    assert.deepEqual(undoLines(person), []);
+    assert.deepEqual(onDisk(person.secret), []);
+    assert.deepEqual(onDisk(`${person.name}.test`), [], 'the handle');
+  }
+  async function assertKept(person) {
+    assert.equal((await records(person)).length, person.documents.length);
+    assert.equal((await documents(person)).length, person.documents.length);
+  }
+  async function started() {
+    if (!refkey.running) await refkey.start();
+    await refkey.ready();
+  }
+  // In the index, and asked about; with the data of MongoDB as it is.
+  async function taken(...people) {
+    for (const p of people) for (const r of await records(p)) await linked(refkey, r);
+    await settled(refkey);
+  }
+
+  before(async () => {
+    scene = await startScene({ proxy: true });
+    refkey = await scene.refkey({ REFKEY_SWEEP_SECONDS: '600' });
+    mkdirSync(undoFolder());
+  });
+  after(() => scene?.close());
+  afterEach((t) => {
+    scene.proxy.honest();
+    explain(t, refkey);
+  });
+
+  it('refuses what it cannot do with 2', async () => {
+    const guest = await scene.mongo.user({ _id: GUEST, handle: 'guest', did: 'did:plc:ewvi7nxzyoun6zhxrhs64oiz' });
+    const cases = [
+      [[], /@HANDLE/],
+      [['@nobody-at-all', '--yes'], /no such user: @nobody-at-all/],
+      [['did:plc:ewvi7nxzyoun6zhxrhs64aaa', '--yes'], /no such user/],
+      [[guest, '--yes'], /guests/],
+      [['@guest', '--yes', '--dry-run'], /exclude/],
+      [['@guest', '--limit', '3'], /--limit/],
+    ];
+    for (const [args, message] of cases) {
+      const { code, stdout, stderr } = await refkey.run(['forget', ...args]);
+      assert.equal(code, 2, `${args}: ${stdout}${stderr}`);
+      assert.match(stderr, message);
+    }
+  });
+
+  for (const beside of [true, false]) {
+    describe(beside ? 'beside a serve' : 'without a serve', () => {
+      const settle = () => (beside ? started() : refkey.stop());
+
+      it('without --yes it only says what there is', async () => {
+        await started();
+        const person = await citizen();
+        await taken(person);
+        await settle();
+        const dry = await forget(person);
+        assert.equal(dry.code, 0, dry.shown);
+        assert.deepEqual([dry.user, dry.handle, dry.did], [person.user, person.name, person.did]);
+        assert.deepEqual(dry.found, { pds: only(3, 2), mongo: only(3, 2), undo: only(1, 0), index: only(3, 2) });
+        assert.deepEqual([dry.dryRun, dry.clean, dry.forgotten], [true, false, false]);
+        assert.deepEqual(dry.removed, { pds: 0, mongo: 0, undo: 0, index: 0 });
+        const { code, stdout } = await refkey.run(['forget', `@${person.name}`, '--dry-run']);
+        assert.equal(code, 0);
+        assert.match(stdout, new RegExp(`@${person.name} \\(${person.did}\\)\n\nPDS: 3 moods, 2 paintings\nMongoDB: 3 moods`));
+        assert.match(stdout, /Nothing was erased/);
+        await assertKept(person);
+        assert.equal(undoLines(person).length, 1);
+      });
+
+      it('with --yes all of it goes, no byte is left, and nobody else loses anything', async () => {
+        await started();
+        const [gone, other] = await Promise.all([citizen({ moods: 30 }), citizen()]);
+        await taken(gone, other);
+        await settle();
+        assert.deepEqual(onDisk(gone.secret).sort(), ['data.mdb', 'earlier.jsonl']);
+        const { code, removed, clean, shown } = await forget(gone, '--yes');
+        assert.deepEqual([code, clean], [0, true], shown);
+        assert.deepEqual(removed, { pds: 32, mongo: 32, undo: 1, index: 32 });
+        await assertForgotten(gone);
+        assert.equal(undoLines(other).length, 1);
+        await assertKept(other);
+        const again = await forget(gone, '--yes');
+        assert.deepEqual([again.code, again.clean, again.forgotten], [0, true, true], again.shown);
+        assert.deepEqual(again.removed, { pds: 0, mongo: 0, undo: 0, index: 0 });
+        await started();
+        await taken(other);
+        for (const d of gone.documents) {
+          const { body } = await refkey.xrpc('getByRef', { ref: String(d._id) });
+          assert.equal(body.error, 'RecordNotFound', JSON.stringify(body));
+        }
+        for (const r of await records(other)) assert.equal((await refkey.xrpc('getByRef', { ref: r.value.ref })).status, 200);
+        await assertChecks(refkey);
+      });
+
+      it('stops where a side cannot be cleaned, says which, and goes on when it can', async () => {
+        await started();
+        const person = await citizen();
+        await taken(person);
+        await settle();
+        const { atproto } = await scene.mongo.users.findOne({ _id: person.user });
+        await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': 'wrong' } });
+        const stuck = await forget(person, '--yes');
+        assert.deepEqual([stuck.code, stuck.stuck, stuck.clean], [1, 'pds', false], stuck.shown);
+        assert.match(stuck.stderr, /PDS could not be cleaned: .*Run it again/);
+        await assertKept(person);
+        await scene.mongo.users.updateOne({ _id: person.user }, { $set: { atproto } });
+        const then = await forget(person, '--yes');
+        assert.deepEqual([then.code, then.clean, then.forgotten], [0, true, true], then.shown);
+        await assertForgotten(person);
+      });
+
+      // A kill behind what a step prints is a kill between it and the next, or within that one.
+      it('killed at any step and run again, it ends the same', { timeout: 300_000 }, async () => {
+        const steps = [
+          { held: 'com.atproto.repo.listRecords' },
+          { held: 'com.atproto.repo.applyWrites' },
+          ...['PDS', 'MongoDB', 'Undo files', 'Index'].map((printed) => ({ printed })),
+        ];
+        for (const { held, printed } of steps) {
+          await started();
+          const person = await citizen();
+          await taken(person);
+          await settle();
+          const fault = held && scene.proxy.http({ hold: true }, { method: held, times: 1 });
+          const child = spawn(binary, ['forget', person.user, '--yes'], { env: refkey.env });
+          const ended = new Promise((resolve) => child.on('exit', resolve));
+          let text = '';
+          child.stdout.on('data', (data) => (text += data));
+          await until(() => (held ? fault.held === 1 : text.includes(`✅ ${printed}`)), { what: held ?? printed, ...soon, every: 1 });
+          if (beside) await refkey.kill();
+          else child.kill('SIGKILL');
+          await ended;
+          scene.proxy.honest();
+          await settle();
+          const { code, clean, shown } = await forget(person, '--yes');
+          assert.deepEqual([code, clean], [0, true], `${held ?? printed}: ${shown}`);
+          await assertForgotten(person);
+          await assertChecks(refkey);
+        }
+      });
+
+      it('MongoDB lost on the way: 3, and the next run goes on', async () => {
+        await started();
+        const person = await citizen();
+        await taken(person);
+        await settle();
+        const fault = scene.proxy.http({ delay: 1500 }, { method: 'com.atproto.repo.applyWrites', times: 1 });
+        const first = forget(person, '--yes');
+        await until(() => fault.fired === 1, { what: 'the PDS is being cleaned', ...soon });
+        await scene.mongo.kill();
+        const lost = await first;
+        await scene.mongo.start();
+        assert.deepEqual([lost.code, lost.stuck], [3, 'mongo'], lost.shown);
+        assert.deepEqual(await records(person), []);
+        assert.equal((await documents(person)).length, 5);
+        const then = await forget(person, '--yes');
+        assert.deepEqual([then.code, then.clean], [0, true], then.shown);
+        await assertForgotten(person);
+      });
+    });
+  }
+
+  it('the PDS away: 3, nothing went', async () => {
+    await started();
+    const person = await citizen();
+    await taken(person);
+    await refkey.stop();
+    scene.proxy.http({ reset: true }, { method: 'com.atproto.repo.listRecords' });
+    const { code, stuck, shown } = await forget(person, '--yes');
+    assert.deepEqual([code, stuck], [3, 'pds'], shown);
+    await assertKept(person);
+    assert.equal((await refkey.run(['publish', 'moods', '--user', person.user])).code, 0, 'it is not forgotten');
+  });
+
+  it('an account that the PDS deleted, and one that never was', async () => {
+    await started();
+    const person = await citizen();
+    await taken(person);
+    await scene.pds.deleteAccount(person.did);
+    const { code, found, shown } = await forget(person, '--yes');
+    assert.equal(code, 0, shown);
+    assert.deepEqual(found.pds, only(0, 0));
+    await assertNothingHere(person);
+    const user = await scene.mongo.user({ _id: 'auth0|without', handle: 'without' });
+    await scene.mongo.moods.insertOne(moodDocument({ user }));
+    const without = await forget(user, '--yes');
+    assert.deepEqual([without.code, without.removed.mongo], [0, 1], without.shown);
+    assert.deepEqual(await documents({ user }), []);
+  });
+
+  it('nothing brings it back: replay, new records, resync, sweep, recover, publish', { timeout: 180_000 }, async () => {
+    const frames = [];
+    scene.proxy.stream(({ bytes }) => [(frames.push(bytes), bytes)]);
+    await refkey.restart({ REFKEY_SWEEP_SECONDS: '2', REFKEY_RECOVER: 'all' });
+    await refkey.ready();
+    const [gone, other] = await Promise.all([citizen(), citizen()]);
+    await taken(gone, other);
+    assert.ok(frames.length >= 2);
+    const { code, shown } = await forget(gone, '--yes');
+    assert.equal(code, 0, shown);
+    const nothing = async () => {
+      const { body } = await refkey.xrpc('listRecords', { collection: MOOD, repo: gone.did });
+      assert.deepEqual(body.records, []);
+      assert.deepEqual(await documents(gone), []);
+      assert.deepEqual(onDisk(gone.secret), []);
+    };
+    // What the stream said before, again; and what the account writes from now on.
+    for (const bytes of frames) scene.proxy.inject(bytes);
+    await scene.pds.createRecord(gone, MOOD, moodRecord({ mood: gone.secret, ref: gone.documents[0]._id }));
+    await scene.pds.createRecord(gone, MOOD, { mood: gone.secret, when: new Date().toISOString() });
+    const marker = await scene.pds.createRecord(other, MOOD, moodRecord({ mood: 'behind it', ref: objectId() }));
+    await seen(refkey, marker);
+    await nothing();
+    // Somebody else's record with a ref of it is not taken for it.
+    const thief = await scene.pds.createRecord(other, MOOD, moodRecord({ mood: 'mine now', ref: gone.documents[1]._id }));
+    await seen(refkey, thief);
+    await settled(refkey);
+    assert.equal((await refkey.xrpc('getByRef', { ref: String(gone.documents[1]._id) })).body.error, 'RecordNotFound');
+    // Two sweeps, of repos and of documents, and a start with a cursor of before.
+    await refkey.restart();
+    await refkey.ready();
+    for (const args of [['recover'], ['recover', '--restore']]) {
+      const recovered = await refkey.run(args);
+      assert.equal(recovered.code, 0, recovered.stdout + recovered.stderr);
+    }
+    await settled(refkey);
+    await nothing();
+    // The site itself makes a document for it.
+    const later = moodDocument({ user: gone.user });
+    await scene.mongo.moods.insertOne(later);
+    const before = (await records(gone)).length;
+    const published = await refkey.run(['publish', 'moods', '--user', gone.user]);
+    assert.match(published.stdout, /forgotten: never published again/);
+    assert.equal((await records(gone)).length, before);
+    assert.deepEqual(await documents(gone), [later]);
+    const last = await forget(gone, '--yes');
+    assert.deepEqual([last.code, last.clean, last.removed.pds, last.removed.mongo], [0, true, 2, 1], last.shown);
+    await assertForgotten(gone);
+    await assertChecks(refkey);
+    assert.equal((await status(refkey)).desynchronized, 0);
+  });
+
+  it('queries are answered while the file is written anew', async () => {
+    await started();
+    const [gone, other] = await Promise.all([citizen(), citizen()]);
+    await taken(gone, other);
+    const [one] = other.documents;
+    let asked = 0;
+    let over = false;
+    const asking = (async () => {
+      while (!over) {
+        const { status, body } = await refkey.xrpc('getByRef', { ref: String(one._id) });
+        assert.equal(status, 200, JSON.stringify(body));
+        asked++;
+      }
+    })();
+    for (let i = 0; i < 5; i++) assert.equal((await forget(gone, '--yes')).code, 0);
+    over = true;
+    await asking;
+    assert.ok(asked > 5);
+  });
+});
