@@ -2,7 +2,7 @@
 // undone, written and on disk. What counts is processor time of the whole process a commit.
 
 import { spawn } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -59,27 +59,30 @@ async function metrics(refkey) {
 }
 
 // Everything that is sent, from the first frame to what is on disk: { us: of processor time a commit,
-// rate: commits a second, own: bytes of memory at most }.
-async function stream(options) {
+// rate: commits a second, own: bytes of memory at most, from the start on }.
+async function stream(options, settings = {}) {
   const net = await new Network().start(options);
-  const refkey = new Refkey({ REFKEY_PDS_URL: net.url, REFKEY_PLC_URL: net.url });
+  const refkey = new Refkey({ REFKEY_PDS_URL: net.url, REFKEY_PLC_URL: net.url, ...settings });
+  let own = 0;
+  const look = async () => (own = Math.max(own, await anonymousBytes(refkey.child.pid)));
   try {
     await refkey.start();
-    await refkey.ready({ deadline: 300_000 });
+    const looking = setInterval(() => look().catch(() => {}), 50);
+    await refkey.ready({ deadline: 300_000 }).finally(() => clearInterval(looking));
+    const { repos } = (await refkey.xrpc('getStatus')).body;
     const before = await cpuSeconds(refkey.child.pid);
-    let own = 0;
     let now;
     net.go();
     const started = performance.now();
     do {
       await sleep(20);
       now = await metrics(refkey);
-      own = Math.max(own, await anonymousBytes(refkey.child.pid));
+      await look();
     } while (now.frames_total < net.frames || now.ring_frames > 0);
     const seconds = (performance.now() - started) / 1000;
     const cpu = (await cpuSeconds(refkey.child.pid)) - before;
     if (now.commits_applied_total !== net.frames) throw new Error(`applied ${now.commits_applied_total} of ${net.frames} commits`);
-    return { us: (cpu / net.frames) * 1e6, rate: net.frames / seconds, own, bytes: net.bytes / net.frames };
+    return { us: (cpu / net.frames) * 1e6, rate: net.frames / seconds, own, repos, bytes: net.bytes / net.frames };
   } finally {
     await refkey.close();
     await net.close();
@@ -121,6 +124,20 @@ async function byRecords({ table, note }) {
   }
 }
 
+// A whole service that knows a million DIDs: its start, which compares them all, and the stream of 500 more.
+async function known({ table, note, root }) {
+  const count = 1_000_000;
+  const dir = path.join(root, 'known');
+  const listed = path.join(root, 'known.txt');
+  note('an index of 1,000,000 DIDs');
+  await mkdir(dir, { mode: 0o700 });
+  await writeFile(listed, await runTool('known', [dir, `${count}`]));
+  note('a service on it');
+  const { own, repos } = await stream({ repos: 500, commits: 60_000, listed }, { REFKEY_DATA_DIR: dir });
+  if (repos !== count + 500) throw new Error(`${repos} DIDs are known`);
+  table.limit('own memory with 1,000,000 known DIDs, under load', own / 2 ** 20, 'MB', 200);
+}
+
 export async function pipeline({ table, note, root }) {
   for (const [curve, name] of [
     ['k256', 'k256'],
@@ -149,6 +166,7 @@ export async function pipeline({ table, note, root }) {
     table.plain('  sent to a client that only reads', median(alone), '/s');
     table.limit(`own memory with 500 repos under it, ${name}`, median(runs.map((run) => run.own)) / 2 ** 20, 'MB', 64);
   }
+  await known({ table, note, root });
   await byRecords({ table, note });
   await byRepos({ table, note, root });
 }

@@ -4,24 +4,29 @@
 //   scripts/node tests/sim/network.mjs --repos 500 --commits 60000
 //
 // Options and their defaults: load.mjs (seed, repos, records of each at the start, commits, ours: share of
-// commits with collections of ours, bytes of a commit, curve: k256, p256 or mixed); port (0: any).
+// commits with collections of ours, bytes of a commit, curve: k256, p256 or mixed); port (0: any);
+// listed (a file of lines DID REV: repos that are listed besides, and of which no more is to be had).
 // Prints lines of JSON: { url, frames, bytes, records } once it listens, where records is what an index
 // must hold at the end by collection; { sent, ms } once all was written to a consumer. Frames are held
 // until a line "go" arrives on its standard input (or the option "go"); "end" ends it, and so does the end
 // of the input.
 
 import http from 'node:http';
+import { readFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { defaults, makeLoad } from './load.mjs';
 
 const chunk = 1 << 18;
+const emptyTree = 'bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm';
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 export class LoadNetwork {
-  constructor(load) {
+  // listed: [{ did, rev }], further repos.
+  constructor(load, listed = []) {
     this.load = load;
+    this.listed = load.repos.concat(listed);
     this.byDid = new Map(load.repos.map((repo) => [repo.did, repo]));
     this.byHandle = new Map(load.repos.map((repo) => [repo.handle, repo]));
     this.gate = Promise.withResolvers();
@@ -82,8 +87,8 @@ export class LoadNetwork {
       case '/xrpc/com.atproto.sync.listReposByCollection': {
         const from = Number(params.get('cursor') ?? 0);
         const to = from + Number(params.get('limit') ?? 500);
-        const repos = this.load.repos.slice(from, to).map(({ did, head, rev }) => ({ did, head, rev, active: true }));
-        return json({ repos, cursor: to < this.load.repos.length ? `${to}` : undefined });
+        const repos = this.listed.slice(from, to).map(({ did, head = emptyTree, rev }) => ({ did, head, rev, active: true }));
+        return json({ repos, cursor: to < this.listed.length ? `${to}` : undefined });
       }
       case '/xrpc/com.atproto.sync.getRepo':
         if (!repo) return json({ error: 'RepoNotFound', message: 'not here' }, 400);
@@ -144,13 +149,18 @@ function* pings(data) {
   }
 }
 
+async function listedRead(file) {
+  const lines = (await readFile(file, 'utf8')).trim().split('\n');
+  return lines.map((line) => ({ did: line.slice(0, line.indexOf(' ')), rev: line.slice(line.indexOf(' ') + 1) }));
+}
+
 async function main() {
   const options = Object.fromEntries(Object.keys({ ...defaults, port: 0 }).map((name) => [name, { type: 'string' }]));
-  const { values } = parseArgs({ options: { ...options, go: { type: 'boolean' } } });
-  const { port = '0', go, curve = defaults.curve, ...rest } = values;
+  const { values } = parseArgs({ options: { ...options, go: { type: 'boolean' }, listed: { type: 'string' } } });
+  const { port = '0', go, listed, curve = defaults.curve, ...rest } = values;
   const numbers = Object.fromEntries(Object.entries(rest).map(([name, text]) => [name, Number(text)]));
   const load = await makeLoad({ ...numbers, curve }, (text) => process.stderr.write(`making the load: ${text}\n`));
-  const network = await new LoadNetwork(load).listen(Number(port));
+  const network = await new LoadNetwork(load, listed && (await listedRead(listed))).listen(Number(port));
   network.onsent = say;
   say({ url: network.url, frames: load.lengths.length, bytes: load.to - load.from, records: network.records });
   if (go) network.go();
