@@ -97,7 +97,10 @@ static const struct rk_command_row commands[] = {
 		rk_command_forget,
 		.options = RK_OPTION_YES | RK_OPTION_DRY_RUN | RK_OPTION_JSON | RK_OPTION_MAX_WAIT,
 		.least = 1, .most = 1},
-	{"delete", "REF|URI…", "delete a record on both sides"},
+	{"delete", "REF|URI…", "delete on both sides: the record, and its document is marked",
+		rk_command_delete,
+		.options = RK_OPTION_DRY_RUN | RK_OPTION_JSON | RK_OPTION_MAX_WAIT, .least = 1,
+		.most = 5000},
 	{"accounts", NULL, "users with documents and no ATProto account; --create makes them",
 		rk_command_accounts,
 		.options = RK_OPTION_USER | RK_OPTION_SKIP | RK_OPTION_LIMIT | RK_OPTION_DRY_RUN |

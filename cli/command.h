@@ -135,6 +135,7 @@ int rk_command_accounts(const struct rk_command_call *call);
 int rk_command_serve(const struct rk_command_call *call);
 int rk_command_audit(const struct rk_command_call *call);
 int rk_command_publish(const struct rk_command_call *call);
+int rk_command_delete(const struct rk_command_call *call);
 int rk_command_forget(const struct rk_command_call *call);
 int rk_command_recover(const struct rk_command_call *call);
 int rk_command_status(const struct rk_command_call *call);

@@ -17,6 +17,7 @@ static const struct rk_operation_row rows[] = {
 	{"publish", true, rk_operation_publish},
 	{"audit", false, rk_operation_audit},
 	{"forget", true, rk_operation_forget},
+	{"delete", true, rk_operation_delete},
 };
 
 const struct rk_operation_row *rk_operation_find(const char *name)

@@ -26,6 +26,7 @@ STAND_IN(publish, 108)
 STAND_IN(accounts, 109)
 STAND_IN(audit, 110)
 STAND_IN(forget, 111)
+STAND_IN(delete, 112)
 
 static int read_line(
 	struct rk_command_line *line, const char *const *args, const char *const *environment)
@@ -145,7 +146,6 @@ static void wrong_lines_say_what_is_accepted(void **state)
 			"accepted: serve recover status check backup tail publish "},
 		{{""}, "unknown command \"\"", "see: refkey --help"},
 		{{"repair", "--duplicates", "--yes"}, "repair (", "is not built yet"},
-		{{"delete", "x"}, "delete (", "is not built yet"},
 		{{"lexicon"}, "lexicon (", "refkey " REFKEY_VERSION " does not have it"},
 		{{"help", "nothing"}, "unknown command \"nothing\"", "see: refkey --help"},
 		{{"help", "serve", "more"}, "unexpected argument \"more\"", "refkey help COMMAND"},

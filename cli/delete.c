@@ -1,0 +1,195 @@
+/* refkey delete: single ones, on both sides. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/operation.h"
+#include "mirror/delete.h"
+#include "net/http.h"
+
+static void line(void *context, const struct rk_delete_line *line)
+{
+	const struct rk_operation_run *run = context;
+	json_t *records = json_array();
+
+	for (size_t i = 0; i < line->rkey_count; i++) {
+		struct rk_buf uri = {0};
+
+		rk_buf_printf(&uri, "at://%.*s/%s/%s", RK_SLICE_ARG(line->did),
+			rk_collections[line->collection].nsid, line->rkeys[i]);
+		json_array_append_new(records, json_string(rk_buf_cstr(&uri)));
+		rk_buf_finish(&uri);
+	}
+	run->emit(run->context,
+		json_pack("{s:s, s:s, s:s, s:s, s:s?, s:o, s:s?}", "event", "line", "name",
+			line->name, "outcome", rk_delete_outcome_rows[line->outcome].name, "reason",
+			line->reason, "collection",
+			line->collection < 0 ? NULL : rk_collections[line->collection].nsid,
+			"records", records, "document", *line->document ? line->document : NULL));
+}
+
+static void waiting(void *context, int64_t ms)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context, json_pack("{s:s, s:I}", "event", "waiting", "ms", (json_int_t)ms));
+}
+
+static int exit_code(int result, const struct rk_delete_summary *summary)
+{
+	if (result == -EHOSTUNREACH)
+		return RK_EXIT_UNREACHABLE;
+	return result || summary->stopped || summary->counts[RK_DELETE_FAILED] ||
+			summary->counts[RK_DELETE_UNKNOWN]
+		? RK_EXIT_FINDINGS
+		: RK_EXIT_DONE;
+}
+
+int rk_operation_delete(const struct rk_operation_run *run, json_t *result)
+{
+	struct rk_service *service = run->service;
+	const struct rk_settings *settings = service->settings;
+	const struct rk_delete_options options = {
+		.mongo_uri = settings->mongo_uri,
+		.database = settings->mongo_db,
+		.guest_user = settings->guest_user,
+		.pds = settings->pds_url,
+		.bypass_key = settings->pds_bypass_key,
+	};
+	const json_t *max_wait = json_object_get(run->request, "maxWait");
+	static const char *const none[] = {NULL};
+	const char **names = rk_operation_texts(json_object_get(run->request, "names"));
+	const struct rk_delete_request request = {
+		.names = names ? names : none,
+		.dry_run = json_is_true(json_object_get(run->request, "dryRun")),
+		.max_wait_ms = json_is_integer(max_wait) ? json_integer_value(max_wait) * 1000 : -1,
+		.line = line,
+		.waiting = waiting,
+		.context = (void *)run,
+		.stop = run->stop,
+	};
+	struct rk_delete_summary summary;
+	int r;
+
+	if (!rk_operation_writes_to_pds(run)) {
+		free(names);
+		return RK_EXIT_USAGE;
+	}
+	r = rk_delete_run(service->store, &summary, &options, &request);
+	atomic_flag_clear(&service->publishing);
+	free(names);
+	if (r)
+		run->emit(run->context,
+			json_pack("{s:s, s:s}", "event", "error", "message",
+				summary.error[0] ? summary.error : strerror(-r)));
+	for (int i = 0; i < RK_DELETE_OUTCOME_COUNT; i++)
+		json_object_set_new(result, rk_delete_outcome_rows[i].name,
+			json_integer((json_int_t)summary.counts[i]));
+	json_object_set_new(result, "dryRun", json_boolean(request.dry_run));
+	json_object_set_new(result, "stopped", json_boolean(summary.stopped));
+	return exit_code(r, &summary);
+}
+
+/* Printing */
+
+struct printing {
+	bool json, dry_run;
+	uint64_t lines;
+};
+
+static const char *text_of(const json_t *event, const char *name)
+{
+	const char *text = json_string_value(json_object_get(event, name));
+
+	return text ? text : "";
+}
+
+static const char *outcome_text(const char *name)
+{
+	for (int i = 0; i < RK_DELETE_OUTCOME_COUNT; i++) {
+		if (strcmp(rk_delete_outcome_rows[i].name, name) == 0)
+			return rk_delete_outcome_rows[i].text;
+	}
+	return name;
+}
+
+static void print_json(const json_t *event, const char *before)
+{
+	json_t *copy = json_copy((json_t *)event);
+	char *text;
+
+	json_object_del(copy, "event");
+	json_object_del(copy, "exit");
+	text = json_dumps(copy, JSON_COMPACT);
+	printf("%s%s", before, text ? text : "null");
+	free(text);
+	json_decref(copy);
+}
+
+static void print_line(struct printing *p, const json_t *event)
+{
+	const char *outcome = text_of(event, "outcome"), *reason = text_of(event, "reason");
+	const char *document = text_of(event, "document");
+	const json_t *uri;
+	size_t i;
+
+	if (p->json) {
+		print_json(event, p->lines++ ? ",\n" : "{\"records\":[\n");
+		return;
+	}
+	printf("%s: %s%s%s%s\n", text_of(event, "name"),
+		p->dry_run && strcmp(outcome, "deleted") == 0 ? "would be " : "",
+		outcome_text(outcome), *reason ? ": " : "", reason);
+	json_array_foreach(json_object_get(event, "records"), i, uri)
+		printf("  record %s\n", json_string_value(uri));
+	if (*document)
+		printf("  document %s\n", document);
+}
+
+static void print(void *context, const json_t *event)
+{
+	struct printing *p = context;
+	const char *kind = text_of(event, "event");
+
+	if (strcmp(kind, "line") == 0) {
+		print_line(p, event);
+	} else if (strcmp(kind, "error") == 0) {
+		rk_operation_print_error(event);
+	} else if (strcmp(kind, "waiting") == 0) {
+		if (!p->json)
+			printf("⏳ The PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",
+				json_integer_value(json_object_get(event, "ms")) / 1000);
+	} else if (p->json && strcmp(kind, "result") == 0) {
+		printf("%s],\n\"summary\":", p->lines ? "\n" : "{\"records\":[");
+		print_json(event, "");
+		puts("}");
+	} else if (json_is_true(json_object_get(event, "stopped"))) {
+		puts("Stopped; running it again continues.");
+	}
+	fflush(stdout);
+}
+
+int rk_command_delete(const struct rk_command_call *call)
+{
+	const struct rk_command_options *options = call->options;
+	struct printing p = {.json = options->json, .dry_run = options->dry_run};
+	json_t *request;
+
+	if (rk_http_global_init() != 0) {
+		fputs("refkey: libcurl cannot be initialised\n", stderr);
+		return RK_EXIT_FINDINGS;
+	}
+	request = json_pack("{s:b}", "dryRun", options->dry_run);
+	if (!request)
+		return RK_EXIT_FINDINGS;
+	rk_operation_list_set(request, "names", call->arguments);
+	if (json_array_size(json_object_get(request, "names")) != call->argument_count) {
+		fputs("refkey: delete: a name is not UTF-8; nothing was deleted\n", stderr);
+		json_decref(request);
+		return RK_EXIT_USAGE;
+	}
+	if (options->max_wait_sec != RK_MAX_WAIT_ANY)
+		json_object_set_new(
+			request, "maxWait", json_integer((json_int_t)options->max_wait_sec));
+	return rk_operation_perform(call, "delete", request, print, &p);
+}
