@@ -106,7 +106,7 @@ struct auditing {
 	uint64_t found, with_findings, unread;
 };
 
-static void person_take(void *context, const struct rk_audit_person *person)
+static int person_take(void *context, const struct rk_audit_person *person)
 {
 	struct auditing *a = context;
 	uint64_t found = rk_audit_found(person);
@@ -115,6 +115,7 @@ static void person_take(void *context, const struct rk_audit_person *person)
 	a->with_findings += found > 0;
 	a->unread += person->unread != NULL;
 	rk_audit_person_emit(a->run, person, a->index_only);
+	return 0;
 }
 
 static void progress_take(void *context, uint64_t done, uint64_t total)
@@ -138,8 +139,7 @@ static bool refuse(const struct rk_operation_run *run, const char *command, cons
 {
 	char message[256];
 
-	snprintf(message, sizeof(message), "%s: `%s` %s", text, command,
-		"reads both sides; with --index the index alone");
+	snprintf(message, sizeof(message), "%s: `%s` reads both sides", text, command);
 	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
 	return false;
 }

@@ -56,15 +56,32 @@ static const struct rk_option_row options[] = {
 	{"--create", NULL, RK_OPTION_IS_SWITCH, FIELD(create),
 		.help = "make the accounts, most documents first; needs --report DIR, and "
 			"REFKEY_PDS_ADMIN_PASSWORD"},
-	{"--all", NULL, RK_OPTION_IS_SWITCH, FIELD(all), .help = "of all users, as without --user"},
+	{"--all", NULL, RK_OPTION_IS_SWITCH, FIELD(all),
+		.help = "of audit, all users, as without --user; of repair, all four kinds"},
 	{"--index", NULL, RK_OPTION_IS_SWITCH, FIELD(index),
 		.help = "what the index alone believes; neither MongoDB nor the PDS is asked"},
 	{"--yes", NULL, RK_OPTION_IS_SWITCH, FIELD(yes),
 		.help = "do it; without it, only say what would be done"},
+	{"--duplicates", NULL, RK_OPTION_IS_SWITCH, FIELD(duplicates),
+		.help = "delete all records of a document but the one it names, else the oldest, which it "
+			"then names"},
+	{"--orphans", NULL, RK_OPTION_IS_SWITCH, FIELD(orphans),
+		.help = "delete records whose document is marked deleted or nuked, or was removed"},
+	{"--unlinked", NULL, RK_OPTION_IS_SWITCH, FIELD(unlinked),
+		.help = "set atproto.rkey in documents that do not name the record they have"},
+	{"--vanished", NULL, RK_OPTION_IS_SWITCH, FIELD(vanished),
+		.help = "treat documents whose record is missing from the PDS by REFKEY_ON_DELETE, however "
+			"many"},
+	{"--plan", "FILE", RK_OPTION_IS_TEXT, FIELD(plan),
+		.help = "write what a dry run would do into FILE"},
+	{"--apply", "FILE", RK_OPTION_IS_TEXT, FIELD(apply),
+		.help = "carry out a plan, unless either side has moved since"},
+	{"--undo", "FILE", RK_OPTION_IS_TEXT, FIELD(undo),
+		.help = "put back what an undo file holds, under the same keys"},
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_YES, "a bit for each row");
+_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_UNDO, "a bit for each row");
 
 static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
@@ -92,7 +109,13 @@ static const struct rk_command_row commands[] = {
 		rk_command_audit,
 		.options = RK_OPTION_USER | RK_OPTION_SKIP | RK_OPTION_ALL | RK_OPTION_INDEX |
 			RK_OPTION_JSON | RK_OPTION_REPORT},
-	{"repair", NULL, "mend duplicates, orphans, unlinked and vanished records"},
+	{"repair", NULL,
+		"mend duplicates, orphans, unlinked and vanished records; a dry run unless --yes",
+		rk_command_repair,
+		.options = RK_OPTION_SHARED | RK_OPTION_ALL | RK_OPTION_YES | RK_OPTION_DUPLICATES |
+			RK_OPTION_ORPHANS | RK_OPTION_UNLINKED | RK_OPTION_VANISHED |
+			RK_OPTION_PLAN | RK_OPTION_APPLY | RK_OPTION_UNDO | RK_OPTION_MAX_WAIT |
+			RK_OPTION_REPORT},
 	{"forget", "@HANDLE", "erase a user's records from the PDS, the index and MongoDB",
 		rk_command_forget,
 		.options = RK_OPTION_YES | RK_OPTION_DRY_RUN | RK_OPTION_JSON | RK_OPTION_MAX_WAIT,

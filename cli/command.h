@@ -37,6 +37,13 @@ enum {
 	RK_OPTION_ALL = 1 << 17,
 	RK_OPTION_INDEX = 1 << 18,
 	RK_OPTION_YES = 1 << 19,
+	RK_OPTION_DUPLICATES = 1 << 20,
+	RK_OPTION_ORPHANS = 1 << 21,
+	RK_OPTION_UNLINKED = 1 << 22,
+	RK_OPTION_VANISHED = 1 << 23,
+	RK_OPTION_PLAN = 1 << 24,
+	RK_OPTION_APPLY = 1 << 25,
+	RK_OPTION_UNDO = 1 << 26,
 	RK_OPTION_SHARED = RK_OPTION_RESTORE - 1, /* what every command over records takes */
 };
 
@@ -56,6 +63,8 @@ struct rk_command_options {
 	uint64_t max_wait_sec; /* RK_MAX_WAIT_ANY: not given */
 	const char *report;    /* folder; NULL: none */
 	bool all, index;
+	bool duplicates, orphans, unlinked, vanished;
+	const char *plan, *apply, *undo; /* files; NULL: none */
 };
 #define RK_CURSOR_NOW   UINT64_MAX
 #define RK_MAX_WAIT_ANY UINT64_MAX
@@ -134,6 +143,7 @@ void rk_command_line_finish(struct rk_command_line *line);
 int rk_command_accounts(const struct rk_command_call *call);
 int rk_command_serve(const struct rk_command_call *call);
 int rk_command_audit(const struct rk_command_call *call);
+int rk_command_repair(const struct rk_command_call *call);
 int rk_command_publish(const struct rk_command_call *call);
 int rk_command_delete(const struct rk_command_call *call);
 int rk_command_forget(const struct rk_command_call *call);

@@ -18,6 +18,7 @@ static const struct rk_operation_row rows[] = {
 	{"audit", false, rk_operation_audit},
 	{"forget", true, rk_operation_forget},
 	{"delete", true, rk_operation_delete},
+	{"repair", true, rk_operation_repair},
 };
 
 const struct rk_operation_row *rk_operation_find(const char *name)

@@ -45,6 +45,7 @@ int rk_operation_backup(const struct rk_operation_run *run, json_t *result);
 int rk_operation_publish(const struct rk_operation_run *run, json_t *result);
 int rk_operation_delete(const struct rk_operation_run *run, json_t *result);
 int rk_operation_forget(const struct rk_operation_run *run, json_t *result);
+int rk_operation_repair(const struct rk_operation_run *run, json_t *result);
 int rk_operation_recover(const struct rk_operation_run *run, json_t *result);
 
 /*

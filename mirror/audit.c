@@ -57,6 +57,8 @@ static struct rk_audit_subject *subject_await(struct rk_audit_run *run)
 	struct rk_audit_subject *subject = NULL;
 
 	pthread_mutex_lock(&run->lock);
+	run->told_all = run->tell;
+	pthread_cond_broadcast(&run->told);
 	while (run->tell < run->subject_count && !run->subjects[run->tell].done &&
 		(run->working > 0 || run->waiting_ms)) {
 		int64_t waiting = run->waiting_ms;
@@ -76,7 +78,6 @@ static struct rk_audit_subject *subject_await(struct rk_audit_run *run)
 		run->tell++;
 	if (run->tell < run->subject_count)
 		subject = &run->subjects[run->tell++];
-	pthread_cond_broadcast(&run->told);
 	pthread_mutex_unlock(&run->lock);
 	return subject;
 }
@@ -85,12 +86,17 @@ static void tell_all(struct rk_audit_run *run)
 {
 	const struct rk_audit_request *request = run->request;
 	struct rk_audit_subject *subject;
+	bool ended = false;
 
 	while ((subject = subject_await(run))) {
-		if (subject->person) {
+		if (subject->person && !ended) {
+			int r = request->person(request->context, subject->person);
+
 			run->summary->told++;
-			if (request->person)
-				request->person(request->context, subject->person);
+			if (r) {
+				rk_audit_fail(run, r, "");
+				ended = true;
+			}
 			if (request->progress)
 				request->progress(
 					request->context, run->summary->told, run->subject_count);

@@ -60,6 +60,7 @@ struct rk_audit_document {
 struct rk_audit_record {
 	struct rk_slice rkey, ref; /* ref: lower case; empty: none that can be used */
 	struct rk_slice code, slug;
+	struct rk_slice json; /* the record, where the request wants it */
 	struct rk_cid cid;
 	struct rk_oid target;     /* _id of its document … */
 	bool derived;             /* … which follows from the record's place */
@@ -119,9 +120,11 @@ struct rk_audit_options {
 struct rk_audit_request {
 	const char *const *users; /* @handle, DID or users._id; ended by NULL; NULL: all */
 	const char *const *skip;
+	bool in_turn; /* the next user is read only when the one before was told; records with JSON */
 	bool index_only; /* neither MongoDB nor the PDS is asked, save for names that are no DIDs */
-	/* From the calling thread, in order of users' _ids; borrowed for the call. */
-	void (*person)(void *context, const struct rk_audit_person *person);
+	/* From the calling thread, in order of users' _ids; borrowed for the call. person: negative ends
+	 * the run, which returns it. */
+	int (*person)(void *context, const struct rk_audit_person *person);
 	void (*progress)(void *context, uint64_t done, uint64_t total);
 	void (*waiting)(void *context, int64_t ms); /* as the PDS's limits want it */
 	void *context;

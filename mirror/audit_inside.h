@@ -44,7 +44,7 @@ struct rk_audit_run {
 
 	pthread_mutex_t lock;
 	pthread_cond_t finished, told; /* a subject is done; one was told */
-	size_t next, tell;             /* subjects */
+	size_t next, tell, told_all;   /* subjects; told_all: so many were told to the end */
 	size_t working;
 	int64_t not_before_ms; /* monotonic: the PDS wants no request before */
 	int64_t waiting_ms;    /* to be told */

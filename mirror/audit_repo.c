@@ -21,6 +21,7 @@ static int wrong(struct rk_pds_reply *reply, const char *message)
 
 struct reading {
 	struct rk_audit_person *person;
+	bool with_json;
 	struct rk_verified verified;
 	size_t rooms[RK_COLLECTION_COUNT];
 	struct rk_arena scratch; /* of one record */
@@ -85,7 +86,8 @@ static bool take(void *context, struct rk_slice key, const struct rk_cid *cid)
 	record->invalid = read.facts.invalid;
 	if ((r && r != -EINVAL) || !keep(arena, &record->ref, read.facts.ref) ||
 		!keep(arena, &record->code, read.facts.code) ||
-		!keep(arena, &record->slug, read.facts.slug)) {
+		!keep(arena, &record->slug, read.facts.slug) ||
+		(reading->with_json && !keep(arena, &record->json, read.json))) {
 		reading->error = -ENOMEM;
 		return false;
 	}
@@ -128,7 +130,7 @@ static bool host_find(struct rk_audit_worker *w, struct rk_buf *host, struct rk_
 int rk_audit_repo_read(
 	struct rk_audit_worker *w, struct rk_pds_reply *reply, struct rk_audit_person *person)
 {
-	struct reading reading = {.person = person};
+	struct reading reading = {.person = person, .with_json = w->run->request->in_turn};
 	struct rk_buf host = {0}, did = {0};
 	void *map = MAP_FAILED;
 	size_t size = 0;

@@ -416,11 +416,12 @@ static int person_audit(struct rk_audit_worker *w, const struct rk_audit_subject
 
 static struct rk_audit_subject *subject_take(struct rk_audit_run *run)
 {
+	size_t window = run->request->in_turn ? 1 : WINDOW;
 	struct rk_audit_subject *subject = NULL;
 
 	pthread_mutex_lock(&run->lock);
 	while (!run->failure && !rk_audit_stopping(run) && run->next < run->subject_count &&
-		run->next >= run->tell + WINDOW)
+		run->next >= run->told_all + window)
 		pthread_cond_wait(&run->told, &run->lock);
 	if (!run->failure && !rk_audit_stopping(run) && run->next < run->subject_count)
 		subject = &run->subjects[run->next++];

@@ -165,7 +165,7 @@ describe('the program', () => {
         [['help', 'nonsense'], /nonsense/],
         [['serve', '--bogus'], /accepted by serve: the flags of settings$/m],
         [['publish', 'paintings'], /publish paintings is not built yet/],
-        [['repair'], /repair .*not built yet/],
+        [['repair'], /--duplicates/],
       ])
         await refused(args, good(), message);
     });

@@ -1,0 +1,309 @@
+/* refkey repair: what an audit finds and a rule settles. What it prints is in repair_print.c. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/audit.h"
+#include "cli/repair_print.h"
+#include "cli/report.h"
+#include "mirror/repair.h"
+#include "net/http.h"
+
+static json_t *text_json(struct rk_slice text)
+{
+	return text.len ? json_stringn((const char *)text.data, text.len) : json_null();
+}
+
+static void step_take(void *context, const struct rk_user *user, const struct rk_repair_step *step)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context,
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s}", "event", "line", "user",
+			text_json(user->id), "handle", text_json(user->handle), "did",
+			text_json(user->did), "step", rk_repair_step_json(step), "outcome",
+			rk_repair_state_names[step->state], "reason", step->reason));
+}
+
+static void user_take(void *context, const struct rk_audit_person *person, const char *documents)
+{
+	const struct rk_operation_run *run = context;
+	char rev[RK_TID_LEN + 1];
+
+	rk_tid_format(rev, person->rev);
+	run->emit(run->context,
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s}", "event", "user", "user",
+			text_json(person->user->id), "handle", text_json(person->user->handle),
+			"did", text_json(person->user->did), "rev",
+			person->rev ? json_string(rev) : json_null(), "documents", documents));
+}
+
+static void error(const struct rk_operation_run *run, const char *message)
+{
+	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
+}
+
+static void unread_take(void *context, const struct rk_audit_person *person)
+{
+	char message[512];
+
+	snprintf(message, sizeof(message), "%.*s: left alone, its repo could not be read: %s",
+		RK_SLICE_ARG(person->user->id), person->unread);
+	error(context, message);
+}
+
+static void progress_take(void *context, uint64_t done, uint64_t total)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context,
+		json_pack("{s:s, s:I, s:I}", "event", "progress", "done", (json_int_t)done, "total",
+			(json_int_t)total));
+}
+
+static void waiting_take(void *context, int64_t ms)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context, json_pack("{s:s, s:I}", "event", "waiting", "ms", (json_int_t)ms));
+}
+
+static int exit_code(int r, const struct rk_repair_summary *summary)
+{
+	uint64_t failed = summary->unread + summary->put_off;
+
+	for (int i = 0; i < RK_REPAIR_ACTION_COUNT; i++)
+		failed += summary->counts[i][RK_REPAIR_FAILED];
+	switch (r) {
+	case 0:
+		return failed ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
+	case -ENOENT:
+	case -EINVAL:
+		return RK_EXIT_USAGE;
+	case -EHOSTUNREACH:
+		return RK_EXIT_UNREACHABLE;
+	default:
+		return RK_EXIT_FINDINGS;
+	}
+}
+
+static json_t *kinds_json(unsigned kinds)
+{
+	json_t *names = json_array();
+
+	for (int i = 0; i < RK_REPAIR_KIND_COUNT; i++) {
+		if (kinds & 1u << i)
+			json_array_append_new(names, json_string(rk_repair_kind_names[i]));
+	}
+	return names;
+}
+
+static void result_fill(json_t *result, const struct rk_repair_summary *summary, unsigned kinds,
+	enum rk_on_delete on_delete, bool yes)
+{
+	uint64_t failed = 0, planned = 0;
+
+	for (int i = 0; i < RK_REPAIR_ACTION_COUNT; i++) {
+		failed += summary->counts[i][RK_REPAIR_FAILED];
+		planned += summary->counts[i][RK_REPAIR_PLANNED];
+		json_object_set_new(result, rk_repair_action_names[i],
+			json_integer((json_int_t)(summary->counts[i][RK_REPAIR_DONE] +
+				summary->counts[i][RK_REPAIR_PLANNED])));
+	}
+	json_object_set_new(result, "kinds", kinds_json(kinds));
+	json_object_set_new(result, "onDelete", json_string(rk_repair_on_delete_names[on_delete]));
+	json_object_set_new(result, "dryRun", json_boolean(!yes));
+	json_object_set_new(result, "planned", json_integer((json_int_t)planned));
+	json_object_set_new(result, "failed", json_integer((json_int_t)failed));
+	json_object_set_new(result, "unread", json_integer((json_int_t)summary->unread));
+	json_object_set_new(result, "putOff", json_integer((json_int_t)summary->put_off));
+	json_object_set_new(
+		result, "undo", summary->undo[0] ? json_string(summary->undo) : json_null());
+	json_object_set_new(result, "stopped", json_boolean(summary->stopped));
+	json_object_set_new(result, "limited", json_boolean(summary->limited));
+}
+
+/* Kinds by their names, of a request or a plan. */
+static unsigned kinds_of(const json_t *names)
+{
+	unsigned kinds = 0;
+
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const char *name = json_string_value(json_array_get(names, i));
+
+		for (int kind = 0; name && kind < RK_REPAIR_KIND_COUNT; kind++) {
+			if (strcmp(rk_repair_kind_names[kind], name) == 0)
+				kinds |= 1u << kind;
+		}
+	}
+	return kinds;
+}
+
+static int operate(const struct rk_operation_run *run, json_t *result,
+	const struct rk_repair_options *options, json_t *plan)
+{
+	const char *undo = json_string_value(json_object_get(run->request, "undo"));
+	const json_t *max_wait = json_object_get(run->request, "maxWait");
+	const char **users = rk_operation_texts(json_object_get(run->request, "users"));
+	const char **skip = rk_operation_texts(json_object_get(run->request, "skip"));
+	const struct rk_repair_request request = {
+		.kinds = kinds_of(json_object_get(plan ? plan : run->request, "kinds")),
+		.users = users,
+		.skip = skip,
+		.plan = plan,
+		.limit = rk_operation_number(run->request, "limit"),
+		.batch_size = rk_operation_number(run->request, "batchSize"),
+		.delay_ms = rk_operation_number(run->request, "delay"),
+		.max_wait_ms = json_is_integer(max_wait) ? json_integer_value(max_wait) * 1000 : -1,
+		.yes = json_is_true(json_object_get(run->request, "yes")),
+		.step = step_take,
+		.user = user_take,
+		.unread = unread_take,
+		.progress = progress_take,
+		.waiting = waiting_take,
+		.context = (void *)run,
+		.stop = run->stop,
+	};
+	struct rk_service *service = run->service;
+	struct rk_repair_summary *summary = calloc(1, sizeof(*summary));
+	int r = -ENOMEM, code;
+
+	if (summary && undo)
+		r = rk_repair_undo(service->store, summary, options, &request, undo);
+	else if (summary)
+		r = rk_repair_run(service->store, service->writer, summary, options, &request);
+	free(users);
+	free(skip);
+	if (!summary)
+		return RK_EXIT_FINDINGS;
+	if (r)
+		error(run, summary->error[0] ? summary->error : strerror(-r));
+	result_fill(result, summary, request.kinds, options->on_delete, request.yes);
+	code = exit_code(r, summary);
+	free(summary);
+	return code;
+}
+
+int rk_operation_repair(const struct rk_operation_run *run, json_t *result)
+{
+	const struct rk_settings *settings = run->service->settings;
+	const char *apply = json_string_value(json_object_get(run->request, "apply"));
+	struct rk_repair_options options = {
+		.mongo_batch = settings->mongo_batch,
+		.on_delete = settings->on_delete,
+	};
+	json_t *plan = NULL;
+	json_error_t wrong;
+	int code;
+
+	if (!rk_audit_options_make(&options.audit, run, "repair", false))
+		return RK_EXIT_USAGE;
+	if (apply) {
+		plan = json_load_file(apply, JSON_REJECT_DUPLICATES, &wrong);
+		if (!plan) {
+			char message[512];
+
+			snprintf(message, sizeof(message), "the plan: %s", wrong.text);
+			error(run, message);
+			return RK_EXIT_USAGE;
+		}
+	}
+	if (!rk_operation_writes_to_pds(run)) {
+		json_decref(plan);
+		return RK_EXIT_USAGE;
+	}
+	code = operate(run, result, &options, plan);
+	atomic_flag_clear(&run->service->publishing);
+	json_decref(plan);
+	return code;
+}
+
+/* The command */
+
+static unsigned kinds_wanted(const struct rk_command_options *options)
+{
+	return options->all ? RK_REPAIR_ALL
+			    : (options->duplicates ? RK_REPAIR_BIT(DUPLICATES) : 0) |
+			(options->orphans ? RK_REPAIR_BIT(ORPHANS) : 0) |
+			(options->unlinked ? RK_REPAIR_BIT(UNLINKED) : 0) |
+			(options->vanished ? RK_REPAIR_BIT(VANISHED) : 0);
+}
+
+static bool usage_is_wrong(const struct rk_command_call *call, unsigned kinds)
+{
+	const struct rk_command_options *options = call->options;
+	const char *wrong = NULL;
+	bool file = options->apply || options->undo;
+
+	if (!file && kinds == 0)
+		wrong = "say what: --duplicates, --orphans, --unlinked, --vanished or --all";
+	else if (options->apply && options->undo)
+		wrong = "--apply and --undo: one or the other";
+	else if (file &&
+		(kinds || options->users || options->skip || options->plan || options->limit))
+		wrong = "--apply and --undo carry out a file as it is: without kinds, --user, --skip, --limit and --plan";
+	else if (options->plan && options->yes && !options->dry_run)
+		wrong = "--plan is of a dry run: carry it out by --apply FILE";
+	else if (options->vanished && call->settings->on_delete == RK_ON_DELETE_KEEP)
+		wrong = "--vanished does as REFKEY_ON_DELETE says, and that is keep";
+	else if (options->batch_size > RK_PUBLISH_BATCH_MOST)
+		wrong = "--batch-size: a PDS takes at most 200 in one batch";
+	if (wrong)
+		fprintf(stderr, "refkey: repair: %s\n", wrong);
+	return wrong != NULL;
+}
+
+/* The operation may run in another process, with another folder. */
+static bool path_set(json_t *request, const char *name, const char *path)
+{
+	char *real;
+
+	if (!path)
+		return true;
+	real = realpath(path, NULL);
+	if (!real) {
+		fprintf(stderr, "refkey: --%s %s: %s\n", name, path, strerror(errno));
+		return false;
+	}
+	json_object_set_new(request, name, json_string(real));
+	free(real);
+	return true;
+}
+
+int rk_command_repair(const struct rk_command_call *call)
+{
+	const struct rk_command_options *options = call->options;
+	bool file = options->apply || options->undo;
+	struct rk_repair_print print;
+	unsigned kinds = kinds_wanted(options);
+	json_t *request;
+	int code;
+
+	if (usage_is_wrong(call, kinds))
+		return RK_EXIT_USAGE;
+	if (rk_http_global_init() != 0) {
+		fputs("refkey: libcurl cannot be initialised\n", stderr);
+		return RK_EXIT_FINDINGS;
+	}
+	request = json_pack("{s:I, s:I, s:I, s:b, s:o}", "limit", (json_int_t)options->limit,
+		"batchSize", (json_int_t)options->batch_size, "delay",
+		(json_int_t)options->delay_ms, "yes", (options->yes || file) && !options->dry_run,
+		"kinds", kinds_json(kinds));
+	if (options->max_wait_sec != RK_MAX_WAIT_ANY)
+		json_object_set_new(
+			request, "maxWait", json_integer((json_int_t)options->max_wait_sec));
+	rk_operation_list_set(request, "users", options->users);
+	rk_operation_list_set(request, "skip", options->skip);
+	code = rk_report_folder(options->report);
+	if (code == RK_EXIT_DONE &&
+		(!path_set(request, "apply", options->apply) ||
+			!path_set(request, "undo", options->undo)))
+		code = RK_EXIT_USAGE;
+	if (code) {
+		json_decref(request);
+		return code;
+	}
+	rk_repair_print_begin(&print, options);
+	code = rk_operation_perform(call, "repair", request, rk_repair_print_event, &print);
+	return rk_repair_print_end(&print, code);
+}

@@ -1,0 +1,216 @@
+/* See repair_print.h. */
+#include "cli/repair_print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/operation.h"
+#include "cli/report.h"
+
+void rk_repair_print_begin(struct rk_repair_print *print, const struct rk_command_options *options)
+{
+	*print = (struct rk_repair_print){
+		.options = options,
+		.yes = (options->yes || options->apply || options->undo) && !options->dry_run,
+		.steps = json_array(),
+	};
+	if (options->plan)
+		print->planned = json_array();
+	if (options->report)
+		print->all = json_array();
+	rk_progress_init(&print->progress);
+	if (!options->json)
+		printf("Mode: %s\n", !print->yes ? "dry run" : options->undo ? "undo" : "live");
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static json_int_t number_of(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+/* The step and what became of it, in one object. */
+static json_t *flat(const json_t *event)
+{
+	json_t *line = json_copy(json_object_get(event, "step"));
+
+	for (const char *const *name =
+			(const char *const[]){"user", "handle", "did", "outcome", "reason", NULL};
+		*name; name++)
+		json_object_set(line, *name, json_object_get(event, *name));
+	return line;
+}
+
+static void print_text(const struct rk_repair_print *print, const json_t *event)
+{
+	const json_t *step = json_object_get(event, "step");
+	const char *action = text_of(step, "action"), *outcome = text_of(event, "outcome");
+	const char *handle = text_of(event, "handle"), *verb = "deleted";
+
+	if (strcmp(action, "link") == 0)
+		verb = "linked";
+	else if (strcmp(action, "mark") == 0)
+		verb = "marked";
+	else if (strcmp(action, "create") == 0)
+		verb = "put back";
+	printf("%s%s ", *handle ? "@" : "", *handle ? handle : text_of(event, "user"));
+	if (strcmp(outcome, "failed") == 0)
+		printf("❌ Failed, not %s: ", verb);
+	else if (strcmp(outcome, "done") == 0)
+		printf("✅ %s: ", verb);
+	else
+		printf("would be %s: ", verb);
+	if (strcmp(action, "delete") == 0 || strcmp(action, "create") == 0)
+		printf("at://%s/%s/%s", text_of(event, "did"), text_of(step, "collection"),
+			text_of(step, "rkey"));
+	else
+		printf("%s %s, %s", text_of(step, "collection"), text_of(step, "ref"),
+			text_of(step, "rkey"));
+	if (*text_of(step, "kind"))
+		printf(" (%s)", text_of(step, "kind"));
+	if (*text_of(event, "reason"))
+		printf(": %s", text_of(event, "reason"));
+	putchar('\n');
+}
+
+static void print_line(struct rk_repair_print *print, const json_t *event)
+{
+	json_t *line = flat(event);
+
+	if (print->planned)
+		json_array_append(print->steps, json_object_get(event, "step"));
+	if (print->all)
+		json_array_append(print->all, line);
+	rk_progress_clear(&print->progress);
+	if (print->options->json) {
+		char *text = json_dumps(line, JSON_COMPACT);
+
+		printf("%s%s", print->begun ? ",\n" : "{\"steps\":[\n", text ? text : "null");
+		free(text);
+	} else {
+		print_text(print, event);
+	}
+	print->begun = true;
+	json_decref(line);
+}
+
+static void plan_user(struct rk_repair_print *print, const json_t *event)
+{
+	json_t *user = json_copy((json_t *)event);
+
+	json_object_del(user, "event");
+	json_object_set(user, "steps", print->steps);
+	json_array_append_new(print->planned, user);
+	json_decref(print->steps);
+	print->steps = json_array();
+}
+
+static void print_summary(struct rk_repair_print *print, const json_t *event)
+{
+	const char *undo = text_of(event, "undo");
+
+	rk_progress_clear(&print->progress);
+	if (!json_object_get(event, "failed"))
+		return;
+	print->summary = json_copy((json_t *)event);
+	json_object_del(print->summary, "event");
+	json_object_del(print->summary, "exit");
+	if (print->options->json) {
+		char *text = json_dumps(print->summary, JSON_COMPACT);
+
+		printf("%s],\n\"summary\":%s}\n", print->begun ? "\n" : "{\"steps\":[",
+			text ? text : "null");
+		free(text);
+		return;
+	}
+	if (!print->yes)
+		puts("Dry run: nothing was written.");
+	if (print->options->undo)
+		printf("Put back: %" JSON_INTEGER_FORMAT "\n", number_of(event, "create"));
+	else
+		printf("Linked:  %" JSON_INTEGER_FORMAT "\nDeleted: %" JSON_INTEGER_FORMAT
+		       "\nMarked:  %" JSON_INTEGER_FORMAT "\n",
+			number_of(event, "link"), number_of(event, "delete"),
+			number_of(event, "mark"));
+	printf("Failed:  %" JSON_INTEGER_FORMAT "\n", number_of(event, "failed"));
+	if (number_of(event, "putOff"))
+		printf("Left:    %" JSON_INTEGER_FORMAT
+		       ", a limit of the PDS lasts longer than --max-wait; running it again continues.\n",
+			number_of(event, "putOff"));
+	if (*undo)
+		printf("Undo file: %s\n", undo);
+	if (json_is_true(json_object_get(event, "stopped")))
+		puts("Stopped; running it again continues.");
+	if (json_is_true(json_object_get(event, "limited")))
+		puts("The limit was reached; running it again continues.");
+}
+
+void rk_repair_print_event(void *context, const json_t *event)
+{
+	struct rk_repair_print *print = context;
+	const char *kind = text_of(event, "event");
+
+	if (strcmp(kind, "line") == 0) {
+		print_line(print, event);
+	} else if (strcmp(kind, "user") == 0) {
+		if (print->planned)
+			plan_user(print, event);
+	} else if (strcmp(kind, "progress") == 0) {
+		rk_progress_show(&print->progress, (uint64_t)number_of(event, "done"),
+			(uint64_t)number_of(event, "total"));
+	} else if (strcmp(kind, "waiting") == 0) {
+		rk_progress_clear(&print->progress);
+		fprintf(stderr, "refkey: the PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",
+			(number_of(event, "ms") + 999) / 1000);
+	} else if (strcmp(kind, "error") == 0) {
+		rk_progress_clear(&print->progress);
+		rk_operation_print_error(event);
+	} else {
+		print_summary(print, event);
+	}
+}
+
+static bool plan_write(const struct rk_repair_print *print)
+{
+	const char *path = print->options->plan, *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	json_t *plan = json_pack("{s:i, s:O, s:O, s:O}", "version", 1, "kinds",
+		json_object_get(print->summary, "kinds"), "onDelete",
+		json_object_get(print->summary, "onDelete"), "users", print->planned);
+	char folder[4096] = ".";
+	bool ok;
+
+	if (slash)
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path + 1), path);
+	ok = rk_report_write(folder, name, plan);
+	json_decref(plan);
+	return ok;
+}
+
+int rk_repair_print_end(struct rk_repair_print *print, int code)
+{
+	bool ok = true;
+
+	/* A plan is whole, or it is none. */
+	if (print->planned && print->summary && code == RK_EXIT_DONE &&
+		!json_is_true(json_object_get(print->summary, "stopped")))
+		ok = plan_write(print);
+	if (print->all && print->summary) {
+		json_t *all =
+			json_pack("{s:O, s:O}", "steps", print->all, "summary", print->summary);
+
+		ok = rk_report_write(print->options->report, "repair.json", all) && ok;
+		json_decref(all);
+	}
+	json_decref(print->steps);
+	json_decref(print->planned);
+	json_decref(print->all);
+	json_decref(print->summary);
+	return ok || code != RK_EXIT_DONE ? code : RK_EXIT_FINDINGS;
+}

@@ -1,0 +1,54 @@
+/* What repair's files share; all of it is the caller's thread's. */
+#ifndef RK_MIRROR_REPAIR_INSIDE_H
+#define RK_MIRROR_REPAIR_INSIDE_H
+
+#include "mirror/account.h"
+#include "mirror/repair.h"
+#include "mirror/undo.h"
+
+struct rk_repair_steps {
+	struct rk_repair_step *list; /* texts are the person's */
+	size_t count, room;
+};
+
+enum { RK_REPAIR_PRINT_SIZE = 2 * RK_SHA256_BYTES + 1 };
+
+struct rk_repair_run {
+	struct rk_store *store;
+	struct rk_writer *writer;
+	const struct rk_repair_options *options;
+	const struct rk_repair_request *request;
+	struct rk_repair_summary *summary;
+	struct rk_mongo *mongo;
+	struct rk_account_client *account;
+	struct rk_undo undo;
+	bool checking; /* a plan against both sides; nothing is written */
+	bool yes;
+	uint64_t left; /* of the limit */
+	uint64_t seen; /* users of the plan that are as they were */
+	uint64_t batches;
+};
+
+bool rk_repair_stopping(void *run);
+
+/* What is to be done for a person, by the request's kinds. 0 or -ENOMEM. */
+int rk_repair_plan(struct rk_repair_steps *out, const struct rk_repair_run *run,
+	const struct rk_audit_person *person) __attribute__((warn_unused_result));
+/* Tells whether a person's documents are as they were. */
+void rk_repair_print(char out[RK_REPAIR_PRINT_SIZE], const struct rk_audit_person *person);
+/* The plan's part for a user, NULL. */
+const json_t *rk_repair_plan_find(const json_t *plan, const struct rk_user *user);
+/* Leaves the steps of the plan's part; false: a side has moved. */
+bool rk_repair_plan_apply(
+	struct rk_repair_steps *steps, const json_t *part, const struct rk_audit_person *person);
+/* NULL, or why it is none. */
+const char *rk_repair_plan_wrong(const json_t *plan, const struct rk_repair_options *options);
+
+/* Carries the steps out; every one is DONE or FAILED, or PLANNED if the run ends before. */
+int rk_repair_carry_out(struct rk_repair_run *run, const struct rk_audit_person *person,
+	struct rk_repair_steps *steps) __attribute__((warn_unused_result));
+/* Documents of steps that link or mark, in bulks. */
+int rk_repair_documents(struct rk_repair_run *run, const struct rk_user *user,
+	struct rk_repair_step **steps, size_t count) __attribute__((warn_unused_result));
+
+#endif

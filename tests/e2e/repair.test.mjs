@@ -1,0 +1,482 @@
+// `refkey repair`: duplicates, orphans, unlinked and vanished, by plan and by undo file; nothing goes that
+// is not in the undo file, and nothing that a rule does not name.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { binary } from '../kit/refkey.mjs';
+import { MOOD, moodDocument, moodRecord, objectId } from '../kit/shapes.mjs';
+import { until } from '../kit/wait.mjs';
+import { assertChecks, issues, settled, startScene, tid } from './scene.mjs';
+
+describe('repair', () => {
+  let scene;
+  let refkey;
+  let folder;
+
+  async function repair(...args) {
+    const { code, signal, stdout, stderr } = await refkey.run(['repair', '--json', ...args], { deadline: 120_000 });
+    const shown = `repair ${args.join(' ')}: ${signal ?? code}\n${stdout}${stderr}`;
+    assert.notEqual(code, null, shown);
+    return { code, shown, stderr, ...(stdout && JSON.parse(stdout)) };
+  }
+  const users = (...people) => people.flatMap((p) => ['--user', p.user]);
+  const find = (_id) => scene.mongo.moods.findOne({ _id });
+  const records = (person) => scene.pds.listRecordsAll(person.did, MOOD);
+  const keys = async (person) => (await records(person)).map((r) => r.uri.split('/').pop()).sort();
+  const undoFolder = () => path.join(refkey.dataDirectory, 'undo');
+  const undoFiles = () => (existsSync(undoFolder()) ? readdirSync(undoFolder()).map((name) => path.join(undoFolder(), name)) : []);
+  const entries = (file) => readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+
+  // A user of the site with an app password, as the site stores it.
+  async function writer(password) {
+    const person = await scene.person();
+    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
+    await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': password ?? data.password } });
+    return person;
+  }
+  const record = (person, ref, rkey, mood = 'calm') => scene.pds.createRecord(person, MOOD, moodRecord({ mood, ref }), rkey);
+
+  // A document with records under so many keys, oldest first, of which it names one (undefined: none).
+  async function mood(person, count, named, more = {}) {
+    const rkeys = Array.from({ length: count }, (_, i) => tid(3_600_000 - i * 1000));
+    const document = moodDocument({ user: person.user, rkey: named === undefined ? undefined : (rkeys[named] ?? named), ...more });
+    await scene.mongo.moods.insertOne(document);
+    for (const [i, rkey] of rkeys.entries()) await record(person, document._id, rkey, `mood ${i}`);
+    return { ...document, rkeys };
+  }
+  // One of each, and what must not be touched.
+  async function everything(person) {
+    return {
+      fine: await mood(person, 1, 0),
+      named: await mood(person, 3, 2),
+      unnamed: await mood(person, 2),
+      orphan: await mood(person, 2, 0, { deleted: true }),
+      unlinked: await mood(person, 1),
+      stale: await mood(person, 1, tid(9_000_000)),
+      absent: await record(person, objectId()),
+      unsynced: await mood(person, 0),
+    };
+  }
+
+  before(async () => {
+    folder = mkdtempSync(path.join(os.tmpdir(), 'refkey-repair-'));
+    scene = await startScene({ proxy: true });
+    refkey = await scene.refkey({ REFKEY_RECOVER: 'off', REFKEY_SWEEP_SECONDS: '1' });
+    await refkey.stop();
+  });
+  after(async () => {
+    await scene?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('refuses what it cannot do with 2', async () => {
+    const bad = path.join(folder, 'bad');
+    writeFileSync(bad, '{"version":2}\n');
+    const cases = [
+      [[], {}, /--duplicates/],
+      [['--all', '--apply', bad], {}, /as it is/],
+      [['--apply', bad, '--undo', bad], {}, /one or the other/],
+      [['--apply', path.join(folder, 'none')], {}, /No such file/],
+      [['--apply', bad], {}, /no plan/],
+      [['--undo', bad], {}, /line 1/],
+      [['--all', '--yes', '--plan', bad], {}, /dry run/],
+      [['--all', '--batch-size', '201'], {}, /200/],
+      [['--vanished'], { REFKEY_ON_DELETE: 'keep' }, /REFKEY_ON_DELETE/],
+      [['--all', '--user', '@nobody-at-all'], {}, /nobody-at-all/],
+      [['--all'], { REFKEY_MONGO_URI: '' }, /REFKEY_MONGO_URI/],
+      [['--all'], { REFKEY_PDS_URL: '' }, /REFKEY_PDS_URL/],
+      [['--all'], { REFKEY_SOURCE: 'relay' }, /relay/],
+    ];
+    for (const [args, env, message] of cases) {
+      const { code, stdout, stderr } = await refkey.run(['repair', ...args], { env });
+      assert.equal(code, 2, `${args}: ${stdout}${stderr}`);
+      assert.match(stderr, message);
+    }
+  });
+
+  it('a dry run says what would be, and writes nothing', async () => {
+    const person = await writer();
+    const all = await everything(person);
+    const before_ = [await records(person), await scene.mongo.moods.find({ user: person.user }).toArray()];
+    for (const args of [['--all'], ['--all', '--yes', '--dry-run']]) {
+      const { code, steps, summary, shown } = await repair(...args, ...users(person));
+      assert.equal(code, 0, shown);
+      assert.deepEqual([summary.dryRun, summary.link, summary.delete, summary.mark, summary.planned], [true, 3, 5, 0, 8], shown);
+      assert.ok(steps.every((s) => s.outcome === 'planned'), shown);
+      const gone = steps.filter((s) => s.action === 'delete').map((s) => s.rkey).sort();
+      assert.deepEqual(gone, [all.named.rkeys[0], all.named.rkeys[1], all.unnamed.rkeys[1], ...all.orphan.rkeys].sort());
+    }
+    assert.deepEqual([await records(person), await scene.mongo.moods.find({ user: person.user }).toArray()], before_);
+    assert.deepEqual(undoFiles(), []);
+    await scene.mongo.moods.deleteMany({ user: person.user });
+  });
+
+  it('each kind does what it says and no more', async () => {
+    const person = await writer();
+    const all = await everything(person);
+    const there = await keys(person);
+    const less = (...gone) => there.filter((key) => !gone.flat().includes(key));
+
+    const duplicates = await repair('--duplicates', '--yes', ...users(person));
+    assert.deepEqual([duplicates.code, duplicates.summary.delete, duplicates.summary.link], [0, 3, 1], duplicates.shown);
+    const doubles = [all.named.rkeys.slice(0, 2), all.unnamed.rkeys[1]].flat();
+    assert.deepEqual(await keys(person), less(doubles));
+    // The one that is kept is named now; others are as they were.
+    assert.equal((await find(all.unnamed._id)).atproto.rkey, all.unnamed.rkeys[0]);
+    assert.equal((await find(all.unlinked._id)).atproto, undefined);
+    assert.equal((await find(all.named._id)).atproto.rkey, all.named.rkeys[2]);
+
+    const orphans = await repair('--orphans', '--yes', ...users(person));
+    assert.deepEqual([orphans.code, orphans.summary.delete, orphans.summary.link], [0, 2, 0], orphans.shown);
+    assert.deepEqual(await keys(person), less(doubles, all.orphan.rkeys));
+    assert.deepEqual((await find(all.orphan._id)).deleted, true);
+
+    const unlinked = await repair('--unlinked', '--yes', ...users(person));
+    assert.deepEqual([unlinked.code, unlinked.summary.delete, unlinked.summary.link], [0, 0, 2], unlinked.shown);
+    assert.equal((await find(all.unlinked._id)).atproto.rkey, all.unlinked.rkeys[0]);
+    assert.equal((await find(all.stale._id)).atproto.rkey, all.stale.rkeys[0]);
+    assert.deepEqual(await keys(person), less(doubles, all.orphan.rkeys));
+
+    // Everything that went is in undo files, of mode 0600, as it was.
+    for (const { summary } of [duplicates, orphans]) assert.equal(statSync(summary.undo).mode & 0o777, 0o600);
+    assert.equal(statSync(undoFolder()).mode & 0o777, 0o700);
+    assert.equal(unlinked.summary.undo, null);
+    const lines = [duplicates, orphans].flatMap(({ summary }) => entries(summary.undo));
+    assert.deepEqual(lines.map((l) => l.rkey).sort(), [...doubles, ...all.orphan.rkeys].sort());
+    for (const line of lines) {
+      assert.deepEqual([line.did, line.collection, line.record.$type], [person.did, MOOD, MOOD]);
+      assert.match(line.record.mood, /^mood \d$/);
+    }
+
+    const again = await repair('--all', '--yes', ...users(person));
+    assert.deepEqual([again.code, again.steps], [0, []], again.shown);
+
+    // Undone, the same records are there under the same keys; a second time they were there already.
+    for (const dry of [['--dry-run'], [], []]) {
+      const undo = await repair('--undo', duplicates.summary.undo, ...dry);
+      assert.deepEqual([undo.code, undo.summary.create, undo.summary.failed], [0, 3, 0], undo.shown);
+      assert.deepEqual(await keys(person), dry.length ? less(doubles, all.orphan.rkeys) : less(all.orphan.rkeys));
+    }
+    await repair('--undo', orphans.summary.undo);
+    const back = await records(person);
+    assert.deepEqual(back.map((r) => r.uri.split('/').pop()).sort(), there);
+    for (const line of lines) assert.equal(back.find((r) => r.uri.endsWith(line.rkey)).cid, line.cid);
+    await scene.mongo.moods.deleteMany({ user: person.user });
+  });
+
+  it('prints what people read', async () => {
+    const person = await writer();
+    const { rkeys, _id } = await mood(person, 2);
+    const dry = await refkey.run(['repair', '--all', '--user', `@${person.name}`]);
+    assert.equal(dry.code, 0, dry.stderr);
+    assert.equal(dry.stdout, `Mode: dry run
+@${person.name} would be linked: ${MOOD} ${_id}, ${rkeys[0]} (unlinked)
+@${person.name} would be deleted: at://${person.did}/${MOOD}/${rkeys[1]} (duplicates)
+Dry run: nothing was written.
+Linked:  1
+Deleted: 1
+Marked:  0
+Failed:  0
+`);
+    const live = await refkey.run(['repair', '--all', '--yes', '--user', `@${person.name}`, '--report', path.join(folder, 'report')]);
+    assert.equal(live.code, 0, live.stderr);
+    assert.match(live.stdout, new RegExp(`✅ deleted: at://${person.did}/${MOOD}/${rkeys[1]} \\(duplicates\\)`));
+    assert.match(live.stdout, /Deleted: 1\n.*Undo file: .*\/undo\/repair-.*\.jsonl\n$/s);
+    const report = path.join(folder, 'report', 'repair.json');
+    assert.equal(statSync(report).mode & 0o777, 0o600);
+    assert.deepEqual(JSON.parse(readFileSync(report)).steps.map((s) => s.outcome), ['done', 'done']);
+    const undo = await refkey.run(['repair', '--undo', JSON.parse(readFileSync(report)).summary.undo]);
+    assert.match(undo.stdout, /✅ put back: at:.*\nPut back: 1\nFailed: {2}0\n$/s);
+    await scene.mongo.moods.deleteMany({ user: person.user });
+  });
+
+  describe('by plan', () => {
+    const plan = () => path.join(folder, `plan-${plan.count++}.json`);
+    plan.count = 0;
+
+    it('does what the plan has, once', async () => {
+      const [one, two] = [await writer(), await writer()];
+      const [a, b] = [await everything(one), await mood(two, 2, 1)];
+      const file = plan();
+      const dry = await repair('--all', '--plan', file, ...users(one, two));
+      assert.equal(dry.code, 0, dry.shown);
+      assert.equal(statSync(file).mode & 0o777, 0o600);
+      const { code, summary, steps, shown } = await repair('--apply', file);
+      assert.equal(code, 0, shown);
+      assert.deepEqual([summary.delete, summary.link], [dry.summary.delete, dry.summary.link]);
+      const told = (list) => list.map(({ outcome, ...step }) => step);
+      assert.deepEqual(told(steps), told(dry.steps));
+      assert.deepEqual(await keys(two), [b.rkeys[1]]);
+      assert.equal((await find(a.stale._id)).atproto.rkey, a.stale.rkeys[0]);
+      // It is spent: the PDS has moved.
+      const again = await repair('--apply', file);
+      assert.equal(again.code, 1, again.shown);
+      assert.match(again.stderr, /moved since the plan was made/);
+    });
+
+    it('with a limit, has so many', async () => {
+      const person = await writer();
+      const { rkeys } = await mood(person, 3, 0);
+      const file = plan();
+      const dry = await repair('--all', '--plan', file, '--limit', '1', ...users(person));
+      assert.deepEqual([dry.steps.length, dry.summary.limited], [1, true], dry.shown);
+      const { code, shown } = await repair('--apply', file);
+      assert.equal(code, 0, shown);
+      assert.deepEqual(await keys(person), [rkeys[0], rkeys[2]]);
+    });
+
+    for (const [what, move] of Object.entries({
+      'a record was written': (p) => record(p, objectId()),
+      'a record was deleted': (p, m) => scene.pds.deleteRecord(p, MOOD, m.rkeys[1]),
+      'a record was changed': (p, m) => scene.pds.putRecord(p, MOOD, m.rkeys[1], moodRecord({ mood: 'other', ref: m._id })),
+      'the document was changed': (p, m) => scene.mongo.moods.updateOne({ _id: m._id }, { $set: { 'atproto.rkey': m.rkeys[1] } }),
+      'the document was deleted': (p, m) => scene.mongo.moods.updateOne({ _id: m._id }, { $set: { deleted: true } }),
+      'another document came': (p) => scene.mongo.moods.insertOne(moodDocument({ user: p.user })),
+      'the account went': (p) => scene.pds.deactivate(p),
+      'the user went': (p) => scene.mongo.users.deleteOne({ _id: p.user }),
+    })) {
+      it(`refuses all of it where ${what}`, async () => {
+        const [one, two] = [await writer(), await writer()];
+        const still = await mood(one, 2, 0);
+        const moved = await mood(two, 2, 0);
+        const file = plan();
+        await repair('--all', '--plan', file, ...users(one, two));
+        await move(two, moved);
+        const files = undoFiles();
+        const { code, steps, stderr, shown } = await repair('--apply', file);
+        assert.equal(code, 1, shown);
+        assert.match(stderr, /make a new one/);
+        assert.deepEqual(steps, []);
+        assert.deepEqual(await keys(one), still.rkeys);
+        assert.deepEqual(undoFiles(), files);
+        await scene.mongo.moods.deleteMany({ user: { $in: [one.user, two.user] } });
+      });
+    }
+  });
+
+  it('--limit and --batch-size; running it again continues', async () => {
+    const person = await writer();
+    const { rkeys } = await mood(person, 6, 5);
+    const first = await repair('--duplicates', '--yes', '--limit', '2', ...users(person));
+    assert.deepEqual([first.code, first.summary.delete, first.summary.limited], [0, 2, true], first.shown);
+    scene.proxy.requests.length = 0;
+    const rest = await repair('--duplicates', '--yes', '--batch-size', '1', '--delay', '5', ...users(person));
+    assert.deepEqual([rest.code, rest.summary.delete], [0, 3], rest.shown);
+    assert.equal(scene.proxy.count('com.atproto.repo.applyWrites'), 3);
+    assert.equal(scene.proxy.count('com.atproto.server.createSession'), 1);
+    assert.deepEqual(await keys(person), [rkeys[5]]);
+  });
+
+  it('a user who fails does not keep the others; nobody sees a password', async () => {
+    const [good, wrong, none, away] = [await writer(), await writer('hunter2-hunter2'), await scene.person(), await writer()];
+    for (const p of [good, wrong, none, away]) await mood(p, 2, 0);
+    await scene.pds.deactivate(away);
+    const { code, steps, summary, stderr, shown } = await repair('--duplicates', '--yes', ...users(good, wrong, none, away));
+    assert.equal(code, 1, shown);
+    assert.deepEqual([summary.delete, summary.failed, summary.unread], [1, 2, 1], shown);
+    const reason = (p) => steps.find((s) => s.did === p.did).reason;
+    assert.match(reason(wrong), /AuthenticationRequired/);
+    assert.match(reason(none), /no app password/);
+    assert.match(stderr, /deactivated/);
+    assert.doesNotMatch(shown, /hunter2/);
+    assert.equal((await keys(good)).length, 1);
+    assert.equal((await keys(wrong)).length, 2);
+    await scene.mongo.moods.deleteMany({ user: { $in: [wrong.user, none.user, away.user] } });
+  });
+
+  it('what was put back fails where its key is another’s, or its account is gone', async () => {
+    const [one, two] = [await writer(), await writer()];
+    const [a, b] = [await mood(one, 2, 0), await mood(two, 2, 0)];
+    const { summary } = await repair('--duplicates', '--yes', ...users(one, two));
+    await record(one, objectId(), a.rkeys[1], 'another');
+    await scene.mongo.users.deleteOne({ _id: two.user });
+    // As a kill leaves it: the last line is not whole.
+    writeFileSync(summary.undo, '{"did":"did:plc:', { flag: 'a' });
+    const undo = await repair('--undo', summary.undo);
+    assert.deepEqual([undo.code, undo.summary.create, undo.summary.failed], [1, 0, 2], undo.shown);
+    assert.deepEqual(Object.fromEntries(undo.steps.map((s) => [s.did, s.reason])), {
+      [one.did]: "its key is another record's",
+      [two.did]: 'no user has the DID',
+    });
+    assert.deepEqual(await keys(two), [b.rkeys[0]]);
+  });
+
+  it('a full disk: nothing is deleted that is not in the undo file', async (t) => {
+    const person = await writer();
+    const { rkeys } = await mood(person, 3, 0);
+    const full = undoFolder();
+    const kept = undoFiles().map((file) => [file, readFileSync(file)]);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'refkey-test', full], { stdio: 'pipe' });
+    } catch {
+      return t.skip('a small file system cannot be mounted here (that takes root)');
+    }
+    try {
+      assert.throws(() => writeFileSync(path.join(full, 'fill'), Buffer.alloc(1 << 20)), /ENOSPC/);
+      const { code, summary, stderr, shown } = await repair('--duplicates', '--yes', ...users(person));
+      assert.equal(code, 1, shown);
+      assert.match(stderr, /undo file cannot be written.*No space left/);
+      assert.equal(summary.delete, 0);
+      assert.deepEqual(readdirSync(full), ['fill']);
+    } finally {
+      execFileSync('umount', [full]);
+    }
+    assert.deepEqual(await keys(person), rkeys);
+    assert.deepEqual(undoFiles().map((file) => [file, readFileSync(file)]), kept);
+    const { code, summary, shown } = await repair('--duplicates', '--yes', ...users(person));
+    assert.deepEqual([code, summary.delete], [0, 2], shown);
+  });
+
+  describe('with a side that fails', () => {
+    for (const [what, wrong] of Object.entries({
+      'answers 500': { status: 500 },
+      'answers 429': { status: 429, headers: { 'retry-after': '1' } },
+      'resets': { reset: true },
+      'deletes, and its answer is cut off': { truncate: 0 },
+      'deletes, and never answers': { hold: true },
+    })) {
+      it(`a PDS that ${what}`, async () => {
+        const person = await writer();
+        const { rkeys } = await mood(person, 4, 3);
+        const fault = scene.proxy.http(wrong, { method: 'com.atproto.repo.applyWrites', times: wrong.hold ? 1 : 2 });
+        const { code, summary, shown } = await repair('--duplicates', '--yes', '--batch-size', '2', ...users(person));
+        assert.ok(fault.fired > 0);
+        assert.deepEqual([code, summary.delete, summary.failed], [0, 3, 0], shown);
+        assert.deepEqual(await keys(person), [rkeys[3]]);
+        assert.deepEqual([...new Set(entries(summary.undo).map((e) => e.rkey))].sort(), rkeys.slice(0, 3));
+      });
+    }
+
+    it('a PDS that fails for good: 3, and it goes on when that is back', async () => {
+      const person = await writer();
+      const { rkeys } = await mood(person, 2, 1);
+      const fault = scene.proxy.http({ status: 503 }, { method: 'com.atproto.repo.listRecords' });
+      const { code, stderr, shown } = await repair('--duplicates', '--yes', ...users(person));
+      fault.end();
+      assert.equal(code, 3, shown);
+      assert.match(stderr, /the PDS: /);
+      assert.deepEqual(await keys(person), rkeys);
+      assert.equal((await repair('--duplicates', '--yes', ...users(person))).code, 0);
+      assert.deepEqual(await keys(person), [rkeys[1]]);
+    });
+  });
+
+  // Killed at each step, and run again: what is kept is kept, and all that went is in an undo file.
+  for (const [when, method, wrong] of [
+    ['while it reads the repo', 'com.atproto.sync.getRepo', { hang: true }],
+    ['before it looks at the records', 'com.atproto.repo.listRecords', { hang: true }],
+    ['before it logs in', 'com.atproto.server.createSession', { hang: true }],
+    ['before the PDS deletes', 'com.atproto.repo.applyWrites', { hang: true }],
+    ['after the PDS deleted', 'com.atproto.repo.applyWrites', { hold: true }],
+  ]) {
+    it(`killed ${when}, and run again`, async () => {
+      const person = await writer();
+      const { _id, rkeys } = await mood(person, 3);
+      const had = undoFiles();
+      const fault = scene.proxy.http(wrong, { method, times: 1 });
+      const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, 'repair', '--all', '--yes', ...users(person)], { env: refkey.env, stdio: 'ignore' });
+      const ended = new Promise((resolve) => child.on('exit', resolve));
+      await until(() => (wrong.hold ? fault.held : fault.fired), { what: when });
+      child.kill('SIGKILL');
+      await ended;
+      const { code, shown } = await repair('--all', '--yes', ...users(person));
+      assert.equal(code, 0, shown);
+      assert.deepEqual(await keys(person), [rkeys[0]]);
+      assert.equal((await find(_id)).atproto.rkey, rkeys[0]);
+      const lines = undoFiles().filter((file) => !had.includes(file)).flatMap(entries);
+      assert.deepEqual([...new Set(lines.map((e) => e.rkey))].sort(), rkeys.slice(1));
+    });
+  }
+
+  it('beside a running serve, which sees the end of it; one at a time', async () => {
+    const person = await writer();
+    const all = await everything(person);
+    await refkey.start();
+    await refkey.ready();
+    try {
+      await settled(refkey);
+      const held = scene.proxy.http({ delay: 1500 }, { method: 'com.atproto.repo.applyWrites', times: 1 });
+      const running = repair('--all', '--yes', ...users(person));
+      await until(() => held.fired, { what: 'the first one writing' });
+      const second = await repair('--all', '--yes', ...users(person));
+      assert.equal(second.code, 2, second.shown);
+      assert.match(second.stderr, /another/);
+      const { code, summary, shown } = await running;
+      assert.equal(code, 0, shown);
+      assert.equal(summary.failed, 0, shown);
+      assert.equal(path.dirname(summary.undo), undoFolder());
+      await settled(refkey);
+      const known = async () => JSON.parse((await refkey.run(['audit', '--json', '--index', '--user', person.did])).stdout).users[0];
+      await until(async () => (await known()).found === 1, { what: 'the index knowing', deadline: 30_000 });
+      // Deleting records that no document names marks no document.
+      for (const { _id } of [all.fine, all.named, all.unnamed, all.unlinked, all.stale]) {
+        const document = await find(_id);
+        assert.ok(!document.deleted && document.atproto.rkey, JSON.stringify(document));
+      }
+      const { code: after_, stdout } = await refkey.run(['audit', ...users(person)]);
+      assert.equal(after_, 1, stdout);
+      assert.match(stdout, /Issues:\n {2}- 1 mood not synced[^\n]*\n {2}- 1 ATProto record without a document[^\n]*\n\n$/);
+    } finally {
+      await refkey.stop();
+    }
+    await assertChecks(refkey);
+    await scene.mongo.moods.deleteMany({ user: person.user });
+  });
+
+  it('vanished: documents whose records went in a copy that was not believed, when asked', async () => {
+    const person = await writer();
+    const many = [];
+    for (let i = 0; i < 25; i++) many.push(await mood(person, 1, 0));
+    const kept = await mood(person, 1, 0);
+    await refkey.start();
+    await refkey.ready();
+    await settled(refkey);
+    await refkey.stop();
+    await scene.pds.applyWrites(person, many.map((m) => ({ action: 'delete', collection: MOOD, rkey: m.rkeys[0] })));
+    // So long ago that no stream tells of it.
+    await scene.pds.restart({ repoBackfillLimitMs: 1 });
+    await record(await scene.person(), objectId());
+    await refkey.start();
+    await refkey.ready();
+    await until(async () => (await issues(refkey)).vanished === 25, { what: 'vanished', deadline: 30_000 });
+    await refkey.stop();
+    await scene.pds.restart({ repoBackfillLimitMs: 86_400_000 });
+    // One is there again, and one is written anew under another key.
+    await record(person, many[0]._id, many[0].rkeys[0]);
+    const anew = await record(person, many[1]._id);
+
+    const others = await repair('--duplicates', '--orphans', '--unlinked', ...users(person));
+    assert.deepEqual(others.steps.map((s) => [s.action, s.rkey]), [['link', anew.rkey]], others.shown);
+    const { code, summary, shown } = await repair('--vanished', '--yes', ...users(person));
+    assert.deepEqual([code, summary.mark, summary.delete, summary.link], [0, 23, 0, 0], shown);
+    for (const { _id } of many.slice(2)) assert.deepEqual([(await find(_id)).deleted, (await find(_id)).atproto?.rkey], [true, undefined]);
+    assert.deepEqual((await find(many[0]._id)).deleted, undefined);
+    assert.deepEqual((await find(many[1]._id)).deleted, undefined);
+    assert.equal((await find(kept._id)).atproto.rkey, kept.rkeys[0]);
+    assert.equal((await issues(refkey)).vanished ?? 0, 2);
+    assert.deepEqual((await repair('--vanished', '--yes', ...users(person))).steps, []);
+    await assertChecks(refkey);
+  });
+
+  it('MongoDB lost in between: 3, and it goes on when that is back', async () => {
+    const person = await writer();
+    const { _id, rkeys } = await mood(person, 2);
+    let letGo;
+    const fault = scene.proxy.http({ hold: new Promise((resolve) => (letGo = resolve)) }, { method: 'com.atproto.sync.getRepo', times: 1 });
+    const running = repair('--all', '--yes', ...users(person));
+    await until(() => fault.held, { what: 'the repo being read' });
+    await scene.mongo.kill();
+    letGo();
+    const { code, stderr, shown } = await running;
+    await scene.mongo.start();
+    assert.equal(code, 3, shown);
+    assert.match(stderr, /MongoDB/);
+    assert.deepEqual(await keys(person), rkeys);
+    assert.equal((await repair('--all', '--yes', ...users(person))).code, 0);
+    assert.deepEqual([await keys(person), (await find(_id)).atproto.rkey], [[rkeys[0]], rkeys[0]]);
+  });
+});
