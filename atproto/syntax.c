@@ -215,3 +215,30 @@ bool rk_oid_parse(struct rk_oid *out, struct rk_slice in)
 	*out = oid;
 	return true;
 }
+
+bool rk_uri_valid(struct rk_slice s)
+{
+	size_t i = 0;
+
+	while (i < s.len && s.data[i] != ':') {
+		uint8_t c = s.data[i], low = c | 0x20;
+		bool letter = low >= 'a' && low <= 'z';
+
+		if (!letter &&
+			(i == 0 || !((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')))
+			return false;
+		i++;
+	}
+	if (i == 0 || i == s.len)
+		return false;
+	i++;
+	if (s.len - i >= 2 && s.data[i] == '/' && s.data[i + 1] == '/')
+		i += 2;
+	if (i == s.len || s.data[i] == '/')
+		return false;
+	for (; i < s.len; i++) {
+		if (s.data[i] <= ' ' || s.data[i] == 0x7f)
+			return false;
+	}
+	return true;
+}

@@ -65,6 +65,9 @@ bool rk_datetime_parse(int64_t *unix_ms, struct rk_slice in);
 /* BCP 47 as Lexicon "language": well-formed, no variant or extension twice, language in lower case. */
 bool rk_language_valid(struct rk_slice in);
 
+/* A URI as Lexicon strings have them, as the reference checks it: scheme:[//]something, no spaces. */
+bool rk_uri_valid(struct rk_slice in);
+
 /* A MongoDB ObjectId as 24 hex digits, either case. */
 struct rk_oid {
 	uint8_t bytes[12];

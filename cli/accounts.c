@@ -1,24 +1,16 @@
 /* refkey accounts: users with documents and no ATProto account, and accounts for them. Needs no index,
  * so it works by itself. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "cli/accounts_report.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "net/http.h"
-
-static atomic_bool stop;
-
-static void interrupt(int signal_number)
-{
-	atomic_store(&stop, true);
-	signal(signal_number, SIG_DFL); /* a second one ends it at once */
-}
 
 struct printing {
 	const struct rk_command_options *options;
@@ -236,7 +228,7 @@ static int run(struct printing *p, const struct rk_settings *settings)
 		.waiting = waiting,
 		.note = note,
 		.context = p,
-		.stop = &stop,
+		.stop = rk_interrupt_take(),
 	};
 	struct rk_accounts_summary summary;
 	int r = rk_accounts_run(&summary, &how, &request), code = exit_code(r, &summary);
@@ -257,7 +249,6 @@ static int run(struct printing *p, const struct rk_settings *settings)
 int rk_command_accounts(const struct rk_command_call *call)
 {
 	const struct rk_command_options *options = call->options;
-	const struct sigaction action = {.sa_handler = interrupt};
 	const char *lacks = missing(call);
 	struct printing p = {.options = options,
 		.report.fd = -1,
@@ -272,8 +263,6 @@ int rk_command_accounts(const struct rk_command_call *call)
 		fputs("refkey: libcurl cannot be initialised\n", stderr);
 		return RK_EXIT_FINDINGS;
 	}
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
 	code = rk_report_folder(options->report);
 	if (code == RK_EXIT_DONE && options->create && !options->dry_run)
 		code = rk_accounts_report_open(&p.report, options->report);

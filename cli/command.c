@@ -78,10 +78,12 @@ static const struct rk_option_row options[] = {
 		.help = "carry out a plan, unless either side has moved since"},
 	{"--undo", "FILE", RK_OPTION_IS_TEXT, FIELD(undo),
 		.help = "put back what an undo file holds, under the same keys"},
+	{"--records", NULL, RK_OPTION_IS_SWITCH, FIELD(records),
+		.help = "validate the records in the index against their lexicons"},
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_UNDO, "a bit for each row");
+_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_RECORDS, "a bit for each row");
 
 static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
@@ -129,7 +131,11 @@ static const struct rk_command_row commands[] = {
 		.options = RK_OPTION_USER | RK_OPTION_SKIP | RK_OPTION_LIMIT | RK_OPTION_DRY_RUN |
 			RK_OPTION_JSON | RK_OPTION_MAX_WAIT | RK_OPTION_REPORT | RK_OPTION_VERBOSE |
 			RK_OPTION_CREATE},
-	{"lexicon", NULL, "validate and publish the lexicons"},
+	{"lexicon", "validate|publish [FILE…]",
+		"check the lexicons, or records against them; publish them in a user's repo",
+		rk_command_lexicon,
+		.options = RK_OPTION_USER | RK_OPTION_DRY_RUN | RK_OPTION_JSON | RK_OPTION_RECORDS,
+		.least = 1, .most = 1000},
 	{"reference", "markdown", "the tables of README.md", rk_command_reference, .least = 1,
 		.most = 1, .hidden = true},
 };

@@ -44,6 +44,7 @@ enum {
 	RK_OPTION_PLAN = 1 << 24,
 	RK_OPTION_APPLY = 1 << 25,
 	RK_OPTION_UNDO = 1 << 26,
+	RK_OPTION_RECORDS = 1 << 27,
 	RK_OPTION_SHARED = RK_OPTION_RESTORE - 1, /* what every command over records takes */
 };
 
@@ -60,6 +61,7 @@ struct rk_command_options {
 	uint64_t cursor; /* RK_CURSOR_NOW: not given */
 	bool unverified;
 	bool guests, verbose, create, yes;
+	bool records;
 	uint64_t max_wait_sec; /* RK_MAX_WAIT_ANY: not given */
 	const char *report;    /* folder; NULL: none */
 	bool all, index;
@@ -141,6 +143,7 @@ void rk_command_line_finish(struct rk_command_line *line);
 
 /* One function a command, each in a file of its own. */
 int rk_command_accounts(const struct rk_command_call *call);
+int rk_command_lexicon(const struct rk_command_call *call);
 int rk_command_serve(const struct rk_command_call *call);
 int rk_command_audit(const struct rk_command_call *call);
 int rk_command_repair(const struct rk_command_call *call);

@@ -19,6 +19,7 @@ static const struct rk_operation_row rows[] = {
 	{"forget", true, rk_operation_forget},
 	{"delete", true, rk_operation_delete},
 	{"repair", true, rk_operation_repair},
+	{"lexicon", false, rk_operation_lexicon},
 };
 
 const struct rk_operation_row *rk_operation_find(const char *name)

@@ -42,6 +42,7 @@ int rk_operation_audit(const struct rk_operation_run *run, json_t *result);
 int rk_operation_status(const struct rk_operation_run *run, json_t *result);
 int rk_operation_check(const struct rk_operation_run *run, json_t *result);
 int rk_operation_backup(const struct rk_operation_run *run, json_t *result);
+int rk_operation_lexicon(const struct rk_operation_run *run, json_t *result);
 int rk_operation_publish(const struct rk_operation_run *run, json_t *result);
 int rk_operation_delete(const struct rk_operation_run *run, json_t *result);
 int rk_operation_forget(const struct rk_operation_run *run, json_t *result);

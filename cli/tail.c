@@ -4,13 +4,13 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/interrupt.h"
 #include "cli/service.h"
 #include "cli/tail_event.h"
 #include "net/backoff.h"
@@ -30,6 +30,7 @@ enum {
 
 struct tail {
 	const struct rk_command_call *call;
+	const atomic_bool *stop;
 	struct rk_tail_judge judge;
 	struct rk_buf line;
 	struct rk_backoff backoff;
@@ -42,27 +43,9 @@ struct tail {
 	int code;
 };
 
-static atomic_bool stop;
-
-static void interrupt(int signal_number)
-{
-	atomic_store(&stop, true);
-	signal(signal_number, SIG_DFL); /* a second one ends it at once */
-}
-
-/* Without SA_RESTART, so that a write that waits for its reader ends. */
-static void signals_take(void)
-{
-	const struct sigaction action = {.sa_handler = interrupt};
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
 static bool over(const struct tail *t)
 {
-	return t->ended || atomic_load(&stop);
+	return t->ended || atomic_load(t->stop);
 }
 
 static void end(struct tail *t, int code)
@@ -92,7 +75,7 @@ static void line_print(struct tail *t)
 {
 	size_t sent = 0;
 
-	while (sent < t->line.len && !(sent == 0 && atomic_load(&stop))) {
+	while (sent < t->line.len && !(sent == 0 && atomic_load(t->stop))) {
 		ssize_t n = write(STDOUT_FILENO, t->line.data + sent, t->line.len - sent);
 
 		if (n > 0) {
@@ -104,7 +87,7 @@ static void line_print(struct tail *t)
 			fprintf(stderr, "refkey: cannot write: %s\n", strerror(errno));
 			end(t, RK_EXIT_FINDINGS);
 			return;
-		} else if (atomic_load(&stop)) {
+		} else if (atomic_load(t->stop)) {
 			return;
 		}
 	}
@@ -190,7 +173,7 @@ static void connection(struct tail *t)
 			{
 				.allow_private = settings->allow_private,
 				.trusted = {settings->pds_url},
-				.cancel = &stop,
+				.cancel = t->stop,
 				.user_agent = RK_USER_AGENT,
 			},
 		.message_most = RK_FRAME_MOST,
@@ -260,6 +243,7 @@ int rk_command_tail(const struct rk_command_call *call)
 	uint64_t cursor = call->options->cursor;
 	struct tail t = {
 		.call = call,
+		.stop = rk_interrupt_take(),
 		.judge = {.options = call->options},
 		.line = {.limit = LINE_MOST},
 		.backoff = {.first_ms = BACKOFF_FIRST_MS, .most_ms = BACKOFF_MOST_MS},
@@ -270,8 +254,7 @@ int rk_command_tail(const struct rk_command_call *call)
 		fputs("refkey: libcurl cannot be initialised\n", stderr);
 		return RK_EXIT_FINDINGS;
 	}
-	signals_take();
-	t.judge.signers = rk_tail_signers_create(call->settings, &stop);
+	t.judge.signers = rk_tail_signers_create(call->settings, t.stop);
 	t.judge.checker = rk_key_checker_create();
 	if (!t.judge.signers || !t.judge.checker) {
 		fputs("refkey: out of memory\n", stderr);

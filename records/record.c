@@ -17,34 +17,6 @@ struct found {
 	struct rk_slice whole; /* the value's bytes */
 };
 
-/* scheme:[//]something, without spaces, as the reference checks it. */
-static bool uri_valid(struct rk_slice s)
-{
-	size_t i = 0;
-
-	while (i < s.len && s.data[i] != ':') {
-		uint8_t c = s.data[i], low = c | 0x20;
-		bool letter = low >= 'a' && low <= 'z';
-
-		if (!letter &&
-			(i == 0 || !((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')))
-			return false;
-		i++;
-	}
-	if (i == 0 || i == s.len)
-		return false;
-	i++;
-	if (s.len - i >= 2 && s.data[i] == '/' && s.data[i + 1] == '/')
-		i += 2;
-	if (i == s.len || s.data[i] == '/')
-		return false;
-	for (; i < s.len; i++) {
-		if (s.data[i] <= ' ' || s.data[i] == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 /* {"$type": "blob", "ref": CID, "mimeType": …, "size": …} */
 static bool blob_valid(struct rk_slice value, uint32_t most)
 {
@@ -99,7 +71,7 @@ static const char *field_check(
 		}
 		break;
 	case RK_FIELD_URI:
-		if (!uri_valid(found->item.bytes))
+		if (!rk_uri_valid(found->item.bytes))
 			return "a URI is malformed";
 		break;
 	case RK_FIELD_STRING:

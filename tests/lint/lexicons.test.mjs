@@ -20,8 +20,10 @@ function* each(value, key) {
 }
 
 describe('lexicons', () => {
-  it('are there', () => {
+  it('are there, and all of them are built in', () => {
     assert.ok(list.length > 0);
+    const built = [...text('lexicons/meson.build').matchAll(/^ {2}'(.+)',$/gm)].map((m) => `lexicons/${m[1]}`);
+    assert.deepEqual(built, list);
   });
   for (const [i, file] of list.entries()) {
     it(`${file} is a lexicon of its name`, () => {

@@ -1,0 +1,24 @@
+/* See interrupt.h. */
+#include "cli/interrupt.h"
+
+#include <signal.h>
+#include <stdbool.h>
+
+static atomic_bool stop;
+
+static void interrupt(int signal_number)
+{
+	atomic_store(&stop, true);
+	signal(signal_number, SIG_DFL);
+}
+
+const atomic_bool *rk_interrupt_take(void)
+{
+	/* Without SA_RESTART, so that a write that waits for its reader ends. */
+	const struct sigaction action = {.sa_handler = interrupt};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return &stop;
+}

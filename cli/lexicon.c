@@ -1,0 +1,133 @@
+/* refkey lexicon: its parts, and the lexicons against the specification. Records are in
+ * lexicon_records.c, publishing in lexicon_publish.c. */
+#include "cli/lexicon.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "records/lexicon_files.h"
+
+bool rk_lexicon_own(struct rk_lexicons *set)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < rk_lexicon_file_count; i++) {
+		json_t *lexicon = json_loadb(rk_lexicon_files[i].text, rk_lexicon_files[i].len,
+			JSON_REJECT_DUPLICATES, NULL);
+
+		ok = rk_lexicons_add(set, lexicon) && ok;
+		json_decref(lexicon);
+	}
+	return ok;
+}
+
+struct printing {
+	bool json;
+	json_t *findings; /* of the lexicon at hand */
+};
+
+static void tell(void *context, const char *path, const char *text)
+{
+	struct printing *p = context;
+
+	if (p->json)
+		json_array_append_new(
+			p->findings, json_pack("{s:s, s:s}", "path", path, "text", text));
+	else
+		printf("  %s %s\n", *path ? path : "the lexicon", text);
+}
+
+/* One lexicon, under its id or, where it has none, the name of its file. */
+static size_t validate(struct printing *p, json_t *out, const struct rk_lexicons *set,
+	const json_t *lexicon, const char *file)
+{
+	const char *id = json_string_value(json_object_get(lexicon, "id"));
+	size_t wrong;
+
+	p->findings = json_array();
+	wrong = rk_lexicon_check(set, lexicon, tell, p);
+	if (p->json)
+		json_array_append_new(out,
+			json_pack("{s:s, s:O}", "id", id ? id : file, "findings", p->findings));
+	else
+		printf("%s %s\n", wrong ? "❌" : "✅", id ? id : file);
+	json_decref(p->findings);
+	return wrong;
+}
+
+/* Files are checked as a set of their own, over what refkey has. */
+static int files_load(
+	struct rk_lexicons *set, json_t **lexicons, const char *const *files, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		json_error_t error;
+
+		lexicons[i] = json_load_file(files[i], JSON_REJECT_DUPLICATES, &error);
+		if (!json_is_object(lexicons[i])) {
+			fprintf(stderr, "refkey: %s: %s\n", files[i],
+				lexicons[i] ? "is no JSON object" : error.text);
+			return RK_EXIT_USAGE;
+		}
+		if (set->by_id)
+			json_object_del(
+				set->by_id, json_string_value(json_object_get(lexicons[i], "id")));
+		rk_lexicons_add(set, lexicons[i]);
+	}
+	return RK_EXIT_DONE;
+}
+
+static int validate_all(const struct rk_command_call *call)
+{
+	const char *const *files = call->arguments + 1;
+	size_t count = call->argument_count - 1, checked = 0, wrong = 0;
+	struct printing p = {.json = call->options->json};
+	json_t **lexicons = calloc(count + 1, sizeof(*lexicons)), *out = json_array();
+	struct rk_lexicons set = {0};
+	int code = RK_EXIT_FINDINGS;
+
+	if (lexicons && rk_lexicon_own(&set))
+		code = files_load(&set, lexicons, files, count);
+	if (code == RK_EXIT_DONE && count == 0) {
+		const json_t *lexicon;
+		const char *id;
+
+		json_object_foreach(set.by_id, id, lexicon)
+		{
+			wrong += validate(&p, out, &set, lexicon, id);
+			checked++;
+		}
+	}
+	for (; code == RK_EXIT_DONE && checked < count; checked++)
+		wrong += validate(&p, out, &set, lexicons[checked], files[checked]);
+	if (code == RK_EXIT_DONE && p.json) {
+		json_t *all = json_pack("{s:O, s:{s:I, s:I}}", "lexicons", out, "summary",
+			"lexicons", (json_int_t)checked, "findings", (json_int_t)wrong);
+
+		json_dumpf(all, stdout, JSON_INDENT(2));
+		puts("");
+		json_decref(all);
+	} else if (code == RK_EXIT_DONE) {
+		printf("%zu lexicons, %zu findings\n", checked, wrong);
+	}
+	for (size_t i = 0; lexicons && i < count; i++)
+		json_decref(lexicons[i]);
+	free(lexicons);
+	json_decref(out);
+	rk_lexicons_finish(&set);
+	return code == RK_EXIT_DONE && wrong ? RK_EXIT_FINDINGS : code;
+}
+
+int rk_command_lexicon(const struct rk_command_call *call)
+{
+	const char *what = call->arguments[0];
+	bool records = call->options->records;
+
+	if (strcmp(what, "validate") == 0 && records && call->argument_count == 1)
+		return rk_lexicon_records(call);
+	if (strcmp(what, "validate") == 0 && !records)
+		return validate_all(call);
+	if (strcmp(what, "publish") == 0 && !records && call->argument_count == 1)
+		return rk_lexicon_publish(call);
+	fputs("refkey: lexicon: accepted: validate [FILE…], validate --records, publish\n", stderr);
+	return RK_EXIT_USAGE;
+}

@@ -1,0 +1,63 @@
+/*
+ * Lexicons, and values against them. A finding is a place and what is wrong there; all of them are told,
+ * not the first. Pure. Source: atproto.com/specs/lexicon.
+ *
+ * Stricter than the specification in one thing: a field that it does not know is a finding, since it is
+ * nearly always a misspelt rule. Graphemes are counted by a short rule (combining marks, joiners,
+ * variation selectors, skin tones, pairs of flags), not by all of Unicode's.
+ */
+#ifndef RK_RECORDS_LEXICON_H
+#define RK_RECORDS_LEXICON_H
+
+#include <jansson.h>
+
+#include "base/slice.h"
+
+/* path: "defs.main.record.properties.mood"; text: for people. Borrowed for the call. */
+typedef void rk_lexicon_tell(void *context, const char *path, const char *text);
+
+struct rk_lexicons {
+	json_t *by_id;
+};
+
+/* A zeroed struct is an empty set. */
+void rk_lexicons_finish(struct rk_lexicons *set);
+/* Takes a reference. False: its id is no NSID, or is there already; or no memory. */
+bool rk_lexicons_add(struct rk_lexicons *set, json_t *lexicon);
+/* NULL: not in the set. */
+const json_t *rk_lexicons_find(const struct rk_lexicons *set, const char *id);
+
+/* Is it a lexicon? References into the set must lead somewhere, those to others are believed. Returns the
+ * number of findings. */
+size_t rk_lexicon_check(
+	const struct rk_lexicons *set, const json_t *lexicon, rk_lexicon_tell *tell, void *context);
+
+/* A record of a collection, its key too, against the set. Its lexicon must be in it. */
+size_t rk_lexicon_check_record(const struct rk_lexicons *set, const char *collection,
+	struct rk_slice rkey, const json_t *record, rk_lexicon_tell *tell, void *context);
+
+/* For lexicon.c and lexicon_value.c alone. */
+struct rk_lexicon_walk {
+	const struct rk_lexicons *set;
+	const char *id; /* of the lexicon that the schema at hand stands in */
+	rk_lexicon_tell *tell;
+	void *context;
+	size_t findings;
+	char path[512];
+	size_t depth;
+};
+enum { RK_LEXICON_DEPTH_MOST = 64 };
+void rk_lexicon_find(struct rk_lexicon_walk *walk, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Appends ".name" to the path; give back what it returns to leave. */
+size_t rk_lexicon_enter(struct rk_lexicon_walk *walk, const char *name);
+void rk_lexicon_leave(struct rk_lexicon_walk *walk, size_t at);
+/* The definition of "#name", "nsid" or "nsid#name" as seen from walk->id; *id gets whose it is. NULL: not
+ * in the set (*foreign) or not in its lexicon. */
+const json_t *rk_lexicon_resolve(
+	const struct rk_lexicon_walk *walk, const char *ref, const char **id, bool *foreign);
+/* Whether the set knows a string format, and what it says of a text. */
+bool rk_lexicon_format_known(const char *format);
+bool rk_lexicon_format_fits(const char *format, struct rk_slice text);
+
+#endif
