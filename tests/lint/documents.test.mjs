@@ -20,6 +20,30 @@ const names = (file, macro) => {
 };
 const lacks = (file, list) => list.filter((name) => !text(file).includes(`\`${name}\``));
 
+// What documents tell people to run: each "refkey …" in blocks of shell and between backticks, up to where
+// the shell or a comment goes on.
+const fences = /^```sh\n([^]*?)^```$/gm;
+const told = (markdown) =>
+  [
+    ...[...markdown.matchAll(fences)].flatMap((m) => m[1].split('\n')),
+    ...[...markdown.replace(/^```[^]*?^```$/gm, '').matchAll(/`([^`\n]+)`/g)].map((m) => m[1]),
+  ].flatMap((line) =>
+    [...line.replace(/(^|\s)#.*/, '').matchAll(/(?:^|[;|(&]|docker exec (?:-\w+ )*refkey)\s*refkey ([^|;>&)]*)/g)].map((m) =>
+      m[1].trim().split(/\s+/),
+    ),
+  );
+
+// The cells of the table's rows that begin with the name between backticks.
+const rowsOf = (name) =>
+  new Map(
+    new Map(blocks(reference))
+      .get(name)
+      .split('\n')
+      .map((row) => row.split(/(?<!\\)\|/).map((cell) => cell.trim()))
+      .filter(([, first]) => first?.startsWith('`'))
+      .map(([, first, ...rest]) => [first.slice(1, -1), rest]),
+  );
+
 // GitHub's names of headings.
 const anchors = (markdown) =>
   [...markdown.matchAll(/^#+ (.+)$/gm)].map((m) => m[1].toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'));
@@ -58,6 +82,40 @@ describe('documents', () => {
     assert.ok(kinds.length >= 12);
     const explained = [...text('docs/operations.md').matchAll(/^\| `(\w+)` \|/gm)].map((m) => m[1]);
     assert.deepEqual(kinds.filter((name) => !explained.includes(name)), []);
+  });
+  it('commands and options that documents name are there', () => {
+    const commands = new Map(
+      [...rowsOf('commands')].map(([name, [, options]]) => [name.split(' ')[0], options.match(/--[a-z-]+/g) ?? []]),
+    );
+    const flags = [...rowsOf('settings').values()].map(([flag]) => flag.slice(1, -1));
+    assert.ok(commands.get('publish').includes('--limit') && flags.includes('--data-dir'));
+    const all = endingIn('.md').flatMap((file) => told(text(file)).map((words) => [file, words]));
+    assert.ok(all.length > 40, `${all.length}`);
+    const wrong = all
+      .filter(([, [name, ...words]]) => {
+        if (/^(--help|--version|help|COMMAND|…|reference)$/.test(name)) return false;
+        const options = words.filter((w) => w.startsWith('--')).map((w) => w.split('=')[0]);
+        return !commands.has(name) || options.some((o) => ![...commands.get(name), ...flags, '--help'].includes(o));
+      })
+      .map(([file, words]) => `${file}: refkey ${words.join(' ')}`);
+    assert.deepEqual(wrong, []);
+    // Options that stand alone are some command's.
+    const known = [...new Set([...[...commands.values()].flat(), ...flags])];
+    const alone = endingIn('.md').filter((file) => file.startsWith('docs/')).flatMap((file) =>
+      [...text(file).matchAll(/`(--[a-z-]+)[^`]*`/g)].map((m) => m[1]).filter((o) => !known.includes(o)).map((o) => `${file}: ${o}`),
+    );
+    assert.deepEqual(alone, []);
+  });
+  it('messages that docs/operations.md explains are those of the program', () => {
+    const sources = endingIn('.c')
+      .filter((file) => !file.startsWith('tests/'))
+      .map((file) => text(file).replace(/"\s*\n\s*"/g, '').replaceAll('\\"', '"'))
+      .join('\n');
+    const [, section] = /^## Messages\n([^]*?)^## /m.exec(text('docs/operations.md'));
+    const messages = [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap((m) => [...m[1].matchAll(/`([^`]+)`/g)].map((n) => n[1]));
+    assert.ok(messages.length > 15);
+    const parts = messages.flatMap((message) => message.split('…').map((part) => part.trim().replace(/:$/, '')).filter((part) => part.length > 3));
+    assert.deepEqual(parts.filter((part) => !sources.includes(part)), []);
   });
   it('metrics and settings that documents name are there', () => {
     const metrics = [...names('base/metrics.h', 'RK_METRICS').map((name) => `refkey_${name}`), 'refkey_refused_total'];
