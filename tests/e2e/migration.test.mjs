@@ -1,7 +1,7 @@
 // The first migration as docs/operations.md has it: every step, and every step back, beside a running serve.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -121,7 +121,25 @@ describe('the first migration', () => {
     for (const p of people) await assertSynced(p);
   });
 
-  it('7: the audit comes to nothing', async () => {
+  it('7: a duplicate goes by a plan, comes back by its undo file, and goes again; the audit comes to nothing', async () => {
+    const [one] = people;
+    const { did, password } = (await user(one)).atproto;
+    const { accessJwt } = await scene.pds.call('com.atproto.server.createSession', {}, { input: { identifier: did, password } });
+    const [{ value }] = await records(one);
+    const input = { repo: did, collection: MOOD, record: value };
+    await scene.pds.call('com.atproto.repo.createRecord', {}, { input, headers: { authorization: `Bearer ${accessJwt}` } });
+    const undone = () => (existsSync(undo) ? readdirSync(undo).filter((name) => name.startsWith('repair-')) : []);
+    const undo = path.join(refkey.dataDirectory, 'undo');
+    await run(['audit', '--report', report('found')], [1]);
+    await run(['repair', '--all', '--plan', report('plan.json')]);
+    assert.equal((await records(one)).length, one.count + 1);
+    await run(['repair', '--apply', report('plan.json')]);
+    await assertSynced(one);
+    assert.equal(undone().length, 1);
+    await run(['repair', '--undo', path.join(undo, undone()[0])]);
+    assert.equal((await records(one)).length, one.count + 1);
+    await run(['repair', '--all', '--yes']);
+    await assertSynced(one);
     await run(['audit', '--report', report('after')]);
     await run(['lexicon', 'validate', '--records']);
     await run(['lexicon', 'publish', '--user', people[0].handle]);
