@@ -231,6 +231,19 @@ describe('forget', () => {
     });
   }
 
+  it('what a repair could have put back goes, too', async () => {
+    await started();
+    const [gone, other] = await Promise.all([citizen({ undo: 0 }), citizen({ undo: 0 })]);
+    for (const p of [gone, other]) await scene.mongo.moods.updateOne({ _id: p.documents[0]._id }, { $set: { deleted: true } });
+    const repaired = await refkey.run(['repair', '--orphans', '--yes', '--user', gone.user, '--user', other.user]);
+    assert.match(repaired.stdout, /Undo file/, repaired.stdout + repaired.stderr);
+    assert.deepEqual([undoLines(gone).length, undoLines(other).length], [1, 1]);
+    const { code, removed, shown } = await forget(gone, '--yes');
+    assert.deepEqual([code, removed.undo], [0, 1], shown);
+    await assertForgotten(gone);
+    assert.equal(undoLines(other).length, 1);
+  });
+
   it('the PDS away: 3, nothing went', async () => {
     await started();
     const person = await citizen();
