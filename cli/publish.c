@@ -86,6 +86,7 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 		.database = settings->mongo_db,
 		.mongo_batch = settings->mongo_batch,
 		.guest_user = settings->guest_user,
+		.threads = settings->threads,
 		.pds = settings->pds_url,
 		.bypass_key = settings->pds_bypass_key,
 	};

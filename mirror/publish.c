@@ -8,7 +8,9 @@
 #include "base/encode.h"
 #include "mirror/publish_inside.h"
 
-enum { THREADS = 8 };
+/* Users at once. A login waits a third of a second at the reference PDS whatever it costs there, so there are more
+ * than cores; of what it costs, its processor time is most. */
+enum { THREADS_EACH = 4, THREADS_LEAST = 8, THREADS_MOST = 64 };
 
 #define ROW(id, name, text) [RK_PUBLISH_##id] = {name, text},
 const struct rk_publish_outcome_row rk_publish_outcome_rows[RK_PUBLISH_OUTCOME_COUNT] = {
@@ -385,10 +387,16 @@ static void settle_all(struct rk_publish_run *run, struct rk_mongo *mongo)
 
 static int work_all(struct rk_publish_run *run, struct rk_mongo *mongo)
 {
-	size_t most = run->request->delay_ms || run->request->limit ? 1 : THREADS, started = 0;
-	pthread_t threads[THREADS];
+	size_t most = (size_t)run->options->threads * THREADS_EACH, started = 0;
+	pthread_t threads[THREADS_MOST];
 	int r = 0;
 
+	if (most < THREADS_LEAST)
+		most = THREADS_LEAST;
+	if (most > THREADS_MOST)
+		most = THREADS_MOST;
+	if (run->request->delay_ms || run->request->limit)
+		most = 1;
 	if (most > run->person_count)
 		most = run->person_count;
 	run->working = most;

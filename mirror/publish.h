@@ -19,6 +19,7 @@ struct rk_publish_options {
 	const char *mongo_uri, *database; /* secret */
 	unsigned mongo_batch;             /* statements in one bulk command */
 	const char *guest_user;
+	unsigned threads;       /* REFKEY_THREADS: users at once are four times as many, 8 to 64 */
 	const char *pds;        /* origin */
 	const char *bypass_key; /* secret; NULL: none */
 };

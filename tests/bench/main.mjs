@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { latency } from './latency.mjs';
 import { pipeline } from './pipeline.mjs';
+import { publish } from './publish.mjs';
 import { queries } from './queries.mjs';
 import { recovery } from './recovery.mjs';
 import { relay } from './relay.mjs';
@@ -12,7 +13,7 @@ import { repo } from './repo.mjs';
 import { Table } from './table.mjs';
 import { verify } from './verify.mjs';
 
-const all = { latency, pipeline, queries, recovery, relay, repo, verify };
+const all = { latency, pipeline, publish, queries, recovery, relay, repo, verify };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !all[name]);
 if (unknown.length) {
