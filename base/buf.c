@@ -126,7 +126,8 @@ void rk_buf_add_json(struct rk_buf *buf, struct rk_slice utf8)
 		rk_buf_add_str(buf, escape);
 		start = i + 1;
 	}
-	rk_buf_add(buf, utf8.data + start, utf8.len - start);
+	if (start < utf8.len) /* an empty slice may be NULL, to which nothing may be added */
+		rk_buf_add(buf, utf8.data + start, utf8.len - start);
 	rk_buf_add_byte(buf, '"');
 }
 

@@ -25,6 +25,9 @@ static void json_strings_escape_controls_and_quotes(void **state)
 
 	rk_buf_add_json(&buf, rk_slice_make("a\"\\\n\x01\0\x7f\xc3\xb6", 9));
 	assert_string_equal(rk_buf_cstr(&buf), "\"a\\\"\\\\\\n\\u0001\\u0000\x7f\xc3\xb6\"");
+	rk_buf_clear(&buf);
+	rk_buf_add_json(&buf, (struct rk_slice){0}); /* NULL */
+	assert_string_equal(rk_buf_cstr(&buf), "\"\"");
 	rk_buf_finish(&buf);
 }
 
