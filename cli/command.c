@@ -80,10 +80,12 @@ static const struct rk_option_row options[] = {
 		.help = "put back what an undo file holds, under the same keys"},
 	{"--records", NULL, RK_OPTION_IS_SWITCH, FIELD(records),
 		.help = "validate the records in the index against their lexicons"},
+	{"--skip-blobs", NULL, RK_OPTION_IS_SWITCH, FIELD(skip_blobs),
+		.help = "paintings without thumbnails: no image is fetched"},
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_RECORDS, "a bit for each row");
+_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_SKIP_BLOBS, "a bit for each row");
 
 static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
@@ -102,10 +104,10 @@ static const struct rk_command_row commands[] = {
 		.options = RK_OPTION_LIMIT | RK_OPTION_COLLECTION | RK_OPTION_DID |
 			RK_OPTION_CURSOR | RK_OPTION_UNVERIFIED},
 	{"publish", "moods|paintings",
-		"MongoDB to ATProto: moods that have no atproto.rkey; paintings are refused yet",
+		"MongoDB to ATProto: what has no atproto.rkey, paintings with thumbnails",
 		rk_command_publish,
 		.options = RK_OPTION_SHARED | RK_OPTION_GUESTS | RK_OPTION_MAX_WAIT |
-			RK_OPTION_REPORT | RK_OPTION_VERBOSE,
+			RK_OPTION_REPORT | RK_OPTION_VERBOSE | RK_OPTION_SKIP_BLOBS,
 		.least = 1, .most = 1},
 	{"audit", NULL, "compare both sides and what the index believes, per user or all",
 		rk_command_audit,

@@ -77,6 +77,16 @@ static int exit_code(int result, const struct rk_publish_summary *summary)
 	}
 }
 
+/* -1: none. */
+static int collection_named(const char *documents)
+{
+	for (int i = 0; documents && i < RK_COLLECTION_COUNT; i++) {
+		if (strcmp(rk_collections[i].documents, documents) == 0)
+			return i;
+	}
+	return -1;
+}
+
 int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 {
 	struct rk_service *service = run->service;
@@ -89,19 +99,29 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 		.threads = settings->threads,
 		.pds = settings->pds_url,
 		.bypass_key = settings->pds_bypass_key,
+		.data_dir = settings->data_dir,
+		.images = getenv("REFKEY_TEST_IMAGES"),
 	};
 	const json_t *max_wait = json_object_get(run->request, "maxWait");
+	int collection =
+		collection_named(json_string_value(json_object_get(run->request, "documents")));
 	const char **users, **skip;
 	struct rk_publish_summary summary = {0};
 	int r;
 
+	if (collection < 0) {
+		run->emit(run->context,
+			json_pack("{s:s, s:s}", "event", "error", "message",
+				"publish: what is to be published is not known"));
+		return RK_EXIT_USAGE;
+	}
 	if (!rk_operation_writes_to_pds(run))
 		return RK_EXIT_USAGE;
 	users = rk_operation_texts(json_object_get(run->request, "users"));
 	skip = rk_operation_texts(json_object_get(run->request, "skip"));
 	{
 		const struct rk_publish_request request = {
-			.collection = RK_COLLECTION_MOOD,
+			.collection = (enum rk_collection_id)collection,
 			.users = users,
 			.skip = skip,
 			.limit = rk_operation_number(run->request, "limit"),
@@ -112,6 +132,7 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 				: -1,
 			.dry_run = json_is_true(json_object_get(run->request, "dryRun")),
 			.guests = json_is_true(json_object_get(run->request, "guests")),
+			.skip_blobs = json_is_true(json_object_get(run->request, "skipBlobs")),
 			.begin = begin,
 			.line = line,
 			.without = without,
@@ -147,12 +168,11 @@ int rk_command_publish(const struct rk_command_call *call)
 	json_t *request;
 	int code;
 
-	if (strcmp(call->arguments[0], "moods") != 0) {
-		fprintf(stderr,
-			strcmp(call->arguments[0], "paintings") == 0
-				? "refkey: publish %s is not built yet\n"
-				: "refkey: publish: unknown \"%s\"; accepted: moods\n",
-			call->arguments[0]);
+	if (collection_named(call->arguments[0]) < 0) {
+		fprintf(stderr, "refkey: publish: unknown \"%s\"; accepted:", call->arguments[0]);
+		for (int i = 0; i < RK_COLLECTION_COUNT; i++)
+			fprintf(stderr, " %s", rk_collections[i].documents);
+		fputc('\n', stderr);
 		return RK_EXIT_USAGE;
 	}
 	if (options->batch_size > RK_PUBLISH_BATCH_MOST) {
@@ -164,10 +184,10 @@ int rk_command_publish(const struct rk_command_call *call)
 		fputs("refkey: libcurl cannot be initialised\n", stderr);
 		return RK_EXIT_FINDINGS;
 	}
-	request = json_pack("{s:I, s:I, s:I, s:b, s:b}", "limit", (json_int_t)options->limit,
-		"batchSize", (json_int_t)options->batch_size, "delay",
-		(json_int_t)options->delay_ms, "dryRun", options->dry_run, "guests",
-		options->guests);
+	request = json_pack("{s:s, s:I, s:I, s:I, s:b, s:b, s:b}", "documents", call->arguments[0],
+		"limit", (json_int_t)options->limit, "batchSize", (json_int_t)options->batch_size,
+		"delay", (json_int_t)options->delay_ms, "dryRun", options->dry_run, "guests",
+		options->guests, "skipBlobs", options->skip_blobs);
 	if (!request)
 		return RK_EXIT_FINDINGS;
 	if (options->max_wait_sec != RK_MAX_WAIT_ANY)

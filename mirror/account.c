@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atproto/cid.h"
 #include "base/clock.h"
 #include "mirror/mongo_publish.h"
 
@@ -167,7 +168,7 @@ int rk_account_list(struct rk_account_client *account, const char *collection,
 }
 
 /* Once for a user. */
-static int login(struct rk_account_client *account)
+int rk_account_login(struct rk_account_client *account)
 {
 	struct rk_buf password = {0};
 	int r;
@@ -194,6 +195,51 @@ static int login(struct rk_account_client *account)
 	if (password.data)
 		explicit_bzero(password.data, password.cap);
 	rk_buf_finish(&password);
+	return r;
+}
+
+/* As a blob is named: its CID, with the codec for bytes that are nothing else. */
+static bool is_kept(const struct rk_session_blob *blob, struct rk_slice bytes, const char *mime)
+{
+	struct rk_cid ours, theirs;
+
+	rk_cid_compute(&ours, RK_CODEC_RAW, bytes);
+	return rk_cid_from_text(&theirs, rk_slice_str(blob->ref)) && rk_cid_equal(&ours, &theirs) &&
+		blob->size == bytes.len && strcmp(blob->mime, mime) == 0;
+}
+
+int rk_account_upload(struct rk_account_client *account, struct rk_session_blob *out,
+	struct rk_slice bytes, const char *mime)
+{
+	unsigned tries = 0;
+	int r = rk_account_login(account);
+
+	while (r == 0) {
+		int64_t wait = rk_pace_upload_wait_ms(
+			rk_session_pace(account->session), rk_clock_wall_ms());
+
+		if (wait > 0) {
+			r = wait_for(account, wait);
+			continue;
+		}
+		if (is_stopping(account))
+			return -ECANCELED;
+		r = rk_session_upload_blob(account->session, &account->reply, out, bytes, mime);
+		if (r == RK_PDS_RETRY) {
+			r = after_failure(account);
+			if (r == 0 && account->reply.http_status >= 500 && ++tries == SPLIT_FROM)
+				return refused(account, RK_PDS_WRONG);
+			continue;
+		}
+		if (r != RK_PDS_OK)
+			return refused(account, r);
+		account->failures = 0;
+		if (is_kept(out, bytes, mime))
+			return 0;
+		snprintf(account->error, sizeof(account->error),
+			"the PDS took a blob of %s for another one of %.60s", mime, out->mime);
+		return RK_PDS_WRONG;
+	}
 	return r;
 }
 
@@ -423,7 +469,7 @@ int rk_account_write(struct rk_account_client *account, struct rk_account_write 
 		}
 		if (n == 0)
 			break;
-		r = login(account);
+		r = rk_account_login(account);
 		if (r > 0 && r != RK_ACCOUNT_PUT_OFF) {
 			settle_open(writes, count, account->error);
 			return 0;

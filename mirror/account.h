@@ -74,6 +74,14 @@ typedef int rk_account_look(void *context, struct rk_account_write **writes, siz
 int rk_account_write(struct rk_account_client *account, struct rk_account_write **writes,
 	size_t count, rk_account_look *look, void *context) __attribute__((warn_unused_result));
 
+/* Logs in, if that was not done yet. Also what the calls below do first. */
+int rk_account_login(struct rk_account_client *account) __attribute__((warn_unused_result));
+
+/* Uploads a blob, for a record that is written soon. RK_PDS_WRONG: it is refused, or not kept as what it
+ * is. */
+int rk_account_upload(struct rk_account_client *account, struct rk_session_blob *out,
+	struct rk_slice bytes, const char *mime) __attribute__((warn_unused_result));
+
 /* Lists the collections of the writes: a deletion is done where there is no record, another action where
  * there is this very record; a creation has failed where there is another. */
 int rk_account_look_up(struct rk_account_client *account, struct rk_account_write **writes,

@@ -439,7 +439,10 @@ int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,
 	if (r == 0)
 		r = select_all(&run, mongo, store);
 	if (r == 0)
+		r = rk_publish_thumbnails_begin(&run);
+	if (r == 0)
 		r = work_all(&run, mongo);
+	rk_publish_thumbnails_end(&run);
 	out->put_off = run.put_off;
 	out->limited = run.limited;
 	out->stopped = request->stop && atomic_load(request->stop);

@@ -22,6 +22,8 @@ struct rk_publish_options {
 	unsigned threads;       /* REFKEY_THREADS: users at once are four times as many, 8 to 64 */
 	const char *pds;        /* origin */
 	const char *bypass_key; /* secret; NULL: none */
+	const char *data_dir;   /* images lie there while they are looked at */
+	const char *images; /* origin that has the images in place of their own; NULL: their own */
 };
 
 /* X(id, name, text): what became of a document. */
@@ -70,6 +72,7 @@ struct rk_publish_request {
 	uint64_t delay_ms;   /* between batches, and then one user at a time; 0: none */
 	int64_t max_wait_ms; /* the longest wait for a limit; -1: any */
 	bool dry_run, guests;
+	bool skip_blobs; /* no image is fetched: records without thumbnails */
 	/* All from the calling thread; NULL is fine. */
 	void (*begin)(void *context, uint64_t found);
 	void (*line)(void *context, const struct rk_publish_line *line);

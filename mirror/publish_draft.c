@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "net/http.h"
 
 /* Milliseconds of years 0 to 9999, which a datetime can tell. */
 #define WHEN_LEAST INT64_C(-62167219200000)
@@ -100,6 +101,29 @@ static bool field_add(struct rk_draft *out, struct rk_buf *json, const struct rk
 						: text_add(out, json, field, &iter);
 }
 
+/* The URL of the image, of which the document has the code; a code that is none is told of by its field. */
+static bool image_add(struct rk_draft *out, struct rk_buf *json, const struct rk_field *field,
+	const struct rk_collection *collection, const bson_t *document)
+{
+	const struct rk_field *code = collection->fields;
+	struct rk_buf url = {0};
+	bson_iter_t iter;
+	bool ok;
+
+	while (code->role != RK_ROLE_CODE)
+		code++;
+	rk_buf_add_str(&url, collection->images);
+	if (bson_iter_init_find(&iter, document, code->document) && BSON_ITER_HOLDS_UTF8(&iter))
+		rk_http_escape(&url, rk_slice_str(bson_iter_utf8(&iter, NULL)));
+	ok = rk_buf_failed(&url) == 0 && url.len < sizeof(out->image);
+	if (ok) {
+		snprintf(out->image, sizeof(out->image), "%s", rk_buf_cstr(&url));
+		rk_buf_printf(json, ",\"%s\":\"%s\"", field->name, out->image);
+	}
+	rk_buf_finish(&url);
+	return ok ? true : refuse(out, code, "is too long");
+}
+
 bool rk_draft_make(struct rk_draft *out, struct rk_buf *json, const bson_t *document,
 	const struct rk_collection *collection, const struct rk_oid *id)
 {
@@ -116,6 +140,8 @@ bool rk_draft_make(struct rk_draft *out, struct rk_buf *json, const bson_t *docu
 			rk_buf_printf(json, ",\"%s\":\"", field->name);
 			rk_hex_encode(json, rk_slice_make(id->bytes, sizeof(id->bytes)));
 			rk_buf_add_byte(json, '"');
+		} else if (field->role == RK_ROLE_IMAGE) {
+			ok = image_add(out, json, field, collection, document);
 		} else if (field->required) {
 			snprintf(out->reason, sizeof(out->reason),
 				"%s cannot be made of a document", field->name);

@@ -8,13 +8,14 @@
 #include "base/buf.h"
 #include "mirror/build.h"
 
-enum { RK_DRAFT_REASON_MOST = 128, RK_DRAFT_WORDS_MOST = 64 };
+enum { RK_DRAFT_REASON_MOST = 128, RK_DRAFT_WORDS_MOST = 64, RK_DRAFT_IMAGE_MOST = 128 };
 
 struct rk_draft {
 	int64_t when_ms;
 	char reason[RK_DRAFT_REASON_MOST]; /* why no record can be made; "": it can */
 	char words
 		[RK_DRAFT_WORDS_MOST]; /* the text's first words, on one line; "" if it has none */
+	char image[RK_DRAFT_IMAGE_MOST]; /* URL; "": the collection has no images */
 };
 
 /* Names of the fields that a draft is made of, and those of rk_document_projection. */

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "image/pictures.h"
 #include "mirror/account.h"
 #include "mirror/mongo_publish.h"
 #include "mirror/publish.h"
@@ -26,7 +27,8 @@ struct rk_publish_item {
 	uint64_t tid; /* of the record to be written; 0: none */
 	char rkey[64], reason[256], words[RK_DRAFT_WORDS_MOST];
 	struct rk_account_write write; /* under way */
-	bool settled;                  /* outcome holds */
+	struct rk_picture picture; /* of run->pictures; url: in the parcel's arena, NULL: none */
+	bool settled;              /* outcome holds */
 	enum rk_publish_outcome outcome;
 };
 
@@ -44,6 +46,8 @@ struct rk_publish_run {
 	const struct rk_publish_options *options;
 	const struct rk_publish_request *request;
 	const struct rk_collection *collection;
+	struct rk_pictures *pictures;       /* NULL: no images are wanted */
+	struct rk_buf program;              /* for thumbnails */
 	struct rk_publish_summary *summary; /* the caller's thread alone */
 	struct rk_users users;
 	struct rk_oid *ids;
@@ -76,6 +80,23 @@ void rk_publish_parcel_destroy(struct rk_publish_parcel *parcel);
 /* How many of so many the limit still allows; what is not used is given back. */
 size_t rk_publish_allow(struct rk_publish_run *run, size_t count);
 void rk_publish_give_back(struct rk_publish_run *run, size_t count);
+
+void rk_publish_settle(
+	struct rk_publish_item *item, enum rk_publish_outcome outcome, const char *reason);
+
+/* Thumbnails (publish_thumbnails.c). begin: where the run wants them; 0 or negative, then the run's error
+ * says why. url: where an image is fetched, "" of no memory. */
+int rk_publish_thumbnails_begin(struct rk_publish_run *run) __attribute__((warn_unused_result));
+void rk_publish_thumbnails_end(struct rk_publish_run *run);
+struct rk_slice rk_publish_thumbnail_url(
+	const struct rk_publish_run *run, struct rk_arena *arena, const char *image);
+/* The thumbnail of parcel's item at, uploaded and put into its record; those of the next ones are asked
+ * for meanwhile. Settles it where there is none. 0; RK_ACCOUNT_PUT_OFF; negative: the run ends; else a
+ * result of the account. */
+int rk_publish_thumbnail(struct rk_publish_run *run, struct rk_account_client *account,
+	struct rk_publish_parcel *parcel, size_t at) __attribute__((warn_unused_result));
+/* Frees what the parcel's pictures have. */
+void rk_publish_thumbnails_drop(struct rk_publish_run *run, struct rk_publish_parcel *parcel);
 
 /* Of a working thread: until no user is left, or the run ends. */
 void *rk_publish_work(void *run);

@@ -8,6 +8,9 @@
 #include "mirror/publish_inside.h"
 #include "mirror/publish_listing.h"
 
+/* Of a key that follows from few uploads: what is lost of a day's, if it ends before they are written. */
+enum { GROUP_WITH_BLOBS = 25 };
+
 struct worker {
 	struct rk_publish_run *run;
 	struct rk_mongo *mongo;
@@ -74,7 +77,7 @@ static int list(struct worker *w)
 	return r;
 }
 
-static void settle(
+void rk_publish_settle(
 	struct rk_publish_item *item, enum rk_publish_outcome outcome, const char *reason)
 {
 	item->settled = true;
@@ -141,6 +144,7 @@ static int body_take(void *context, const struct rk_document *document, const bs
 	struct rk_publish_parcel *parcel = batch->parcel;
 	struct rk_publish_item *item = &parcel->items[parcel->count];
 	struct rk_buf json = {0};
+	struct rk_slice url = {0};
 	struct rk_draft draft;
 	char *copy = NULL;
 	bool made;
@@ -152,52 +156,80 @@ static int body_take(void *context, const struct rk_document *document, const bs
 	made = rk_draft_make(&draft, &json, body, w->run->collection, &document->id);
 	memcpy(item->words, draft.words, sizeof(item->words));
 	if (document->gone || rk_document_rkey(document).len > 0) {
-		settle(item, RK_PUBLISH_SKIPPED, "published or deleted meanwhile");
+		rk_publish_settle(item, RK_PUBLISH_SKIPPED, "published or deleted meanwhile");
 	} else if (find(w, item)) {
-		settle(item, RK_PUBLISH_LINKED, "");
+		rk_publish_settle(item, RK_PUBLISH_LINKED, "");
 	} else if (!made) {
-		settle(item, RK_PUBLISH_FAILED, draft.reason);
+		rk_publish_settle(item, RK_PUBLISH_FAILED, draft.reason);
 	} else {
 		copy = rk_arena_copy(&parcel->arena, rk_buf_slice(&json));
 		item->write.write = (struct rk_session_write){.action = RK_SESSION_CREATE,
 			.collection = w->run->collection->nsid,
 			.rkey = item->rkey,
 			.record = rk_slice_make(copy, json.len)};
+		if (w->run->pictures)
+			url = rk_publish_thumbnail_url(w->run, &parcel->arena, draft.image);
+		item->picture.url = (const char *)url.data;
 		rk_record_key_init(&item->key, w->run->collection, &document->id, draft.when_ms);
 		place(w, item);
 	}
-	made = rk_buf_failed(&json) || (item->tid && !copy);
+	made = rk_buf_failed(&json) || (item->tid && !copy) ||
+		(item->tid && w->run->pictures && !url.data);
 	rk_buf_finish(&json);
 	return made ? -ENOMEM : 0;
+}
+
+/* Writes a group of what is open. */
+static int group_write(struct worker *w, struct rk_account_write **writes, size_t count)
+{
+	int r = 0;
+
+	if (!w->run->request->dry_run)
+		r = rk_account_write(w->account, writes, count, look_again, w);
+	for (size_t i = 0; i < count; i++) {
+		if (writes[i]->state != RK_ACCOUNT_OPEN)
+			rk_publish_settle(writes[i]->context,
+				writes[i]->state == RK_ACCOUNT_DONE ? RK_PUBLISH_CREATED
+								    : RK_PUBLISH_FAILED,
+				writes[i]->reason);
+	}
+	return r;
 }
 
 /* Writes what is open. 0, RK_ACCOUNT_PUT_OFF or negative. */
 static int batch_write(struct worker *w, struct rk_publish_parcel *parcel)
 {
 	struct rk_account_write *writes[RK_SESSION_WRITES_MOST];
-	size_t count = 0;
-	int r = 0;
+	size_t most = w->run->pictures ? GROUP_WITH_BLOBS : RK_SESSION_WRITES_MOST;
+	int r = 0, written;
 
+	for (size_t at = 0, count = 0; r == 0 && at < parcel->count; count = 0) {
+		for (; at < parcel->count && count < most; at++) {
+			struct rk_publish_item *item = &parcel->items[at];
+
+			if (!item->settled && w->run->pictures)
+				r = rk_publish_thumbnail(w->run, w->account, parcel, at);
+			if (r)
+				break;
+			if (item->settled)
+				continue;
+			item->write.context = item;
+			if (w->run->request->dry_run)
+				rk_account_settle(&item->write, RK_ACCOUNT_DONE, "");
+			writes[count++] = &item->write;
+		}
+		/* Whatever kept the next one back, what was uploaded for these is of use. */
+		written = count ? group_write(w, writes, count) : 0;
+		r = r && written == 0 ? r : written;
+	}
+	if (r <= 0 || r == RK_ACCOUNT_PUT_OFF)
+		return r;
 	for (size_t i = 0; i < parcel->count; i++) {
-		struct rk_publish_item *item = &parcel->items[i];
-
-		if (item->settled)
-			continue;
-		item->write.context = item;
-		writes[count++] = &item->write;
-		if (w->run->request->dry_run)
-			rk_account_settle(&item->write, RK_ACCOUNT_DONE, "");
+		if (!parcel->items[i].settled)
+			rk_publish_settle(
+				&parcel->items[i], RK_PUBLISH_FAILED, rk_account_error(w->account));
 	}
-	if (!w->run->request->dry_run)
-		r = rk_account_write(w->account, writes, count, look_again, w);
-	for (size_t i = 0; i < count; i++) {
-		if (writes[i]->state != RK_ACCOUNT_OPEN)
-			settle(writes[i]->context,
-				writes[i]->state == RK_ACCOUNT_DONE ? RK_PUBLISH_CREATED
-								    : RK_PUBLISH_FAILED,
-				writes[i]->reason);
-	}
-	return r;
+	return 0;
 }
 
 /* Only what is settled is handed on: the rest is for the next run. */
@@ -242,6 +274,7 @@ static int batch_run(struct worker *w, const struct rk_oid *ids, size_t count, s
 	left = r == 0 ? count - parcel->count : 0;
 	if (r == 0)
 		r = batch_write(w, parcel);
+	rk_publish_thumbnails_drop(w->run, parcel);
 	*done += left + parcel->count;
 	*done -= keep_settled(parcel);
 	if (parcel->count)
@@ -274,7 +307,7 @@ static int fail_all(struct worker *w, const char *reason)
 	parcel->count = w->person->count;
 	for (size_t i = 0; i < parcel->count; i++) {
 		parcel->items[i].document.id = run->ids[w->person->from + i];
-		settle(&parcel->items[i], RK_PUBLISH_FAILED, reason);
+		rk_publish_settle(&parcel->items[i], RK_PUBLISH_FAILED, reason);
 	}
 	rk_publish_hand_on(run, parcel);
 	return 0;

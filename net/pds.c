@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "net/pds_answer.h"
+#include "net/spool.h"
 
 enum {
 	ANSWER_MOST = 64 << 10, /* of the small calls */
@@ -326,28 +327,6 @@ int rk_pds_repo_status(struct rk_pds *pds, struct rk_pds_reply *reply, char rev[
 	return rc;
 }
 
-/* A file without a name, gone with its descriptor. Not every file system has O_TMPFILE. */
-static int open_spool(const char *dir)
-{
-	struct rk_buf path = {0};
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0)
-		return fd;
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-		return -errno;
-	rk_buf_printf(&path, "%s/spool-XXXXXX", dir);
-	if (rk_buf_failed(&path))
-		return -ENOMEM;
-	rk_buf_add_byte(&path, '\0');
-	fd = mkostemp((char *)path.data, O_CLOEXEC);
-	fd = fd < 0 ? -errno : fd;
-	if (fd >= 0)
-		unlink((const char *)path.data);
-	rk_buf_finish(&path);
-	return fd;
-}
-
 int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, size_t *size,
 	const char *origin, const char *did, const char *dir, size_t bytes_most)
 {
@@ -361,7 +340,7 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, siz
 	*fd = -1;
 	*size = 0;
 	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
-	request.body_fd = open_spool(dir);
+	request.body_fd = rk_spool_open(dir);
 	if (request.body_fd < 0) {
 		snprintf(reply->message, sizeof(reply->message), "spool file: %s",
 			strerror(-request.body_fd));

@@ -21,10 +21,11 @@ const struct rk_collection rk_collections[RK_COLLECTION_COUNT] = {
 		.noun = "painting",
 		.bucket = "user-aesthetic-computer",
 		.bucket_guest = "art-aesthetic-computer",
+		.images = "https://aesthetic.computer/media/paintings/",
 		.fields = {
 			{"slug", NULL, "slug", RK_FIELD_STRING, RK_ROLE_SLUG, RK_SLUG_MOST, true},
 			{"code", NULL, "code", RK_FIELD_STRING, RK_ROLE_CODE, RK_CODE_MOST, true},
-			{"imageUrl", NULL, NULL, RK_FIELD_URI, RK_ROLE_NONE, 512, true},
+			{"imageUrl", NULL, NULL, RK_FIELD_URI, RK_ROLE_IMAGE, 512, true},
 			{"when", NULL, "when", RK_FIELD_DATETIME, RK_ROLE_WHEN, 0, true},
 			{"ref", "mongoId", NULL, RK_FIELD_STRING, RK_ROLE_REF, 24, false},
 			{"thumbnail", NULL, NULL, RK_FIELD_BLOB, RK_ROLE_NONE, 1000000, false},

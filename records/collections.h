@@ -18,7 +18,14 @@ enum rk_field_kind {
 };
 
 /* What refkey uses a field for, besides keeping it in the record's JSON. */
-enum rk_field_role { RK_ROLE_NONE, RK_ROLE_REF, RK_ROLE_WHEN, RK_ROLE_CODE, RK_ROLE_SLUG };
+enum rk_field_role {
+	RK_ROLE_NONE,
+	RK_ROLE_REF,
+	RK_ROLE_WHEN,
+	RK_ROLE_CODE,
+	RK_ROLE_SLUG,
+	RK_ROLE_IMAGE, /* the URL of the image, which follows from the code */
+};
 
 /* Bounds of the values that lookups are made by. */
 enum {
@@ -46,6 +53,7 @@ struct rk_collection {
 	const char *noun;         /* for people: "mood" */
 	const char *bucket;       /* documents get a `bucket`: of a user's; NULL: none */
 	const char *bucket_guest; /* of a guest's, whose documents then have no `user` */
+	const char *images;       /* URL of an image without the code at its end; NULL: none */
 	struct rk_field fields[RK_FIELDS_MOST];
 };
 

@@ -55,7 +55,7 @@ describe('the image', () => {
     await build([...debian, '--tag', image]);
     const size = await engine.inspect(image, 'Size');
     say(`built in ${((performance.now() - started) / 1000).toFixed(1)} s, ${(size / 1e6).toFixed(0)} MB`);
-    assert.ok(size < 200e6, `${size} bytes`);
+    assert.ok(size < 300e6, `${size} bytes`); // nearly half of it is libvips and what that brings
   });
 
   it('runs refkey serve, not as root, on a volume of its own', async () => {

@@ -14,7 +14,8 @@ const arrows = {
   records: ['base', 'atproto'],
   store: ['base', 'atproto', 'records'],
   indexer: ['base', 'atproto', 'net', 'records', 'store'],
-  mirror: ['base', 'atproto', 'net', 'records', 'store'],
+  image: ['base', 'net'],
+  mirror: ['base', 'atproto', 'image', 'net', 'records', 'store'],
   xrpc: ['base', 'atproto', 'records', 'store'],
   cli: ['base', 'atproto', 'net', 'records', 'store', 'indexer', 'mirror', 'xrpc'],
 };
@@ -30,6 +31,7 @@ const libraries = [
   // net: the SHA-1 of a WebSocket's handshake.
   ['OpenSSL', /^openssl\//, ['atproto', 'net']],
   ['jansson', /^jansson\.h$/, Object.keys(arrows).filter((folder) => folder !== 'base')],
+  ['libvips', /^vips\//, ['image']],
   ['cmocka', /^cmocka\.h$/, []],
 ];
 
