@@ -31,6 +31,8 @@
 	X(RESYNC_FAILURES, COUNTER, "resync_failures_total", "Repo fetches that failed")           \
 	X(DESYNCHRONIZED, GAUGE, "desynchronized_repos", "Repos waiting to be fetched")            \
 	X(SWEEPS, COUNTER, "sweeps_total", "Comparisons of all revs with the source")              \
+	X(REPOS_REFUSED, COUNTER, "repos_refused_total",                                           \
+		"Repos listed by the source and not taken: too many that never came in")           \
 	X(IDENTITY_FETCHES, COUNTER, "identity_fetches_total", "DID documents fetched")            \
 	X(IDENTITY_FAILURES, COUNTER, "identity_failures_total", "DID documents not to be had")    \
 	X(MONGO_CONNECTED, GAUGE, "mongo_connected", "1 while MongoDB answers")                    \

@@ -327,10 +327,14 @@ static void read_or_wish(
 	}
 }
 
-void rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t age_ms)
+bool rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t age_ms)
 {
-	if (!is_fresh(fetcher, rk_slice_str(did), age_ms))
-		read_or_wish(fetcher, did, 0, WEBS_MOST);
+	struct rk_slice text = rk_slice_str(did);
+
+	if (is_fresh(fetcher, text, age_ms))
+		return true;
+	read_or_wish(fetcher, did, 0, WEBS_MOST);
+	return is_fresh(fetcher, text, age_ms);
 }
 
 void rk_identity_grant(struct rk_fetcher *fetcher, const struct rk_wish *wish)

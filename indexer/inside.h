@@ -111,8 +111,9 @@ bool rk_fetcher_host(struct rk_fetcher *fetcher, char out[RK_ORIGIN_MOST], struc
 void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id);
 /* Reads the DID document of an account, if the one held is older than age_ms (or was not to be had and
  * is older than RK_IDENTITY_FAILED_MS), and replays what waits for it. Where it cannot be asked for, what
- * is held stays, and it is wished for again, later. */
-void rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t age_ms);
+ * is held stays, and it is wished for again, later. Whether what is held is as new as that: somebody else may
+ * be reading it just now. */
+bool rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t age_ms);
 /* … of a wish, whatever is held. */
 void rk_identity_grant(struct rk_fetcher *fetcher, const struct rk_wish *wish);
 /* What is being asked of the account now may be old already: it is not believed. On the writer's thread. */

@@ -194,8 +194,8 @@ static void gone(struct rk_resync *s)
 	struct rk_signer signer = {0};
 
 	if (purge) {
-		rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS);
-		if (signer_read(s, &signer) != 0 || signer.elsewhere) {
+		if (!rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS) ||
+			signer_read(s, &signer) != 0 || signer.elsewhere) {
 			failed(s, "where the deleted account lives could not be told");
 			return;
 		}
@@ -225,16 +225,21 @@ static void inactive(struct rk_resync *s, const struct rk_pds_reply *reply)
 		outcome_write(&o);
 }
 
+enum host_now { THE_SAME, ANOTHER, NOT_KNOWN };
+
 /* Behind a relay an account that went to another host leaves one behind that knows it as absent or not
  * active: whether it is still the right one must be known as of now. */
-static bool host_changed(struct rk_resync *s)
+static enum host_now host_now(struct rk_resync *s)
 {
 	char host[RK_ORIGIN_MOST];
 
 	if (!s->fetcher->indexer->options.relay)
-		return false;
-	rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS);
-	return !rk_fetcher_host(s->fetcher, host, s->copy.repo.did) || strcmp(host, s->host) != 0;
+		return THE_SAME;
+	if (!rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS))
+		return NOT_KNOWN;
+	return rk_fetcher_host(s->fetcher, host, s->copy.repo.did) && strcmp(host, s->host) == 0
+		? THE_SAME
+		: ANOTHER;
 }
 
 /* An answer that is not what was asked for. */
@@ -243,8 +248,13 @@ static void not_fetched(struct rk_resync *s, int result, const struct rk_pds_rep
 	bool relay = s->fetcher->indexer->options.relay;
 	/* The stream is there: that nobody answers is of this repo alone. */
 	bool connected = atomic_load(&s->fetcher->indexer->connected);
+	enum host_now now = THE_SAME;
 
-	if ((result == RK_PDS_ABSENT || result == RK_PDS_INACTIVE) && host_changed(s)) {
+	if (result == RK_PDS_ABSENT || result == RK_PDS_INACTIVE)
+		now = host_now(s);
+	if (now == NOT_KNOWN) {
+		failed(s, "where it lives by now could not be told");
+	} else if (now == ANOTHER) {
 		put_off(s, RK_REPO_EVENT_PUT_OFF, NETWORK_MS, "it lives elsewhere by now");
 	} else if (result == RK_PDS_ABSENT) {
 		gone(s);

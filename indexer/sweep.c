@@ -21,6 +21,8 @@ enum {
 	PASS_MOST_MS = 60000, /* a stream that does not catch up in this time is not waited for */
 	PASS_STEP_MS = 100,
 	RETRY_MS = 1000,
+	PARTIAL_MS = 10000, /* to the next one, while repos that may wait are still coming in */
+	IN_VAIN_MOST = 3,
 	OVERDUE_MS = 60000, /* to the next one, where a survey could not ask for all */
 	RELAY_BEHIND_MS =
 		5000, /* one host's events may reach a relay so much later than another's */
@@ -130,6 +132,7 @@ static int entry_add(struct rk_sweep *s, struct rk_sweep_entry entry, struct rk_
 		return -ENOMEM;
 	s->entries[s->count++] = entry;
 	s->fresh += entry.repo == 0;
+	s->unproven[entry.account != RK_ACCOUNT_ACTIVE] += entry.repo == 0;
 	return s->fresh >= BATCH ? new_repos_write(s) : 0;
 }
 
@@ -138,6 +141,18 @@ int rk_sweep_doubt(struct rk_sweep *s, const struct rk_repo *repo)
 	const struct rk_sweep_entry entry = {.repo = repo->id, .doubted = true};
 
 	return entry_add(s, entry, repo->did);
+}
+
+/* Anybody can list names. So many have a place in the index before they are seen to have a repo, whatever the
+ * source calls them later; of more, a page that says nothing else ends the list. */
+static bool is_one_too_many(struct rk_sweep *s, enum rk_account account)
+{
+	uint64_t most = RK_UNPROVEN_MOST + RK_UNPROVEN_EACH * s->proven;
+	bool is = s->unproven[account != RK_ACCOUNT_ACTIVE] >= most ||
+		s->unproven[0] + s->unproven[1] >= 2 * most;
+
+	s->refused += is;
+	return is;
 }
 
 /* Of a relay's list: who has records of ours, and no more. */
@@ -157,6 +172,8 @@ static int visit_name(void *context, const struct rk_pds_repo *listed)
 	r = rk_read_repo_by_did(s->fetcher.snapshot, &repo, did.text);
 	rk_snapshot_end(s->fetcher.snapshot);
 	if (r == 0 && listed_has(s, repo.id))
+		return RK_PDS_REPO_OLD;
+	if (r == RK_STORE_ABSENT && is_one_too_many(s, entry.account))
 		return RK_PDS_REPO_OLD;
 	s->repos++;
 	if (r == 0)
@@ -201,6 +218,8 @@ int rk_sweep_visit(void *context, const struct rk_pds_repo *listed)
 			return RK_PDS_REPO_OLD;
 		if (!listed_mark(s, repo.id))
 			return -ENOMEM;
+	} else if (is_one_too_many(s, entry.account)) {
+		return RK_PDS_REPO_OLD;
 	}
 	s->repos++;
 	return same ? 0 : entry_add(s, entry, did.text);
@@ -325,9 +344,10 @@ static int repos_walk(struct rk_sweep *s)
 			break;
 		}
 		at = repo.id;
-		missing = !indexer->options.relay && repo.account == RK_ACCOUNT_ACTIVE &&
-			!(repo.flags & RK_REPO_MOVED) && repo.sync == RK_SYNC_SYNCHRONIZED &&
-			!listed_has(s, repo.id) && rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
+		missing = !indexer->options.relay && !s->refused &&
+			repo.account == RK_ACCOUNT_ACTIVE && !(repo.flags & RK_REPO_MOVED) &&
+			repo.sync == RK_SYNC_SYNCHRONIZED && !listed_has(s, repo.id) &&
+			rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
 		/* None held: it is as old as can be. */
 		stale = (repo.rev || repo.unreadable) &&
 			rk_read_identity(s->fetcher.snapshot, &identity, repo.did) >= 0 &&
@@ -366,6 +386,46 @@ static int source_list(struct rk_sweep *s, struct rk_pds_reply *reply)
 	return r;
 }
 
+static int unproven_count(struct rk_sweep *s)
+{
+	struct rk_repo repo = {0};
+	int r = 0;
+
+	s->proven = s->unproven[0] = s->unproven[1] = 0;
+	while (r == 0 && !atomic_load(&s->fetcher.indexer->stopping)) {
+		r = rk_snapshot_begin(s->fetcher.snapshot);
+		if (r)
+			return r;
+		for (int i = 0; r == 0 && i < BATCH; i++) {
+			r = rk_read_repo_after(s->fetcher.snapshot, &repo, repo.id);
+			if (r == 0 && repo.rev)
+				s->proven++;
+			else if (r == 0)
+				s->unproven[repo.account != RK_ACCOUNT_ACTIVE]++;
+		}
+		rk_snapshot_end(s->fetcher.snapshot);
+	}
+	return r == RK_STORE_ABSENT ? 0 : r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+}
+
+/* Whether more repos may be taken soon: some of those that wait still come in. */
+static bool refused_may_come(struct rk_sweep *s)
+{
+	s->in_vain = s->refused && s->proven == s->proven_before ? s->in_vain + 1 : 0;
+	s->proven_before = s->proven;
+	return s->refused && s->in_vain < IN_VAIN_MOST;
+}
+
+static void refused_tell(const struct rk_sweep *s)
+{
+	rk_metric_add(RK_METRIC_REPOS_REFUSED, (int64_t)s->refused);
+	if (s->refused)
+		rk_log(RK_LOG_WARN, "sweep",
+			"the source lists more repos that nobody has seen than may wait",
+			RK_LOG_INT("refused", s->refused),
+			RK_LOG_INT("waiting", s->unproven[0] + s->unproven[1]));
+}
+
 /* 0, or the sweep is to be tried again. */
 static int sweep(struct rk_sweep *s)
 {
@@ -374,9 +434,13 @@ static int sweep(struct rk_sweep *s)
 	int r;
 
 	s->started_ms = rk_clock_wall_ms();
-	s->repos = 0;
+	s->repos = s->refused = 0;
 	listed_clear(s);
+	r = unproven_count(s);
+	if (r)
+		return r;
 	r = source_list(s, &reply);
+	refused_tell(s);
 	if (r != RK_PDS_OK) {
 		if (!atomic_load(&indexer->stopping))
 			rk_log(RK_LOG_WARN, "sweep", "the source's repos could not be listed",
@@ -401,6 +465,23 @@ static int sweep(struct rk_sweep *s)
 	rk_log(RK_LOG_INFO, "sweep", "compared with the source", RK_LOG_INT("repos", s->repos),
 		RK_LOG_INT("differed", s->count));
 	return 0;
+}
+
+/* Milliseconds to the next one. */
+static int64_t wait_after(struct rk_sweep *s, bool done)
+{
+	struct rk_indexer *indexer = s->fetcher.indexer;
+	int64_t wait_ms = (int64_t)indexer->options.sweep_seconds * 1000;
+
+	if (!done)
+		return RETRY_MS;
+	if (refused_may_come(s))
+		return PARTIAL_MS;
+	atomic_store(&indexer->swept, true);
+	/* A reset found meanwhile is not covered by this listing. */
+	if (atomic_load(&indexer->notes.outdated))
+		rk_sweep_request(indexer);
+	return s->survey_overdue && wait_ms > OVERDUE_MS ? OVERDUE_MS : wait_ms;
 }
 
 void *rk_sweep_run(void *context)
@@ -429,17 +510,7 @@ void *rk_sweep_run(void *context)
 		if (!now)
 			continue;
 		atomic_store(&indexer->notes.outdated, false);
-		if (sweep(&s) == 0) {
-			atomic_store(&indexer->swept, true);
-			due = rk_clock_mono_ms() + (int64_t)indexer->options.sweep_seconds * 1000;
-			if (s.survey_overdue && due > rk_clock_mono_ms() + OVERDUE_MS)
-				due = rk_clock_mono_ms() + OVERDUE_MS;
-			/* A reset found meanwhile is not covered by this listing. */
-			if (atomic_load(&indexer->notes.outdated))
-				rk_sweep_request(indexer);
-		} else {
-			due = rk_clock_mono_ms() + RETRY_MS;
-		}
+		due = rk_clock_mono_ms() + wait_after(&s, sweep(&s) == 0);
 		entries_free(&s);
 	}
 	free(s.listed);

@@ -5,6 +5,13 @@
 #include "indexer/inside.h"
 #include "indexer/state.h"
 
+enum {
+	/* Repos that never came in and are listed for all that, of either kind: so many, and so many for each
+	 * that did. */
+	RK_UNPROVEN_MOST = 4096,
+	RK_UNPROVEN_EACH = 4,
+};
+
 /* A repo that differs. */
 struct rk_sweep_entry {
 	char *did; /* owned */
@@ -23,6 +30,11 @@ struct rk_sweep {
 	uint8_t *listed; /* bit per repo id: met in this listing */
 	size_t listed_bytes;
 	uint64_t repos;
+	uint64_t proven;      /* repos that came in once */
+	uint64_t unproven[2]; /* those that never did; of accounts that are active, and of others */
+	uint64_t proven_before; /* in the sweep before */
+	unsigned in_vain;    /* sweeps that left some, and none had come in since the one before */
+	uint64_t refused;    /* listed, and not taken for there are too many of those */
 	bool survey_overdue; /* some hosts have more repos than could be asked for in time */
 };
 

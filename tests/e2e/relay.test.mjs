@@ -23,11 +23,12 @@ async function startHost(plc) {
 
 describe('behind a relay', () => {
   const ends = [];
-  let [plc, one, two, relay, refkey, count] = [];
+  let [plc, directory, one, two, relay, refkey, count] = [];
 
   before(async () => {
     plc = await startPlc();
-    ends.push(() => plc.stop());
+    directory = await startProxy(plc.url);
+    ends.push(() => plc.stop(), () => directory.close());
     [one, two] = await Promise.all([startHost(plc), startHost(plc)]);
     for (const { pds, proxy } of [one, two]) ends.push(() => proxy.close(), () => pds.close());
     relay = await startRelay([one.pds.url, two.pds.url]);
@@ -35,7 +36,7 @@ describe('behind a relay', () => {
     refkey = new Refkey({
       REFKEY_SOURCE: 'relay',
       REFKEY_PDS_URL: relay.url,
-      REFKEY_PLC_URL: plc.url,
+      REFKEY_PLC_URL: directory.url,
       REFKEY_SWEEP_SECONDS: '3600',
     });
     count = 0;
@@ -145,6 +146,36 @@ describe('behind a relay', () => {
     await who.pds.deleteAccount(who.did);
     await unseen(refkey, record);
     await until(async () => (await refkey.xrpc('getRepoStatus', { repo: who.did })).body.status === 'deleted', soon);
+  });
+
+  it('gives up no account for what a host says that may be its old one', async () => {
+    if (!refkey.running) await refkey.start();
+    const who = await person(two);
+    const record = await create(who, mood('lives elsewhere'));
+    await seen(refkey, record);
+    const reads = () => directory.count(`/${who.did}`);
+    const named = (handle) => refkey.until('getRepoStatus', { repo: who.did }, ({ body }) => body.handle === handle, soon);
+    await named(who.handle);
+    // For a while its document says that it is at another host, where it is not.
+    const wrong = JSON.stringify(await plc.document(who.did)).replace(two.proxy.port, one.proxy.port);
+    assert.ok(wrong.includes(one.proxy.port));
+    const elsewhere = directory.http({ status: 200, body: wrong }, { method: `/${who.did}` });
+    relay.say('#identity', { did: who.did });
+    await named(undefined); // which nobody there has
+    elsewhere.end();
+    let release;
+    const hold = new Promise((resolve) => (release = resolve));
+    const held = directory.http({ hold }, { method: `/${who.did}` });
+    const before = reads();
+    relay.say('#identity', { did: who.did });
+    await until(() => held.held > 0 && reads() > before, { what: 'it is being read again', ...soon });
+    const questions = () => asked({ ...who, proxy: one.proxy }, 'getRepoStatus');
+    relay.say('#account', { did: who.did, active: false, status: 'deactivated' });
+    await until(() => questions() > 0, { what: 'its old host is asked', ...soon });
+    held.end();
+    release();
+    await settled(refkey);
+    assert.equal((await refkey.xrpc('getByRkey', parts(record.uri))).status, 200);
   });
 
   it('fetches again what the relay swallowed, once it shows', async () => {

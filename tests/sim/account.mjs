@@ -30,6 +30,9 @@ export class Account {
     this.document = 'whole'; // 'whole', 'keyless' or 'none': what the directory has
     this.status = 'active'; // or deactivated, takendown, suspended, deleted
     this.home = true; // the DID document names this network's PDS
+    this.at = 0; // … or which of them, behind a relay
+    this.claims = undefined; // the handle that its DID document names, if that is not its own
+    this.steals = undefined; // the handle that its own PDS says is its, and is another's
     this.records = new Map(); // path → { cid, value }, of the head
     this.gone = []; // records that were there once: { ref, uri }
     this.storage = new MemoryBlockstore();
@@ -104,7 +107,7 @@ export class Account {
     return {
       '@context': ['https://www.w3.org/ns/did/v1', 'https://w3id.org/security/multikey/v1'],
       id: this.did,
-      alsoKnownAs: [`at://${this.handle}`],
+      alsoKnownAs: [`at://${this.claims ?? this.handle}`],
       verificationMethod:
         this.document === 'keyless'
           ? []

@@ -1,6 +1,7 @@
 // The servers of a simulated network in this process: a DID directory, a PDS and its firehose on one
-// port, another PDS on a second one. It answers from the accounts it is given and sends what it is told;
-// who asked for which repo is counted.
+// port, another PDS on a second one. Or, with PDSs of their own, a relay and its firehose on the first port:
+// accounts say on which of the others they are (`at`), and each answers for its own. It answers from the
+// accounts it is given and sends what it is told; who asked for which repo is counted.
 
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,10 +20,21 @@ class Refusal extends Error {
   }
 }
 
+// Its origin, once it listens.
+async function begun(server) {
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
 export class Host {
-  // accounts: Map of DID → Account; it may grow.
-  constructor(accounts) {
+  // accounts: Map of DID → Account; it may grow. pdses: how many there are behind a relay; 0: a PDS.
+  constructor(accounts, { pdses = 0 } = {}) {
     this.accounts = accounts;
+    this.pdses = Array.from({ length: pdses }, () => ({})); // { server, url }
+    this.webs = new Set(); // servers of did:web
     this.seq = 0;
     this.log = []; // { seq, bytes } of what a consumer that comes back gets
     this.held = undefined; // while frames are held back: what is to be sent
@@ -31,10 +43,12 @@ export class Host {
     this.fetches = new Map(); // DID → how often getRepo was called
     this.answers = []; // { did, make(res) }: in place of the repo, the next time it is asked for
     this.requests = new Map(); // method → calls
+    this.asked = new Map(); // `method did` → calls
+    this.endless = undefined; // () → DID: a list of repos never ends, for more are made up
   }
 
   async listen() {
-    this.server = http.createServer((req, res) => this.#answer(req, res, this));
+    this.server = http.createServer((req, res) => this.#answer(req, res));
     this.other = http.createServer((req, res) => res.writeHead(503).end());
     this.webSockets = new WebSocketServer({
       server: this.server,
@@ -43,20 +57,33 @@ export class Host {
       autoPong: false,
     });
     this.webSockets.on('connection', (ws, req) => this.#subscribed(ws, req));
-    for (const server of [this.server, this.other]) {
-      await new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', resolve);
-      });
+    this.url = await begun(this.server);
+    this.otherUrl = await begun(this.other);
+    for (const pds of this.pdses) {
+      pds.server = http.createServer((req, res) => this.#answer(req, res, pds));
+      pds.url = await begun(pds.server);
     }
-    this.url = `http://127.0.0.1:${this.server.address().port}`;
-    this.otherUrl = `http://127.0.0.1:${this.other.address().port}`;
     return this;
+  }
+
+  // A server for the document of one account, whose DID names it.
+  async web() {
+    const server = http.createServer((req, res) => this.#answer(req, res, { did }));
+    const { port } = new URL(await begun(server));
+    const did = `did:web:localhost%3A${port}`;
+    this.webs.add(server);
+    return did;
+  }
+
+  // Where the account's repo is.
+  home(account) {
+    if (this.pdses.length) return this.pdses[account.at].url;
+    return account.home ? this.url : this.otherUrl;
   }
 
   async close() {
     for (const ws of this.webSockets.clients) ws.terminate();
-    for (const server of [this.server, this.other]) {
+    for (const server of [this.server, this.other, ...this.pdses.map((pds) => pds.server), ...this.webs]) {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;
@@ -152,12 +179,13 @@ export class Host {
 
   // Requests
 
-  async #answer(req, res) {
+  // at: which of the servers; undefined: the first.
+  async #answer(req, res, at) {
     const url = new URL(req.url, this.url);
     try {
       const body = url.pathname.startsWith(xrpc)
-        ? await this.#call(url.pathname.slice(xrpc.length), url.searchParams, res)
-        : this.#didDocument(decodeURIComponent(url.pathname.slice(1)));
+        ? await this.#call(url.pathname.slice(xrpc.length), url.searchParams, res, at)
+        : this.#didDocument(at?.did ?? decodeURIComponent(url.pathname.slice(1)));
       if (body instanceof Uint8Array) res.writeHead(200, { 'content-type': 'application/vnd.ipld.car' }).end(body);
       else if (body) res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     } catch (e) {
@@ -169,32 +197,47 @@ export class Host {
   #didDocument(did) {
     const account = this.accounts.get(did);
     if (!account || account.document === 'none') throw new Refusal(404, 'NotFound');
-    return account.didDocument(account.home ? this.url : this.otherUrl);
+    return account.didDocument(this.home(account));
   }
 
-  #repo(did) {
+  // Whether this server has the account.
+  #has(account, at) {
+    return account?.head && (this.pdses.length ? at === this.pdses[account.at] : account.home);
+  }
+
+  #repo(did, at) {
     const account = this.accounts.get(did);
-    if (!account?.head || !account.home || account.status === 'deleted') throw new Refusal(400, 'RepoNotFound');
+    if (!this.#has(account, at) || account.status === 'deleted') throw new Refusal(400, 'RepoNotFound');
     if (inactive[account.status]) throw new Refusal(400, inactive[account.status]);
     return account;
+  }
+
+  // Whose the handle is, as this server says it: a liar's own account, or the true one.
+  #handle(handle, at) {
+    const all = [...this.accounts.values()];
+    return all.find((a) => a.steals === handle && at === this.pdses[a.at]) ?? all.find((a) => a.handle === handle);
   }
 
   #list(params, fits) {
     const from = Number(params.get('cursor') ?? 0);
     const limit = Number(params.get('limit') ?? 500);
     const all = [...this.accounts.values()].filter((a) => a.head && a.home && !a.unlisted && a.status !== 'deleted' && fits(a));
-    const cursor = from + limit < all.length ? `${from + limit}` : undefined;
-    return { page: all.slice(from, from + limit), cursor };
+    const page = all.slice(from, from + limit);
+    while (this.endless && page.length < limit) page.push({ did: this.endless(), head: { cid: 'none', rev: '' }, status: 'active' });
+    const cursor = from + limit < all.length || this.endless ? `${from + limit}` : undefined;
+    return { page, cursor };
   }
 
-  async #call(method, params, res) {
+  async #call(method, params, res, at) {
     this.requests.set(method, (this.requests.get(method) ?? 0) + 1);
     const did = params.get('did');
+    const asked = `${method} ${did}`;
+    this.asked.set(asked, (this.asked.get(asked) ?? 0) + 1);
     switch (method) {
       case 'com.atproto.server.describeServer':
         return { did: 'did:web:localhost', availableUserDomains: ['.test'] };
       case 'com.atproto.identity.resolveHandle': {
-        const found = [...this.accounts.values()].find((a) => a.handle === params.get('handle') && !a.handleStolen);
+        const found = this.#handle(params.get('handle'), at);
         if (!found) throw new Refusal(400, 'InvalidRequest', 'Unable to resolve handle');
         return { did: found.did };
       }
@@ -210,19 +253,19 @@ export class Host {
       }
       case 'com.atproto.sync.getRepoStatus': {
         const account = this.accounts.get(did);
-        if (!account?.head || !account.home) throw new Refusal(400, 'RepoNotFound');
+        if (!this.#has(account, at)) throw new Refusal(400, 'RepoNotFound');
         const active = account.status === 'active';
         return { did, active, ...(active ? { rev: account.head.rev } : { status: account.status }) };
       }
       case 'com.atproto.sync.getLatestCommit': {
-        const { head } = this.#repo(did);
+        const { head } = this.#repo(did, at);
         return { cid: `${head.cid}`, rev: head.rev };
       }
       case 'com.atproto.sync.getRepo': {
         this.fetches.set(did, (this.fetches.get(did) ?? 0) + 1);
-        const account = this.#repo(did);
-        const at = this.answers.findIndex((a) => a.did === did);
-        return at < 0 ? account.car() : this.answers.splice(at, 1)[0].make(res);
+        const account = this.#repo(did, at);
+        const place = this.answers.findIndex((a) => a.did === did);
+        return place < 0 ? account.car() : this.answers.splice(place, 1)[0].make(res);
       }
       default:
         throw new Refusal(501, 'MethodNotImplemented');

@@ -6,63 +6,83 @@ import { Refkey } from '../kit/refkey.mjs';
 import { until } from '../kit/wait.mjs';
 import { metrics, status } from '../e2e/scene.mjs';
 import { Account, isActive, newKey } from './account.mjs';
+import { drawWrites } from './acts.mjs';
 import { Chance } from './chance.mjs';
 import { Documents } from './documents.mjs';
 import { Host } from './host.mjs';
 import { Ledger } from './ledger.mjs';
-import { drawWrites, nextStep } from './steps.mjs';
+import { mood } from './records.mjs';
+import { nextStep } from './steps.mjs';
 import { check, questions, refusals } from './truth.mjs';
 
 const soon = { deadline: 30_000, every: 5 };
+const pdses = 3; // behind a relay
 
 export class Run {
-  // mongo: a server of the kit; undefined: refkey runs without one.
-  constructor(seed, { steps, mongo } = {}) {
+  // mongo: a server of the kit; undefined: refkey runs without one. relay: refkey follows one.
+  constructor(seed, { steps, mongo, relay = false } = {}) {
+    this.relay = relay;
     this.chance = new Chance(seed);
     this.ledger = new Ledger(seed);
     this.accounts = new Map();
-    this.host = new Host(this.accounts);
+    this.host = new Host(this.accounts, { pdses: relay ? pdses : 0 });
     this.documents = mongo && new Documents(this, mongo);
     this.stepCount = steps ?? this.chance.between(30, 60);
     this.breaks = 0; // connections broken so far: each makes refkey wait longer
     this.behind = new Set(); // accounts of which something was swallowed, and nothing has shown it yet
     this.counted = {}; // what was refused before refkey was killed, by verdict
     this.served = []; // forged records that were answered
+    this.hidden = []; // records that were not, on somebody's word
   }
 
   async newAccount({ listed = true } = {}) {
     const { chance } = this;
     const curve = chance.odds(0.6) ? 'k256' : 'p256';
     const account = new Account({
-      did: chance.did(),
+      did: this.relay && chance.odds(0.25) ? await this.host.web() : chance.did(),
       handle: `${chance.text(10)}.test`,
       curve,
       key: await newKey(curve, chance.bytes(32)),
     });
     account.unlisted = !listed;
+    if (this.relay) account.at = chance.int(pdses);
     account.sent = []; // frames of its commits under its present key
     this.accounts.set(account.did, account);
     return account;
   }
 
-  async open(settings = {}) {
+  async open(settings = {}, { deadline = 60_000 } = {}) {
     const count = this.chance.between(3, 8);
     for (let i = 0; i < count; i++) {
       const account = await this.newAccount();
       await account.init(this.chance.tid());
       for (let n = this.chance.int(4); n > 0; n--) {
-        const draft = await account.draft(drawWrites(this.chance, account, 8), { rev: this.chance.tid() });
-        await account.apply(draft, await account.sign(draft));
+        await this.write(account, drawWrites(this.chance, account, 8));
       }
+      if (this.relay) await this.write(account, [this.create()]); // else it is not listed
       account.oldCar = await account.car();
       this.ledger.gap(account.did, 'the first time');
     }
+    // Nothing ever happens to it: what is said of it shows how far refkey has come.
+    if (this.relay) [this.anchor] = this.accounts.values();
     await this.host.listen();
     await this.documents?.open();
-    this.refkey = new Refkey({ REFKEY_PDS_URL: this.host.url, REFKEY_PLC_URL: this.host.url, REFKEY_THREADS: '2', ...this.documents?.settings, ...settings });
+    this.refkey = new Refkey({ REFKEY_PDS_URL: this.host.url, REFKEY_PLC_URL: this.host.url, REFKEY_THREADS: '2', ...(this.relay && { REFKEY_SOURCE: 'relay' }), ...this.documents?.settings, ...settings });
     await this.refkey.start();
-    await this.refkey.ready({ deadline: 60_000 });
+    await this.refkey.ready({ deadline });
     await this.settled();
+  }
+
+  // A record of ours.
+  create() {
+    const value = mood(this.chance);
+    return { action: 'create', path: `${value.$type}/${this.chance.tid()}`, value };
+  }
+
+  // Before refkey starts.
+  async write(account, writes) {
+    const draft = await account.draft(writes, { rev: this.chance.tid() });
+    await account.apply(draft, await account.sign(draft));
   }
 
   async close() {
@@ -79,7 +99,9 @@ export class Run {
   // Everything sent so far is in the index, or refused, or waits for something else than the stream.
   async caughtUp() {
     this.host.release();
-    const marker = this.host.frame('#identity', { did: 'did:plc:222222222222222222222222', time: this.chance.time });
+    const marker = this.relay
+      ? this.host.frame('#account', { did: this.anchor.did, time: this.chance.time, active: true })
+      : this.host.frame('#identity', { did: 'did:plc:222222222222222222222222', time: this.chance.time });
     this.host.send(marker);
     await until(async () => (await status(this.refkey)).cursor >= marker.seq, { ...soon, what: `cursor ${marker.seq}` });
   }
@@ -164,6 +186,13 @@ export class Run {
       const none = answer.body.error === 'RecordNotFound' || answer.body.error === 'NotReady';
       if (!none) this.served.push(`${method} ${JSON.stringify(params)}: ${JSON.stringify(answer.body)}`);
     }
+  }
+
+  // A record that is there must be answered.
+  async shown(account, [path], why) {
+    const [collection, rkey] = path.split('/');
+    const { status: code, body } = await this.refkey.xrpc('getByRkey', { repo: account.did, collection, rkey });
+    if (code !== 200) this.hidden.push(`${account.did} ${path}, ${why}: ${JSON.stringify(body)}`);
   }
 
   async play() {

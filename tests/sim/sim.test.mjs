@@ -38,7 +38,7 @@ describe('all seeds together', { skip: seeds.length < 100 ? 'fewer than a hundre
     const told = [...Object.keys(lies), ...Object.keys(copies).filter((kind) => copies[kind].as)];
     assert.deepEqual(absent(told.map((kind) => `lie: ${kind}`), kinds()), []);
   });
-  it('take every step', () => assert.deepEqual(absent(stepKinds, kinds()), []));
+  it('take every step', () => assert.deepEqual(absent(stepKinds(false).filter((kind) => kind !== 'a lie'), kinds()), []));
   it('have a lie for every verdict', () => {
     const told = new Set(ledgers.flatMap((ledger) => [...ledger.refused.keys()]).flatMap((verdicts) => verdicts.split('|')));
     const verdicts = Object.keys(ledgers[0].counted).filter((verdict) => verdict !== 'ok');

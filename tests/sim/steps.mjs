@@ -5,85 +5,17 @@
 import { BlockMap, blocksToCarFile } from '@atproto/repo';
 import { decodeFrame, encodeFrame } from '../kit/firehose.mjs';
 import { until } from '../kit/wait.mjs';
-import { MOOD, PAINTING } from '../kit/shapes.mjs';
-import { block, commitBody, isActive, newKey } from './account.mjs';
+import { MOOD } from '../kit/shapes.mjs';
+import { newKey } from './account.mjs';
+import { accountFrame, active, anyActive, commit, committed, frameOf, identity, ours, resigned } from './acts.mjs';
 import { farPastTid } from './chance.mjs';
 import { copies } from './copies.mjs';
 import { forge, lies } from './lies.mjs';
 import { POST, record } from './records.mjs';
+import { handleSteps } from './handles.mjs';
+import { relaySteps } from './relayed.mjs';
 
 const breaksMost = 2; // of the connection in one run
-
-// Creates, updates and deletes of one commit.
-export function drawWrites(chance, account, most = 4) {
-  const paths = [...account.records.keys()];
-  const writes = new Map();
-  for (let n = chance.between(1, most); n > 0; n--) {
-    const action = paths.length ? chance.weighted([[6, 'create'], [2, 'update'], [2, 'delete']]) : 'create';
-    if (action === 'create') {
-      const collection = chance.weighted([[4, MOOD], [3, PAINTING], [3, POST]]);
-      writes.set(`${collection}/${chance.tid()}`, { action, value: record(chance, collection) });
-    } else {
-      const path = chance.pick(paths);
-      if (writes.has(path)) continue;
-      const [collection] = path.split('/');
-      const { ref } = account.records.get(path).value;
-      const value = action === 'update' ? record(chance, collection, { ref: chance.odds(0.2) ? undefined : ref }) : undefined;
-      writes.set(path, { action, value });
-    }
-  }
-  // Deletes last: where the only record goes and others come in one commit, the reference makes a tree with
-  // an empty node on top, which no reader may believe.
-  const isDelete = ({ action }) => action === 'delete';
-  return [...writes].map(([path, write]) => ({ path, ...write })).sort((a, b) => isDelete(a) - isDelete(b));
-}
-
-const active = (run, fits = () => true) => [...run.accounts.values()].filter((a) => isActive(a) && fits(a));
-
-const ours = (account) => [...account.records.keys()].filter((path) => !path.startsWith(POST));
-
-function anyActive(run, fits) {
-  const all = active(run, fits);
-  return all.length ? run.chance.pick(all) : undefined;
-}
-
-// Makes a commit part of the repo: its message's body.
-async function commit(run, account, writes = drawWrites(run.chance, account)) {
-  const draft = await account.draft(writes, { rev: run.chance.tid() });
-  const signed = await account.sign(draft);
-  const sealed = await block(signed);
-  const body = await commitBody(draft, signed, new BlockMap().addMap(draft.blocks).set(sealed.cid, sealed.bytes));
-  await account.apply(draft, signed);
-  return { ...body, time: run.chance.time };
-}
-
-const frameOf = (run, account, body) => {
-  const frame = run.host.frame('#commit', body);
-  account.sent.push(frame);
-  return frame;
-};
-
-async function committed(run, account) {
-  return frameOf(run, account, await commit(run, account));
-}
-
-// The head signed anew, with nothing changed, as a #sync tells it.
-async function resigned(run, account) {
-  const draft = await account.draft([], { rev: run.chance.tid() });
-  const { cid, bytes, rev } = await account.apply(draft, await account.sign(draft));
-  const blocks = await blocksToCarFile(cid, new BlockMap().set(cid, bytes));
-  return run.host.frame('#sync', { did: account.did, rev, blocks, time: run.chance.time });
-}
-
-const identity = (run, account) => run.host.frame('#identity', { did: account.did, time: run.chance.time, handle: account.handle });
-
-const accountFrame = (run, account) =>
-  run.host.frame('#account', {
-    did: account.did,
-    time: run.chance.time,
-    active: account.status === 'active',
-    ...(account.status !== 'active' && { status: account.status }),
-  });
 
 // Tells of the account's other home, once refkey says so of one of its records.
 async function moved(run, account) {
@@ -172,9 +104,11 @@ const steps = [
     run.host.send(run.chance.pick(account.sent), { kept: false });
     return account.did;
   }],
+  // Once: what a second one bears out is believed.
   [1, 'an old commit under a number far ahead', async (run) => {
     const account = anyActive(run, (a) => a.sent.length);
-    if (!account) return false;
+    if (!account || run.far) return false;
+    run.far = true;
     const { header, body } = decodeFrame(run.chance.pick(account.sent).bytes);
     run.host.send({ bytes: encodeFrame(header, { ...body, seq: 2 ** 40 }) }, { kept: false });
     return account.did;
@@ -302,7 +236,7 @@ const steps = [
       await until(again, { deadline: 60_000, what: 'refkey asks without a cursor' });
     });
     return '';
-  }],
+  }, 'pds'],
   [2, 'a new account', async (run) => {
     const account = await run.newAccount();
     const head = await account.init(run.chance.tid());
@@ -314,6 +248,12 @@ const steps = [
     run.host.send(run.host.frame('#commit', { ...body, blocks: await blocksToCarFile(head.cid, all), time }));
     const only = await blocksToCarFile(head.cid, new BlockMap().set(head.cid, head.bytes));
     run.host.send(run.host.frame('#sync', { did: account.did, rev: head.rev, blocks: only, time }));
+    // Behind a relay it is nobody before it has a record of ours.
+    if (run.relay) {
+      run.ledger.gap(account.did, 'its first record of ours');
+      run.host.send(frameOf(run, account, await commit(run, account, [run.create()])));
+      await run.settled();
+    }
     return account.did;
   }],
   [2, 'a new key', async (run) => {
@@ -344,7 +284,7 @@ const steps = [
     const kind = 'a commit of an account that moved';
     await tell(run, `lie: ${kind}`, account, { ...(await forge(run, honestForm, account)), verdict: 'repo_elsewhere' });
     return account.did;
-  }],
+  }, 'pds'],
   [1, 'an account that comes home', async (run) => {
     const account = [...run.accounts.values()].find((a) => a.head && !a.home && a.status === 'active');
     if (!account) return false;
@@ -352,7 +292,7 @@ const steps = [
     run.ledger.gap(account.did, 'it came home');
     await moved(run, account);
     return account.did;
-  }],
+  }, 'pds'],
   [2, 'an account that is not active', async (run) => {
     if (active(run).length < 3) return false;
     const account = anyActive(run, (a) => !run.behind.has(a));
@@ -361,6 +301,8 @@ const steps = [
     account.status = run.chance.pick(['deactivated', 'takendown', 'suspended']);
     run.host.send(accountFrame(run, account));
     const kind = 'a commit of an account that is not active';
+    // A relay's word is asked about first.
+    if (run.relay) await run.refkey.until('getRepoStatus', { repo: account.did }, ({ body }) => body.active === false, { deadline: 30_000, every: 5 });
     await tell(run, `lie: ${kind}`, account, { ...(await forge(run, honestForm, account)), verdict: 'repo_inactive' });
     return `${account.did} ${account.status}`;
   }],
@@ -398,10 +340,13 @@ const steps = [
   }],
 ];
 
+// Those of a run; a row may say that it is of one kind of source alone.
+const stepsOf = (relay) => [...steps, ...handleSteps, ...relaySteps].filter(([, , , source]) => !source || source === (relay ? 'relay' : 'pds'));
+
 // Draws steps until one can be done.
 export async function nextStep(run) {
   for (;;) {
-    const [what, act] = run.chance.weighted(steps.map(([weight, ...step]) => [weight, step]));
+    const [what, act] = run.chance.weighted(stepsOf(run.relay).map(([weight, ...step]) => [weight, step]));
     const done = await act(run);
     if (done === false) continue;
     run.ledger.note(what, done);
@@ -409,4 +354,4 @@ export async function nextStep(run) {
   }
 }
 
-export const stepKinds = steps.map(([, what]) => what).filter((what) => !what.startsWith('lie: '));
+export const stepKinds = (relay) => stepsOf(relay).map(([, what]) => what);

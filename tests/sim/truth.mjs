@@ -33,8 +33,13 @@ async function sameRecords(run, account, wrong) {
     const asked = [
       ['getByRkey', { repo: account.did, collection, rkey }],
       ['getByRef', { ref }],
-      ...(account.home ? [['getByRkey', { repo: account.handle, collection, rkey }]] : []),
+      ...(account.home && !account.claims ? [['getByRkey', { repo: account.handle, collection, rkey }]] : []),
     ];
+    // Neither the one that its DID document no longer names, nor another's.
+    for (const repo of account.claims ? [account.handle, account.claims] : []) {
+      const { status, body } = await refkey.xrpc('getByRkey', { repo, collection, rkey });
+      if (status === 200) wrong.push(`${repo} answers for ${account.did}: ${JSON.stringify(body)}`);
+    }
     for (const [method, params] of asked) {
       const { status, body } = await refkey.xrpc(method, params);
       if (status !== 200 || body.uri !== uri || body.cid !== cid)
@@ -96,6 +101,7 @@ export async function refusals(refkey) {
 export async function check(run) {
   await run.probeSome(run.ledger.forged.slice(-25));
   const wrong = run.served.map((what) => `a forged record was answered: ${what}`);
+  wrong.push(...run.hidden.map((what) => `a record was not answered: ${what}`));
   for (const account of run.accounts.values()) await sameRecords(run, account, wrong);
   await absent(run, wrong);
   await index(run, wrong);

@@ -1,0 +1,66 @@
+// Steps of a run about handles: who has which, and who only says so. Rows as in steps.mjs.
+
+import { identity, anyActive } from './acts.mjs';
+
+const soon = { deadline: 30_000, every: 5 };
+
+// Tells of the account's DID document, until refkey has its handle, or has none for it.
+async function told(run, account) {
+  run.host.send(identity(run, account));
+  run.host.release();
+  const handle = account.claims ? undefined : account.handle;
+  await run.refkey.until('getRepoStatus', { repo: account.did }, ({ body }) => body.handle === handle, soon);
+}
+
+const truthful = (run) => (a) => a.home && !a.claims && !run.behind.has(a);
+const isClaimed = (run, handle) => [...run.accounts.values()].some((a) => a.claims === handle);
+
+// A liar and somebody else, both with handles of their own.
+async function pair(run, fits = () => true) {
+  const liar = anyActive(run, truthful(run));
+  const other = liar && anyActive(run, (a) => a !== liar && truthful(run)(a) && fits(a, liar));
+  if (other) await run.settled();
+  return other ? [liar, other] : [];
+}
+
+export const handleSteps = [
+  [1.5, "lie: another's handle", async (run) => {
+    const [liar, other] = await pair(run);
+    if (!liar) return false;
+    liar.claims = other.handle;
+    await told(run, liar);
+    return `${liar.did} names ${other.handle}`;
+  }],
+  [1, 'lie: a handle of nobody', async (run) => {
+    const [liar] = await pair(run);
+    if (!liar) return false;
+    liar.claims = `${run.chance.text(12)}.test`;
+    await told(run, liar);
+    return `${liar.did} names ${liar.claims}`;
+  }],
+  [1.5, "lie: another's handle, and its own PDS agrees", async (run) => {
+    const [liar, other] = await pair(run, (a, b) => a.at !== b.at);
+    if (!liar) return false;
+    liar.claims = liar.steals = other.handle;
+    await told(run, liar);
+    return `${liar.did} names ${other.handle}`;
+  }, 'relay'],
+  [2, 'a handle that is true again', async (run) => {
+    const account = anyActive(run, (a) => a.home && a.claims);
+    if (!account) return false;
+    await run.settled();
+    account.claims = account.steals = undefined;
+    await told(run, account);
+    return `${account.did} names ${account.handle}`;
+  }],
+  [1.5, 'a handle that goes to another account', async (run) => {
+    const [from, to] = await pair(run);
+    if (!from || isClaimed(run, from.handle)) return false;
+    const { handle } = from;
+    from.handle = `${run.chance.text(10)}.test`;
+    await told(run, from);
+    to.handle = handle;
+    await told(run, to);
+    return `${handle}: from ${from.did} to ${to.did}`;
+  }],
+];

@@ -1,0 +1,59 @@
+// Steps of a run behind a relay: what it says that the account's own PDS does not, and accounts that move
+// from one of its PDSs to another. Rows as in steps.mjs.
+
+import { until } from '../kit/wait.mjs';
+import { status } from '../e2e/scene.mjs';
+import { accountFrame, anyActive, commit, committed, identity, ours } from './acts.mjs';
+
+const soon = { deadline: 30_000, every: 1 };
+const inactive = ['deleted', 'takendown', 'suspended', 'deactivated'];
+
+// Its PDS is asked, and nothing of it is hidden meanwhile.
+async function contradicted(run, account, said) {
+  const question = `com.atproto.sync.getRepoStatus ${account.did}`;
+  const before = run.host.asked.get(question) ?? 0;
+  const { status: truth } = account;
+  account.status = said;
+  const frame = accountFrame(run, account);
+  account.status = truth;
+  run.host.send(frame);
+  run.host.release();
+  const paths = ours(account);
+  const asked = async () => {
+    await run.shown(account, paths, `said to be ${said}`);
+    return (run.host.asked.get(question) ?? 0) > before && (await status(run.refkey)).desynchronized === 0;
+  };
+  await until(asked, { ...soon, what: `${account.did} is asked for at its PDS` });
+  await run.shown(account, paths, `said to be ${said}, which its PDS did not say`);
+}
+
+const fits = (run) => (a) => ours(a).length && !run.behind.has(a);
+
+export const relaySteps = [
+  [3, 'lie: an account that is not active, which its PDS denies', async (run) => {
+    const account = anyActive(run, fits(run));
+    if (!account) return false;
+    await run.settled();
+    const said = run.chance.pick(inactive);
+    await contradicted(run, account, said);
+    return `${account.did}: ${said}`;
+  }, 'relay'],
+  [2, 'an account that moves to another PDS', async (run) => {
+    const account = anyActive(run, fits(run));
+    if (!account) return false;
+    await run.settled();
+    const from = account.at;
+    account.at = (from + 1 + run.chance.int(run.host.pdses.length - 1)) % run.host.pdses.length;
+    run.host.send(identity(run, account));
+    // What its old PDS says of it then is true there, and nowhere else.
+    if (run.chance.odds(0.5)) await contradicted(run, account, 'deactivated');
+    // And what the stream does not show is fetched from the new one.
+    if (run.chance.odds(0.5)) {
+      await commit(run, account);
+      run.ledger.gap(account.did, 'a commit was dropped at the move');
+      run.host.send(await committed(run, account));
+    }
+    await run.settled();
+    return `${account.did}: from ${from} to ${account.at}`;
+  }, 'relay'],
+];
