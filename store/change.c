@@ -61,7 +61,7 @@ static int pending_gone(struct change *c, const struct rk_record *old, bool vani
 	struct rk_key_buf key = {0};
 	uint8_t flags = RK_PENDING_GONE | (vanished ? RK_PENDING_VANISHED : 0);
 
-	if (c->repo_flags & RK_REPO_TOMBSTONE)
+	if (c->repo_flags & RK_REPO_TOMBSTONE || old->flags & RK_RECORD_WITHDRAWN)
 		return 0;
 	/* An invalid one whose link is not known may have been linked by the site, or while it was valid. */
 	if (old->flags & RK_RECORD_INVALID &&
@@ -197,6 +197,20 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 	if (r == 0)
 		r = pending_record(c, &record, pending);
 	return r;
+}
+
+int rk_write_withdrawn(struct rk_write *w, rk_repo_id repo, uint8_t collection,
+	struct rk_slice rkey, bool withdrawn)
+{
+	struct rk_record record;
+	int r;
+
+	rk_arena_reset(&w->arena);
+	r = old_read(w, &record, repo, collection, rkey);
+	if (r || withdrawn == !!(record.flags & RK_RECORD_WITHDRAWN))
+		return r;
+	record.flags ^= RK_RECORD_WITHDRAWN;
+	return rk_record_put(w, &record);
 }
 
 /* The repo as it is now: as it was, or as the change has it, with the counts in step with what was added. */

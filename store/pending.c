@@ -139,6 +139,54 @@ int rk_read_pending_due(struct rk_snapshot *s, int64_t *due_ms)
 	return r == RK_STORE_ABSENT ? 0 : r;
 }
 
+struct of_ref {
+	struct rk_snapshot *s;
+	rk_repo_id repo;
+	bool found;
+	int error;
+};
+
+static bool record_has_work(void *context, const struct rk_record *record)
+{
+	struct of_ref *of = context;
+	struct rk_key_buf key = {0};
+	struct rk_slice value;
+	int r;
+
+	if (record->repo != of->repo)
+		return true;
+	rk_key_pending(
+		&key, false, (struct rk_slice){0}, record->repo, record->collection, record->rkey);
+	r = rk_table_get(of->s, RK_TABLE_PENDING, rk_key_slice(&key), &value);
+	of->found = r == 0;
+	of->error = r == RK_STORE_ABSENT ? 0 : r;
+	return r == RK_STORE_ABSENT;
+}
+
+int rk_read_pending_ref(
+	struct rk_snapshot *s, bool *out, rk_repo_id repo, uint8_t collection, struct rk_slice ref)
+{
+	struct of_ref of = {.s = s, .repo = repo};
+	struct rk_key_buf key = {0};
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int r = rk_read_ref_all(s, collection, ref, record_has_work, &of);
+
+	*out = of.found;
+	if (r || of.error || of.found)
+		return r ? r : of.error;
+	/* All of the key but the rkey. */
+	rk_key_pending(&key, true, ref, repo, collection, (struct rk_slice){0});
+	r = rk_table_cursor(s, RK_TABLE_PENDING, &cursor);
+	if (r)
+		return r;
+	k = rk_val(rk_key_slice(&key));
+	r = rk_lmdb_error(mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE));
+	*out = r == 0 && rk_slice_starts(rk_val_slice(k), rk_key_slice(&key));
+	mdb_cursor_close(cursor);
+	return r == RK_STORE_ABSENT ? 0 : r;
+}
+
 static int entry_settle(struct rk_write *w, const struct rk_link_result *result)
 {
 	struct rk_pending entry;
@@ -175,6 +223,8 @@ static int record_settle(struct rk_write *w, const struct rk_link_result *result
 	flags = record.flags;
 	if (!(((record.issues & ~result->judged) | result->issues) & refusals))
 		flags &= (uint8_t)~RK_RECORD_RENAMED;
+	if (result->link == RK_LINK_LINKED)
+		flags &= (uint8_t)~RK_RECORD_WITHDRAWN;
 	if (record.link == (uint8_t)result->link && record.flags == flags &&
 		!(result->judged & (record.issues | result->issues)))
 		return 0;

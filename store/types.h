@@ -90,6 +90,8 @@ enum rk_record_flag {
 	RK_RECORD_RENAMED =
 		8, /* linked, then updated with another code or slug: by those it answers as
 				* if it were not linked, until the document has them, too */
+	RK_RECORD_WITHDRAWN = 16, /* its document is gone and refkey deletes it on the PDS: that it
+				   * goes says nothing of the document */
 };
 
 /* X(id, name as listIssues has it). Stored by place: new rows go to the end; 32 at most. */

@@ -65,6 +65,11 @@ int rk_write_seen_clear(struct rk_write *w, rk_repo_id repo);
 /* Marks a record to be looked at again, with more flags; ABSENT if there is no such record. */
 int rk_write_pending(struct rk_write *w, rk_repo_id repo, uint8_t collection, struct rk_slice rkey,
 	uint8_t flags, int64_t due_ms);
+/* Before and after refkey deletes a record itself: sets or takes back RK_RECORD_WITHDRAWN, which a new version
+ * of the record and the sight of a living document that names it take back, too. ABSENT if there is no
+ * such record. */
+int rk_write_withdrawn(struct rk_write *w, rk_repo_id repo, uint8_t collection,
+	struct rk_slice rkey, bool withdrawn);
 /* What MongoDB was seen to hold, and what comes of a pending entry. */
 struct rk_link_result {
 	struct rk_slice pending_key; /* empty: none; else the entry is taken off or put back … */

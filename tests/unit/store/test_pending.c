@@ -332,6 +332,86 @@ static void same_link_result_twice_is_once(void **state)
 	rk_buf_finish(&after);
 }
 
+static void work_for_a_ref_is_told_by_repo(void **state)
+{
+#define Y "65f0a1b2c3d4e5f601234568"
+	struct kit *k = *state;
+	static struct work work;
+	struct rk_link_result result;
+	rk_repo_id id = put(k, (struct kit_record){.rkey = kit_rkey(1), .ref = X}, 1000);
+	bool found;
+
+	for (int gone = 0; gone < 2; gone++) {
+		const struct {
+			rk_repo_id repo;
+			uint8_t collection;
+			const char *ref;
+			bool found;
+		} cases[] = {
+			{id, MOOD, X, true},
+			{id, MOOD, Y, false},
+			{id + 1, MOOD, X, false},
+			{id, RK_COLLECTION_PAINTING, X, false},
+			{id, MOOD, "", false},
+		};
+
+		if (gone)
+			put(k, (struct kit_record){.rkey = kit_rkey(1), .gone = true}, 2000);
+		kit_read(k);
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			assert_int_equal(rk_read_pending_ref(k->s, &found, cases[i].repo,
+						 cases[i].collection, rk_slice_str(cases[i].ref)),
+				0);
+			assert_int_equal(found, cases[i].found);
+		}
+		work_read(k, &work, INT64_MAX);
+		assert_int_equal(work.count, 1);
+		result = answer(&work.list[0]);
+		acknowledge(k, &result);
+		kit_read(k);
+		assert_int_equal(rk_read_pending_ref(k->s, &found, id, MOOD, rk_slice_str(X)), 0);
+		assert_false(found);
+	}
+}
+
+static void a_withdrawn_record_leaves_no_work(void **state)
+{
+	struct kit *k = *state;
+	struct rk_link_result result = {
+		.rkey = kit_rkey(1), .set_link = true, .link = RK_LINK_LINKED};
+	static struct work work;
+
+	/* What takes the mark back: nothing, we, a new version, the sight of its living document. */
+	for (int back = 0; back < 4; back++) {
+		rk_repo_id id = put(k, (struct kit_record){.rkey = kit_rkey(1), .ref = X}, 1000);
+
+		kit_write(k);
+		assert_int_equal(
+			rk_write_withdrawn(&k->w, id, MOOD, kit_rkey(2), true), RK_STORE_ABSENT);
+		for (int twice = 0; twice < 2; twice++)
+			assert_int_equal(rk_write_withdrawn(&k->w, id, MOOD, kit_rkey(1), true), 0);
+		if (back == 1)
+			assert_int_equal(
+				rk_write_withdrawn(&k->w, id, MOOD, kit_rkey(1), false), 0);
+		kit_commit(k);
+		kit_check(k);
+		if (back == 2)
+			put(k, (struct kit_record){.rkey = kit_rkey(1), .ref = X, .version = 1},
+				2000);
+		result.repo = id;
+		if (back == 3)
+			acknowledge(k, &result);
+		put(k, (struct kit_record){.rkey = kit_rkey(1), .gone = true}, 3000);
+		work_read(k, &work, INT64_MAX);
+		assert_int_equal(work.count, back > 0);
+		if (work.count) {
+			struct rk_link_result over = answer(&work.list[0]);
+
+			acknowledge(k, &over);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +424,8 @@ int main(void)
 		TEST(marks_add_flags_and_forget_the_look),
 		TEST(links_and_issues_are_of_the_version_judged),
 		TEST(same_link_result_twice_is_once),
+		TEST(work_for_a_ref_is_told_by_repo),
+		TEST(a_withdrawn_record_leaves_no_work),
 	};
 	return cmocka_run_group_tests_name("store/pending", tests, NULL, NULL);
 }
