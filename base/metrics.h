@@ -40,6 +40,14 @@
 	X(MONGO_INSERTS, COUNTER, "mongo_inserts_total", "Documents inserted")                     \
 	X(MONGO_UPDATES, COUNTER, "mongo_updates_total", "Documents updated")                      \
 	X(MONGO_FAILURES, COUNTER, "mongo_failures_total", "MongoDB operations that failed")       \
+	X(PUBLISH_CREATED, COUNTER, "publish_created_total", "Records written by the dual write")  \
+	X(PUBLISH_DELETED, COUNTER, "publish_deleted_total", "Records deleted by the dual write")  \
+	X(PUBLISH_FAILURES, COUNTER, "publish_failures_total",                                     \
+		"Tries of the dual write that failed")                                             \
+	X(PUBLISH_WAITING, GAUGE, "publish_waiting",                                               \
+		"Documents that the dual write is to publish, or whose record it is to delete")    \
+	X(PUBLISH_FAILING, GAUGE, "publish_failing",                                               \
+		"Those of them that failed and are tried again")                                   \
 	X(REQUESTS, COUNTER, "xrpc_requests_total", "XRPC requests answered")                      \
 	X(REQUESTS_REFUSED, COUNTER, "xrpc_refused_total", "XRPC requests answered with an error") \
 	X(CONNECTIONS, GAUGE, "http_connections", "HTTP connections open")                         \

@@ -82,10 +82,13 @@ static const struct rk_option_row options[] = {
 		.help = "validate the records in the index against their lexicons"},
 	{"--skip-blobs", NULL, RK_OPTION_IS_SWITCH, FIELD(skip_blobs),
 		.help = "paintings without thumbnails: no image is fetched"},
+	{"--watch", NULL, RK_OPTION_IS_SWITCH, FIELD(watch),
+		.help = "go on: publish what comes, delete the records of what is deleted; documents younger "
+			"than 60 s only with --publish exclusive"},
 };
 
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
-_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_SKIP_BLOBS, "a bit for each row");
+_Static_assert(1 << (OPTIONS - 1) == RK_OPTION_WATCH, "a bit for each row");
 
 static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
@@ -107,7 +110,8 @@ static const struct rk_command_row commands[] = {
 		"MongoDB to ATProto: what has no atproto.rkey, paintings with thumbnails",
 		rk_command_publish,
 		.options = RK_OPTION_SHARED | RK_OPTION_GUESTS | RK_OPTION_MAX_WAIT |
-			RK_OPTION_REPORT | RK_OPTION_VERBOSE | RK_OPTION_SKIP_BLOBS,
+			RK_OPTION_REPORT | RK_OPTION_VERBOSE | RK_OPTION_SKIP_BLOBS |
+			RK_OPTION_WATCH,
 		.least = 1, .most = 1},
 	{"audit", NULL, "compare both sides and what the index believes, per user or all",
 		rk_command_audit,

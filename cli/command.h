@@ -46,6 +46,7 @@ enum {
 	RK_OPTION_UNDO = 1 << 26,
 	RK_OPTION_RECORDS = 1 << 27,
 	RK_OPTION_SKIP_BLOBS = 1 << 28,
+	RK_OPTION_WATCH = 1 << 29,
 	RK_OPTION_SHARED = RK_OPTION_RESTORE - 1, /* what every command over records takes */
 };
 
@@ -61,7 +62,7 @@ struct rk_command_options {
 	const char *const *dids;
 	uint64_t cursor; /* RK_CURSOR_NOW: not given */
 	bool unverified;
-	bool guests, verbose, create, yes, skip_blobs;
+	bool guests, verbose, create, yes, skip_blobs, watch;
 	bool records;
 	uint64_t max_wait_sec; /* RK_MAX_WAIT_ANY: not given */
 	const char *report;    /* folder; NULL: none */

@@ -76,7 +76,7 @@ int rk_operation_delete(const struct rk_operation_run *run, json_t *result)
 		return RK_EXIT_USAGE;
 	}
 	r = rk_delete_run(service->store, &summary, &options, &request);
-	atomic_flag_clear(&service->publishing);
+	rk_turn_command_end(&service->turns);
 	free(names);
 	if (r)
 		run->emit(run->context,

@@ -118,7 +118,7 @@ int rk_operation_forget(const struct rk_operation_run *run, json_t *result)
 		return RK_EXIT_USAGE;
 	r = rk_forget_run(
 		service->store, service->writer, service->mirror, &summary, &options, &request);
-	atomic_flag_clear(&service->publishing);
+	rk_turn_command_end(&service->turns);
 	if (r || summary.stuck >= 0)
 		failure_tell(run, r, &summary);
 	for (int i = 0; i < RK_FORGET_SIDE_COUNT; i++)

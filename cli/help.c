@@ -62,9 +62,7 @@ static bool is_choice(const struct rk_setting_row *row)
 /* Behind the text of what is in a table and does nothing yet. */
 static void unbuilt_add(struct rk_buf *out, const struct rk_setting_row *row)
 {
-	if (row->unbuilt && row->kind == RK_SETTING_ENUM)
-		rk_buf_printf(out, "; not built yet: serve takes only %s", row->value);
-	else if (row->unbuilt)
+	if (row->unbuilt)
 		rk_buf_add_str(out, "; not built yet: no effect");
 }
 

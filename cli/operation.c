@@ -41,18 +41,30 @@ static bool refuse(const struct rk_operation_run *run, const char *format)
 	return false;
 }
 
+const char *rk_operation_pds_refusal(const struct rk_settings *settings)
+{
+	if (!settings->pds_url)
+		return "REFKEY_PDS_URL is not set: `%s` needs the PDS";
+	if (settings->source != RK_SOURCE_PDS)
+		return "REFKEY_SOURCE is relay: `%s` needs the users' own PDS";
+	return NULL;
+}
+
 bool rk_operation_writes_to_pds(const struct rk_operation_run *run)
 {
-	const struct rk_settings *settings = run->service->settings;
+	const char *wrong = rk_operation_pds_refusal(run->service->settings);
 
-	if (!settings->pds_url)
-		return refuse(run, "REFKEY_PDS_URL is not set: `%s` needs the PDS");
-	if (settings->source != RK_SOURCE_PDS)
-		return refuse(run, "REFKEY_SOURCE is relay: `%s` needs the users' own PDS");
-	if (atomic_flag_test_and_set(&run->service->publishing))
+	if (wrong)
+		return refuse(run, wrong);
+	switch (rk_turn_command(&run->service->turns, run->stop)) {
+	case 0:
+		return true;
+	case -EBUSY:
 		return refuse(run,
 			"another publish, or what else writes to the PDS, is under way: wait for its end, or stop it; then `%s`");
-	return true;
+	default:
+		return refuse(run, "`%s` was stopped before the dual write let it begin");
+	}
 }
 
 void rk_operation_print_error(const json_t *event)

@@ -32,9 +32,12 @@ struct rk_operation_row {
 	int (*run)(const struct rk_operation_run *run, json_t *result);
 };
 
-/* Whether the operation may write to the PDS now: the settings allow it, and no other is at it, which
- * service->publishing, clear it at the end, keeps out. False: said why; it ends with RK_EXIT_USAGE. */
+/* Whether the operation may write to the PDS now: the settings allow it, and no other command is at it. Then
+ * it has the turn (rk_turn_command_end at the end), for which that of a dual write is waited for. False:
+ * said why; it ends with RK_EXIT_USAGE. */
 bool rk_operation_writes_to_pds(const struct rk_operation_run *run);
+/* Why nothing can be written to the PDS with these settings, a format with what wants to in it; NULL: it can. */
+const char *rk_operation_pds_refusal(const struct rk_settings *settings);
 
 const struct rk_operation_row *rk_operation_find(const char *name); /* NULL: none */
 

@@ -5,6 +5,7 @@
 
 #include "cli/operation.h"
 #include "cli/publish_print.h"
+#include "cli/watch.h"
 #include "mirror/publish.h"
 #include "net/http.h"
 
@@ -28,17 +29,21 @@ static void begin(void *context, uint64_t found)
 		json_pack("{s:s, s:I}", "event", "begin", "found", (json_int_t)found));
 }
 
+json_t *rk_publish_line_json(const struct rk_publish_line *line)
+{
+	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:o, s:s, s:s, s:s, s:s, s:s}", "event", "line",
+		"n", (json_int_t)line->n, "total", (json_int_t)line->total, "user",
+		text_json(handle_or_id(line->user)), "handle", line->user->handle.len > 0, "did",
+		text_json(line->user->did), "ref", line->ref, "rkey", line->rkey, "words",
+		line->words, "outcome", rk_publish_outcome_rows[line->outcome].name, "reason",
+		line->reason);
+}
+
 static void line(void *context, const struct rk_publish_line *line)
 {
 	const struct rk_operation_run *run = context;
 
-	run->emit(run->context,
-		json_pack("{s:s, s:I, s:I, s:o, s:b, s:o, s:s, s:s, s:s, s:s, s:s}", "event",
-			"line", "n", (json_int_t)line->n, "total", (json_int_t)line->total, "user",
-			text_json(handle_or_id(line->user)), "handle", line->user->handle.len > 0,
-			"did", text_json(line->user->did), "ref", line->ref, "rkey", line->rkey,
-			"words", line->words, "outcome",
-			rk_publish_outcome_rows[line->outcome].name, "reason", line->reason));
+	run->emit(run->context, rk_publish_line_json(line));
 }
 
 static void without(void *context, const struct rk_publish_without *without)
@@ -91,17 +96,7 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 {
 	struct rk_service *service = run->service;
 	const struct rk_settings *settings = service->settings;
-	const struct rk_publish_options options = {
-		.mongo_uri = settings->mongo_uri,
-		.database = settings->mongo_db,
-		.mongo_batch = settings->mongo_batch,
-		.guest_user = settings->guest_user,
-		.threads = settings->threads,
-		.pds = settings->pds_url,
-		.bypass_key = settings->pds_bypass_key,
-		.data_dir = settings->data_dir,
-		.images = getenv("REFKEY_TEST_IMAGES"),
-	};
+	const struct rk_publish_options options = rk_publish_options_of(settings);
 	const json_t *max_wait = json_object_get(run->request, "maxWait");
 	int collection =
 		collection_named(json_string_value(json_object_get(run->request, "documents")));
@@ -115,6 +110,8 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 				"publish: what is to be published is not known"));
 		return RK_EXIT_USAGE;
 	}
+	if (json_is_true(json_object_get(run->request, "watch")))
+		return rk_operation_watch(run, result, (enum rk_collection_id)collection);
 	if (!rk_operation_writes_to_pds(run))
 		return RK_EXIT_USAGE;
 	users = rk_operation_texts(json_object_get(run->request, "users"));
@@ -144,7 +141,7 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 		r = rk_publish_run(service->store, &summary, &options, &request);
 		json_object_set_new(result, "dryRun", json_boolean(request.dry_run));
 	}
-	atomic_flag_clear(&service->publishing);
+	rk_turn_command_end(&service->turns);
 	free(users);
 	free(skip);
 	if (r)
@@ -180,14 +177,24 @@ int rk_command_publish(const struct rk_command_call *call)
 			RK_PUBLISH_BATCH_MOST);
 		return RK_EXIT_USAGE;
 	}
+	if (options->watch && strcmp(call->arguments[0], "moods") != 0) {
+		fputs("refkey: publish --watch is of moods only yet\n", stderr);
+		return RK_EXIT_USAGE;
+	}
+	if (options->watch && (options->dry_run || options->limit || options->report)) {
+		fputs("refkey: --watch goes on: --dry-run, --limit and --report do not go with it\n",
+			stderr);
+		return RK_EXIT_USAGE;
+	}
 	if (rk_http_global_init() != 0) {
 		fputs("refkey: libcurl cannot be initialised\n", stderr);
 		return RK_EXIT_FINDINGS;
 	}
-	request = json_pack("{s:s, s:I, s:I, s:I, s:b, s:b, s:b}", "documents", call->arguments[0],
-		"limit", (json_int_t)options->limit, "batchSize", (json_int_t)options->batch_size,
-		"delay", (json_int_t)options->delay_ms, "dryRun", options->dry_run, "guests",
-		options->guests, "skipBlobs", options->skip_blobs);
+	request = json_pack("{s:s, s:I, s:I, s:I, s:b, s:b, s:b, s:b}", "documents",
+		call->arguments[0], "limit", (json_int_t)options->limit, "batchSize",
+		(json_int_t)options->batch_size, "delay", (json_int_t)options->delay_ms, "dryRun",
+		options->dry_run, "guests", options->guests, "skipBlobs", options->skip_blobs,
+		"watch", options->watch);
 	if (!request)
 		return RK_EXIT_FINDINGS;
 	if (options->max_wait_sec != RK_MAX_WAIT_ANY)

@@ -24,7 +24,7 @@ int rk_publish_print_begin(struct rk_publish_print *print, const struct rk_comma
 {
 	*print = (struct rk_publish_print){
 		.options = options,
-		.lines = options->verbose || !isatty(STDOUT_FILENO),
+		.lines = options->verbose || options->watch || !isatty(STDOUT_FILENO),
 		.without = json_array(),
 		.errors = json_array(),
 	};
@@ -54,7 +54,7 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 	const char *words = text_of(event, "words");
 
 	print->settled++;
-	if (strcmp(outcome, "failed") == 0) {
+	if (strcmp(outcome, "failed") == 0 && !print->options->watch) {
 		json_t *error = json_copy((json_t *)event);
 
 		for (const char *const *name = (const char *const[]){"event", "n", "total",
@@ -73,14 +73,17 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 		return;
 	}
 	rk_progress_clear(&print->progress);
-	printf("[%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT "] %s%s%s%s ",
-		number_of(event, "n"), number_of(event, "total"),
-		json_is_true(json_object_get(event, "handle")) ? "@" : "", text_of(event, "user"),
-		*words ? " - " : "", words);
+	printf("[%" JSON_INTEGER_FORMAT, number_of(event, "n"));
+	if (number_of(event, "total"))
+		printf("/%" JSON_INTEGER_FORMAT, number_of(event, "total"));
+	printf("] %s%s%s%s ", json_is_true(json_object_get(event, "handle")) ? "@" : "",
+		text_of(event, "user"), *words ? " - " : "", words);
 	if (strcmp(outcome, "failed") == 0)
 		printf("❌ Failed: %s (%s)\n", reason, text_of(event, "ref"));
 	else if (strcmp(outcome, "skipped") == 0)
 		printf("⏭️  Skipped: %s\n", reason);
+	else if (json_is_true(json_object_get(event, "deleted")))
+		printf("🗑️  Deleted (%s)\n", text_of(event, "rkey"));
 	else
 		printf("✅ %s (%s)%s\n", verb, text_of(event, "rkey"),
 			strcmp(outcome, "linked") == 0 ? ", was there" : "");
@@ -107,6 +110,15 @@ static void print_begin(const struct rk_publish_print *print, const json_t *even
 
 	if (options->json)
 		return;
+	if (options->watch) {
+		printf("Mode: watch, %s\nBatch size: %llu\nDelay: %llu ms\n",
+			json_is_true(json_object_get(event, "atOnce"))
+				? "at once"
+				: "documents older than 60 s",
+			batch ? batch : RK_PUBLISH_BATCH_MOST,
+			(unsigned long long)options->delay_ms);
+		return;
+	}
 	printf("Mode: %s\nBatch size: %llu\nDelay: %llu ms\nFound: %" JSON_INTEGER_FORMAT
 	       " to publish\n",
 		options->dry_run ? "dry run" : "live", batch ? batch : RK_PUBLISH_BATCH_MOST,
@@ -134,6 +146,8 @@ static void print_summary(struct rk_publish_print *print, const json_t *event)
 		print->options->dry_run ? "Dry run: nothing was written.\n" : "",
 		number_of(event, "created") + number_of(event, "linked"),
 		number_of(event, "skipped"), number_of(event, "failed"));
+	if (print->options->watch)
+		printf("Deleted: %" JSON_INTEGER_FORMAT "\n", number_of(event, "deleted"));
 	if (number_of(event, "putOff"))
 		printf("Left:    %" JSON_INTEGER_FORMAT
 		       ", a limit of the PDS lasts longer than --max-wait; running it again continues.\n",
@@ -166,6 +180,9 @@ void rk_publish_print_event(void *context, const json_t *event)
 	} else {
 		print_summary(print, event);
 	}
+	/* Whoever reads along is not to wait for a full buffer. */
+	if (print->options->watch)
+		fflush(stdout);
 }
 
 int rk_publish_print_end(struct rk_publish_print *print, int code)

@@ -213,7 +213,7 @@ int rk_operation_repair(const struct rk_operation_run *run, json_t *result)
 		return RK_EXIT_USAGE;
 	}
 	code = operate(run, result, &options, plan);
-	atomic_flag_clear(&run->service->publishing);
+	rk_turn_command_end(&run->service->turns);
 	json_decref(plan);
 	return code;
 }

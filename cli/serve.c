@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/control.h"
 #include "cli/service.h"
+#include "cli/watch.h"
 #include "net/http.h"
 #include "xrpc/xrpc.h"
 
@@ -27,6 +28,11 @@ static void status_fill(void *context, struct rk_service_status *out)
 	out->lag_ms = indexer.lag_ms;
 	out->mongo_configured = service->mirror != NULL;
 	out->mongo_connected = service->mirror && rk_mirror_connected(service->mirror);
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		out->publishing |= atomic_load(&service->turns.watched[i]);
+		out->publish_waiting += atomic_load(&service->figures[i].waiting);
+		out->publish_failing += atomic_load(&service->figures[i].failing);
+	}
 }
 
 /* Signals are taken by sigwait alone; every thread started later inherits the mask. */
@@ -92,25 +98,16 @@ static int xrpc_start(struct rk_service *service, struct rk_xrpc **xrpc)
 	return RK_EXIT_USAGE;
 }
 
-/* What the contract promises and this version does not do yet must not look as if it did. */
-static bool settings_served(const struct rk_settings *settings)
-{
-	if (settings->publish != RK_PUBLISH_OFF)
-		fputs("refkey: REFKEY_PUBLISH: publishing is not built yet; use off\n", stderr);
-	return settings->publish == RK_PUBLISH_OFF;
-}
-
 int rk_command_serve(const struct rk_command_call *call)
 {
 	const struct rk_settings *settings = call->settings;
 	struct rk_control *control = NULL;
 	struct rk_xrpc *xrpc = NULL;
+	struct rk_watch *watch = NULL;
 	struct rk_service service;
 	sigset_t signals;
 	int signal_number, code, r;
 
-	if (!settings_served(settings))
-		return RK_EXIT_USAGE;
 	signals_block(&signals);
 	files_raise();
 	rk_settings_log_unbuilt(settings);
@@ -139,11 +136,15 @@ int rk_command_serve(const struct rk_command_call *call)
 		code = RK_EXIT_FINDINGS;
 		goto close;
 	}
+	code = rk_watch_create(&watch, &service);
+	if (code)
+		goto close;
 	sigwait(&signals, &signal_number);
 	rk_log(RK_LOG_INFO, "serve", "stopping", RK_LOG_STR("signal", strsignal(signal_number)));
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second one ends it at once */
 close:
 	rk_control_destroy(control);
+	rk_watch_destroy(watch);
 	rk_xrpc_destroy(xrpc);
 	rk_service_close(&service);
 	rk_log(RK_LOG_INFO, "serve", "stopped");

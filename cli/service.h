@@ -8,8 +8,10 @@
 #include <stdatomic.h>
 
 #include "cli/command.h"
+#include "cli/turns.h"
 #include "indexer/indexer.h"
 #include "mirror/mirror.h"
+#include "mirror/publish_watch.h"
 #include "store/writer.h"
 
 #define RK_USER_AGENT "refkey/" REFKEY_VERSION
@@ -21,8 +23,9 @@ struct rk_service {
 	/* Set once, while other threads look: NULL where MongoDB is not configured, or outside serve. */
 	struct rk_mirror *_Atomic mirror;
 	struct rk_indexer *_Atomic indexer;
-	atomic_bool stop;       /* end what is under way, cleanly */
-	atomic_flag publishing; /* one command at a time writes to the PDS */
+	atomic_bool stop;                                     /* end what is under way, cleanly */
+	struct rk_turns turns;                                /* at writing to the PDS */
+	struct rk_watch_figures figures[RK_COLLECTION_COUNT]; /* of the dual write */
 	atomic_bool was_ready;
 	atomic_ullong desynchronized, unready; /* as of the last commit */
 	struct rk_snapshot *counting;          /* of the writer's thread */

@@ -62,7 +62,7 @@ static const struct rk_setting_row rows[] = {
 	{"REFKEY_HOSTNAME", "--hostname", RK_SETTING_HOST, FIELD(hostname), .otherwise = "unset",
 		.help = "public host name; turns on did:web, needed for calls proxied by a PDS"},
 	{"REFKEY_PUBLISH", "--publish", RK_SETTING_ENUM, FIELD(publish), .value = "off",
-		.names = publish_names, .unbuilt = true,
+		.names = publish_names,
 		.help = "on: serve also publishes what MongoDB has and the PDS lacks, leaving documents "
 			"younger than 60 s to the site; exclusive: refkey is the only one who publishes, at once; "
 			"both refused together with REFKEY_ON_DELETE unlink or keep"},
@@ -259,8 +259,7 @@ void rk_settings_log_unbuilt(const struct rk_settings *settings)
 	for (size_t i = 0; i < ROWS; i++) {
 		const char *text;
 
-		if (!rows[i].unbuilt ||
-			rows[i].kind == RK_SETTING_ENUM) /* refused by who needs it */
+		if (!rows[i].unbuilt)
 			continue;
 		memcpy(&text, (const char *)settings + rows[i].offset, sizeof(text));
 		if (text)

@@ -86,6 +86,22 @@ static void service_json(const struct rk_operation_run *run, json_t *result)
 	rk_buf_finish(&reasons);
 }
 
+/* While the dual write is on. */
+static void publish_json(struct rk_service *service, json_t *result)
+{
+	json_int_t waiting = 0, failing = 0;
+	bool watched = false;
+
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		watched |= atomic_load(&service->turns.watched[i]);
+		waiting += (json_int_t)atomic_load(&service->figures[i].waiting);
+		failing += (json_int_t)atomic_load(&service->figures[i].failing);
+	}
+	if (watched)
+		json_object_set_new(json_object_get(result, "mongo"), "publish",
+			json_pack("{s:I, s:I}", "waiting", waiting, "failing", failing));
+}
+
 int rk_operation_status(const struct rk_operation_run *run, json_t *result)
 {
 	struct rk_service *service = run->service;
@@ -125,6 +141,7 @@ int rk_operation_status(const struct rk_operation_run *run, json_t *result)
 		json_pack("{s:b, s:b, s:I}", "configured", service->settings->mongo_uri != NULL,
 			"connected", service->mirror && rk_mirror_connected(service->mirror),
 			"pending", (json_int_t)counts.pending));
+	publish_json(service, result);
 	json_object_set_new(result, "index",
 		json_pack("{s:I, s:I}", "fileBytes", (json_int_t)space.file_bytes, "usedBytes",
 			(json_int_t)space.used_bytes));
@@ -139,6 +156,7 @@ static const char *yes_no(const json_t *value)
 static void print_text(const json_t *status)
 {
 	const json_t *mongo = json_object_get(status, "mongo"), *one;
+	const json_t *publish = json_object_get(mongo, "publish");
 	const char *reasons = json_string_value(json_object_get(status, "reasons"));
 	json_int_t lag = json_integer_value(json_object_get(status, "lagSeconds"));
 	size_t i;
@@ -178,6 +196,12 @@ static void print_text(const json_t *status)
 			: json_is_true(json_object_get(mongo, "connected")) ? "connected"
 									    : "not connected",
 		json_integer_value(json_object_get(mongo, "pending")));
+	if (publish)
+		printf("publish         %" JSON_INTEGER_FORMAT
+		       " documents wait, %" JSON_INTEGER_FORMAT
+		       " of them failed and are tried again\n",
+			json_integer_value(json_object_get(publish, "waiting")),
+			json_integer_value(json_object_get(publish, "failing")));
 	printf("index           %" JSON_INTEGER_FORMAT " bytes\n",
 		json_integer_value(json_object_get(json_object_get(status, "index"), "fileBytes")));
 }

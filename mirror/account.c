@@ -29,7 +29,8 @@ struct rk_account_client {
 	struct rk_buf user, did;
 	unsigned failures; /* in a row */
 	int64_t failing_ms;
-	bool open; /* logged in */
+	bool open;    /* logged in */
+	bool resumed; /* … by a login that was kept, and may be void by now */
 	struct rk_pds_reply reply;
 	char error[256];
 };
@@ -49,6 +50,8 @@ struct rk_account_client *rk_account_create(
 	if (!account)
 		return NULL;
 	account->options = *options;
+	if (account->options.failures_most == 0)
+		account->options.failures_most = FAILURES_MOST;
 	account->mongo = mongo;
 	account->session = rk_session_create(&session);
 	if (!account->session) {
@@ -58,10 +61,23 @@ struct rk_account_client *rk_account_create(
 	return account;
 }
 
+/* Whoever has the account next may go on with its login. */
+static void leave(struct rk_account_client *account)
+{
+	struct rk_session_login login;
+
+	if (account->open && account->options.logins) {
+		rk_session_leave(account->session, &login);
+		rk_logins_keep(account->options.logins, &login);
+	}
+	account->open = account->resumed = false;
+}
+
 void rk_account_destroy(struct rk_account_client *account)
 {
 	if (!account)
 		return;
+	leave(account);
 	rk_session_destroy(account->session);
 	rk_buf_finish(&account->user);
 	rk_buf_finish(&account->did);
@@ -75,7 +91,7 @@ const char *rk_account_error(const struct rk_account_client *account)
 
 int rk_account_take(struct rk_account_client *account, const struct rk_user *user)
 {
-	account->open = false;
+	leave(account);
 	rk_buf_clear(&account->user);
 	rk_buf_clear(&account->did);
 	rk_buf_add_slice(&account->user, user->id);
@@ -139,7 +155,8 @@ static int after_failure(struct rk_account_client *account)
 			rk_pace_wait_ms(rk_session_pace(account->session), rk_clock_wall_ms()));
 	if (account->failures++ == 0)
 		account->failing_ms = now;
-	if (account->failures >= FAILURES_MOST || now - account->failing_ms > FAILING_MOST_MS)
+	if (account->failures >= account->options.failures_most ||
+		now - account->failing_ms > FAILING_MOST_MS)
 		return unreachable(account, "the PDS", account->reply.message);
 	for (unsigned i = 1; i < account->failures && wait < BACKOFF_MOST_MS; i++)
 		wait *= 2;
@@ -167,13 +184,25 @@ int rk_account_list(struct rk_account_client *account, const char *collection,
 	}
 }
 
+static bool resume(struct rk_account_client *account)
+{
+	struct rk_session_login login;
+
+	if (!account->options.logins ||
+		!rk_logins_take(account->options.logins, &login, rk_buf_slice(&account->did)))
+		return false;
+	rk_session_resume(account->session, &login);
+	account->open = account->resumed = true;
+	return true;
+}
+
 /* Once for a user. */
 int rk_account_login(struct rk_account_client *account)
 {
 	struct rk_buf password = {0};
 	int r;
 
-	if (account->open)
+	if (account->open || resume(account))
 		return 0;
 	r = rk_mongo_user_text(
 		account->mongo, &password, rk_buf_slice(&account->user), "atproto.password");
@@ -420,9 +449,22 @@ static int write_some(const struct writing *w, struct rk_account_write **writes,
 			}
 			break;
 		case RK_PDS_DENIED:
+			if (account->resumed) {
+				account->open = account->resumed = false;
+				r = rk_account_login(account);
+				if (r > 0 && r != RK_ACCOUNT_PUT_OFF)
+					snprintf(account->reply.message,
+						sizeof(account->reply.message), "%s",
+						account->error);
+				if (r <= 0 || r == RK_ACCOUNT_PUT_OFF)
+					continue;
+			}
+			/* fall through */
 		case RK_PDS_ABSENT:
 		case RK_PDS_INACTIVE:
 			n = count; /* the account's, not the record's */
+			for (size_t i = 0; i < n; i++)
+				writes[i]->of_account = true;
 			r = 0;
 			break;
 		default:
@@ -441,8 +483,10 @@ static int write_some(const struct writing *w, struct rk_account_write **writes,
 static void settle_open(struct rk_account_write **writes, size_t count, const char *reason)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (writes[i]->state == RK_ACCOUNT_OPEN)
-			rk_account_settle(writes[i], RK_ACCOUNT_FAILED, reason);
+		if (writes[i]->state != RK_ACCOUNT_OPEN)
+			continue;
+		rk_account_settle(writes[i], RK_ACCOUNT_FAILED, reason);
+		writes[i]->of_account = true;
 	}
 }
 

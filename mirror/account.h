@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 
+#include "mirror/logins.h"
 #include "mirror/mongo.h"
 #include "net/session.h"
 
@@ -24,7 +25,9 @@ struct rk_account_options {
 	const char *pds;           /* origin */
 	const char *bypass_key;    /* secret; NULL: none */
 	int64_t max_wait_ms;       /* the longest wait for a limit; -1: any */
+	unsigned failures_most;    /* in a row, and the PDS is taken for unreachable; 0: 12 */
 	const atomic_bool *cancel; /* ends requests under way; NULL: nothing does */
+	struct rk_logins *logins;  /* kept between users, and shared; NULL: each user logs in */
 	/* Begin nothing more; NULL: nothing stops. */
 	bool (*stopping)(void *context);
 	/* It begins to wait for a limit, for a second or more; NULL is fine. */
@@ -60,6 +63,7 @@ struct rk_account_write {
 	struct rk_session_write write; /* texts must live until it is settled */
 	enum rk_account_state state;
 	char reason[256];
+	bool of_account; /* FAILED: it is the account that may not, and others of it would not either */
 	void *context; /* the caller's own */
 };
 void rk_account_settle(

@@ -6,22 +6,44 @@
 #include "mirror/mongo_inside.h"
 #include "mirror/publish_draft.h"
 
-int rk_mongo_unpublished(struct rk_mongo *mongo, const struct rk_collection *row,
+static void filter_unpublished(bson_t *filter, const struct rk_collection *row)
+{
+	bson_t inner;
+
+	BSON_APPEND_DOCUMENT_BEGIN(filter, row->gone, &inner);
+	BSON_APPEND_BOOL(&inner, "$ne", true);
+	bson_append_document_end(filter, &inner);
+	BSON_APPEND_NULL(filter, "atproto.rkey"); /* missing, or null */
+}
+
+/* May match more: what gone is has many forms. */
+static void filter_gone(bson_t *filter, const struct rk_collection *row)
+{
+	bson_t inner, list;
+
+	BSON_APPEND_DOCUMENT_BEGIN(filter, row->gone, &inner);
+	BSON_APPEND_ARRAY_BEGIN(&inner, "$nin", &list);
+	BSON_APPEND_BOOL(&list, "0", false);
+	BSON_APPEND_NULL(&list, "1");
+	bson_append_array_end(&inner, &list);
+	bson_append_document_end(filter, &inner);
+	BSON_APPEND_DOCUMENT_BEGIN(filter, "atproto.rkey", &inner);
+	BSON_APPEND_UTF8(&inner, "$type", "string");
+	bson_append_document_end(filter, &inner);
+}
+
+static int scan(struct rk_mongo *mongo, const struct rk_collection *row, const bson_t *filter,
 	rk_mongo_visit_unpublished *visit, void *context)
 {
 	mongoc_collection_t *collection = rk_mongo_collection(mongo, row->documents);
-	bson_t filter = BSON_INITIALIZER, fields, inner;
+	bson_t fields;
 	struct rk_arena arena = {0};
 	mongoc_cursor_t *cursor;
 	const bson_t *one;
 	int r = 0;
 
-	BSON_APPEND_DOCUMENT_BEGIN(&filter, row->gone, &inner);
-	BSON_APPEND_BOOL(&inner, "$ne", true);
-	bson_append_document_end(&filter, &inner);
-	BSON_APPEND_NULL(&filter, "atproto.rkey"); /* missing, or null */
 	rk_document_projection(&fields, row);
-	cursor = rk_mongo_find(collection, &filter, &fields);
+	cursor = rk_mongo_find(collection, filter, &fields);
 	while (r == 0 && mongoc_cursor_next(cursor, &one)) {
 		struct rk_document document;
 		bool failed = false, read;
@@ -30,15 +52,45 @@ int rk_mongo_unpublished(struct rk_mongo *mongo, const struct rk_collection *row
 		read = rk_document_read(&document, &arena, one, row, &failed);
 		if (failed)
 			r = -ENOMEM;
-		else if (!read || (!document.gone && rk_document_rkey(&document).len == 0))
+		else if (!read || document.gone == (rk_document_rkey(&document).len > 0))
 			r = visit(context, &document, !read);
 	}
 	if (r == 0 && mongoc_cursor_error(cursor, &mongo->error))
 		r = -EIO;
 	rk_arena_finish(&arena);
 	mongoc_cursor_destroy(cursor);
-	bson_destroy(&filter);
 	mongoc_collection_destroy(collection);
+	return r;
+}
+
+int rk_mongo_unpublished(struct rk_mongo *mongo, const struct rk_collection *row,
+	rk_mongo_visit_unpublished *visit, void *context)
+{
+	bson_t filter = BSON_INITIALIZER;
+	int r;
+
+	filter_unpublished(&filter, row);
+	r = scan(mongo, row, &filter, visit, context);
+	bson_destroy(&filter);
+	return r;
+}
+
+int rk_mongo_astray(struct rk_mongo *mongo, const struct rk_collection *row,
+	rk_mongo_visit_unpublished *visit, void *context)
+{
+	bson_t filter = BSON_INITIALIZER, either, one;
+	int r;
+
+	BSON_APPEND_ARRAY_BEGIN(&filter, "$or", &either);
+	BSON_APPEND_DOCUMENT_BEGIN(&either, "0", &one);
+	filter_unpublished(&one, row);
+	bson_append_document_end(&either, &one);
+	BSON_APPEND_DOCUMENT_BEGIN(&either, "1", &one);
+	filter_gone(&one, row);
+	bson_append_document_end(&either, &one);
+	bson_append_array_end(&filter, &either);
+	r = scan(mongo, row, &filter, visit, context);
+	bson_destroy(&filter);
 	return r;
 }
 

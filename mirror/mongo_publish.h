@@ -12,6 +12,10 @@ typedef int rk_mongo_visit_unpublished(
 int rk_mongo_unpublished(struct rk_mongo *mongo, const struct rk_collection *collection,
 	rk_mongo_visit_unpublished *visit, void *context) __attribute__((warn_unused_result));
 
+/* The same, and besides the documents that are gone and name a record. */
+int rk_mongo_astray(struct rk_mongo *mongo, const struct rk_collection *collection,
+	rk_mongo_visit_unpublished *visit, void *context) __attribute__((warn_unused_result));
+
 /* The documents with these _ids, with all that a record is made of. Borrowed as above. */
 typedef int rk_mongo_visit_body(
 	void *context, const struct rk_document *document, const bson_t *body);

@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "mirror/publish_inside.h"
 
 /* Users at once. A login waits a third of a second at the reference PDS whatever it costs there, so there are more
  * than cores; of what it costs, its processor time is most. */
 enum { THREADS_EACH = 4, THREADS_LEAST = 8, THREADS_MOST = 64 };
+enum { STOPPED_MOST_MS = 5000 };
 
 #define ROW(id, name, text) [RK_PUBLISH_##id] = {name, text},
 const struct rk_publish_outcome_row rk_publish_outcome_rows[RK_PUBLISH_OUTCOME_COUNT] = {
@@ -113,7 +116,7 @@ static int candidate_add(void *context, const struct rk_document *document, bool
 	}
 	switch (document->user.presence) {
 	case RK_PRESENCE_STRING:
-		user = rk_users_by_id(&s->run->users, document->user.text);
+		user = rk_users_by_id(s->run->users, document->user.text);
 		if (!user && !s->only)
 			return rk_users_add(
 				&s->strangers, &(struct rk_user){.id = document->user.text});
@@ -160,7 +163,7 @@ static int named(struct rk_publish_run *run, const struct rk_user ***out, const 
 	if (!*out)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		(*out)[i] = rk_users_by_name(&run->users, rk_slice_str(names[i]));
+		(*out)[i] = rk_users_by_name(run->users, rk_slice_str(names[i]));
 		if (!(*out)[i]) {
 			snprintf(run->error, sizeof(run->error), "no such user: %.200s", names[i]);
 			return -ENOENT;
@@ -270,20 +273,47 @@ static int strangers_tell(struct rk_publish_run *run, struct rk_mongo *mongo, st
 	return r;
 }
 
+/* As rk_mongo_unpublished, of some. */
+static int some_read(struct rk_mongo *mongo, struct selection *s)
+{
+	const struct rk_publish_some *some = s->run->request->some;
+	struct rk_documents documents = {0};
+	struct rk_arena arena = {0};
+	int r = rk_mongo_by_id(
+		mongo, &documents, &arena, s->run->collection, some->ids, some->count);
+
+	for (size_t i = 0; r == 0 && i < documents.count; i++) {
+		const struct rk_document *document = &documents.list[i];
+
+		if (!document->gone && rk_document_rkey(document).len == 0)
+			r = candidate_add(s, document, false);
+	}
+	rk_documents_finish(&documents);
+	rk_arena_finish(&arena);
+	return r;
+}
+
+static int users_take(struct rk_publish_run *run, struct rk_mongo *mongo)
+{
+	run->users = run->request->some ? run->request->some->users : &run->users_read;
+	return run->request->some ? 0 : rk_mongo_users(mongo, &run->users_read, true);
+}
+
 static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct rk_store *store)
 {
 	const struct rk_publish_request *request = run->request;
 	struct selection s = {.run = run};
 	struct rk_snapshot *snapshot = NULL;
-	int r = rk_mongo_users(mongo, &run->users, true);
+	int r = users_take(run, mongo);
 
 	if (r == 0)
 		r = named(run, &s.only, request->users);
 	if (r == 0)
 		r = named(run, &s.skip, request->skip);
 	if (r == 0) {
-		s.guest = rk_users_by_id(&run->users, rk_slice_str(run->options->guest_user));
-		r = rk_mongo_unpublished(mongo, run->collection, candidate_add, &s);
+		s.guest = rk_users_by_id(run->users, rk_slice_str(run->options->guest_user));
+		r = request->some ? some_read(mongo, &s)
+				  : rk_mongo_unpublished(mongo, run->collection, candidate_add, &s);
 	}
 	if (r == 0)
 		r = rk_snapshot_create(&snapshot, store);
@@ -333,6 +363,7 @@ static void tell(struct rk_publish_run *run, const struct rk_publish_parcel *par
 			.words = item->words,
 			.outcome = item->outcome,
 			.reason = item->reason,
+			.of_account = item->write.of_account,
 		};
 		struct rk_buf ref = {0};
 
@@ -348,11 +379,24 @@ static void tell(struct rk_publish_run *run, const struct rk_publish_parcel *par
 /* The parcels that lie there, or NULL when no thread works any more. */
 static struct rk_publish_parcel *take(struct rk_publish_run *run)
 {
+	const atomic_bool *stop = run->request->stop;
 	struct rk_publish_parcel *parcels;
+	struct timespec until;
+	int64_t stopped_ms = 0;
 
 	pthread_mutex_lock(&run->lock);
-	while (!run->first && run->working > 0)
-		pthread_cond_wait(&run->filled, &run->lock);
+	while (!run->first && run->working > 0) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		pthread_cond_timedwait(&run->filled, &run->lock, &until);
+		/* What is under way may end, unless the PDS says nothing at all. */
+		if (!stop || !atomic_load(stop))
+			continue;
+		if (stopped_ms == 0)
+			stopped_ms = rk_clock_mono_ms();
+		else if (rk_clock_mono_ms() - stopped_ms > STOPPED_MOST_MS)
+			atomic_store(&run->cancel, true);
+	}
 	parcels = run->first;
 	run->first = NULL;
 	run->last = &run->first;
@@ -448,7 +492,7 @@ int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,
 	out->stopped = request->stop && atomic_load(request->stop);
 	snprintf(out->error, sizeof(out->error), "%s", run.error);
 	rk_mongo_destroy(mongo);
-	rk_users_finish(&run.users);
+	rk_users_finish(&run.users_read);
 	free(run.ids);
 	free(run.persons);
 	pthread_mutex_destroy(&run.lock);

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "mirror/logins.h"
 #include "mirror/users.h"
 #include "records/collections.h"
 #include "store/store.h"
@@ -53,6 +54,7 @@ struct rk_publish_line {
 	const char *words;
 	enum rk_publish_outcome outcome;
 	const char *reason; /* "": none */
+	bool of_account;    /* FAILED: it is the user's account, not the document */
 };
 
 /* Documents of one user who has no ATProto account (or was forgotten). */
@@ -61,6 +63,14 @@ struct rk_publish_without {
 	const char *email;          /* "": none */
 	const char *reason;
 	uint64_t count;
+};
+
+/* Some documents, which somebody has found to be published (publish_watch.h). */
+struct rk_publish_some {
+	const struct rk_oid *ids;
+	size_t count;
+	const struct rk_users *users; /* with handles */
+	struct rk_logins *logins;
 };
 
 struct rk_publish_request {
@@ -73,6 +83,9 @@ struct rk_publish_request {
 	int64_t max_wait_ms; /* the longest wait for a limit; -1: any */
 	bool dry_run, guests;
 	bool skip_blobs; /* no image is fetched: records without thumbnails */
+	/* Only these; a user over whom the PDS fails is then given up soon, so that others need not wait.
+	 * NULL: all there are. */
+	const struct rk_publish_some *some;
 	/* All from the calling thread; NULL is fine. */
 	void (*begin)(void *context, uint64_t found);
 	void (*line)(void *context, const struct rk_publish_line *line);

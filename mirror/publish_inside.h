@@ -49,7 +49,8 @@ struct rk_publish_run {
 	struct rk_pictures *pictures;       /* NULL: no images are wanted */
 	struct rk_buf program;              /* for thumbnails */
 	struct rk_publish_summary *summary; /* the caller's thread alone */
-	struct rk_users users;
+	const struct rk_users *users;
+	struct rk_users users_read; /* unless they were given */
 	struct rk_oid *ids;
 	struct rk_publish_person *persons;
 	size_t id_count, person_count;
@@ -64,6 +65,7 @@ struct rk_publish_run {
 	size_t working;
 	uint64_t left; /* of the limit */
 	uint64_t put_off;
+	unsigned unreached; /* users over whom the PDS failed, in a row */
 	bool limited;
 	int failure; /* the first that ends the run */
 	char error[256];

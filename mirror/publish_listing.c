@@ -2,9 +2,28 @@
 #include "mirror/publish_listing.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "records/record.h"
+
+static struct rk_slice text_of(const json_t *value, const char *name)
+{
+	const json_t *text = json_object_get(value, name);
+
+	return rk_slice_make(json_string_value(text), json_string_length(text));
+}
+
+struct rk_slice rk_listing_ref_of(const void *value, const struct rk_collection *collection)
+{
+	const struct rk_field *field = collection->fields;
+	struct rk_slice ref;
+
+	while (field->role != RK_ROLE_REF)
+		field++;
+	ref = text_of(value, field->name);
+	return ref.len == 0 && field->older ? text_of(value, field->older) : ref;
+}
 
 void rk_listing_finish(struct rk_listing *listing)
 {

@@ -4,6 +4,7 @@
 
 #include "atproto/syntax.h"
 #include "base/arena.h"
+#include "records/collections.h"
 
 struct rk_listing_ref {
 	struct rk_oid ref;
@@ -17,6 +18,9 @@ struct rk_listing {
 	uint64_t *tids;              /* sorted, once sealed */
 	size_t ref_count, ref_room, tid_count, tid_room;
 };
+
+/* The ref of a record as the PDS gives it (json_t), under whatever name it has there; empty: it has none. */
+struct rk_slice rk_listing_ref_of(const void *value, const struct rk_collection *collection);
 
 void rk_listing_finish(struct rk_listing *listing);
 /* A record; ref: as it stands in it, empty if it has none. 0 or -ENOMEM. */

@@ -1,6 +1,5 @@
 /* See publish_inside.h: one user after the other, through the user's account (mirror/account.h). */
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +9,10 @@
 
 /* Of a key that follows from few uploads: what is lost of a day's, if it ends before they are written. */
 enum { GROUP_WITH_BLOBS = 25 };
+enum {
+	FAILURES_OF_SOME = 3,
+	UNREACHED_MOST = 8, /* users in a row; then it is the PDS */
+};
 
 struct worker {
 	struct rk_publish_run *run;
@@ -40,25 +43,12 @@ static void tell_waiting(void *context, int64_t ms)
 	rk_publish_hand_on(w->run, parcel);
 }
 
-static struct rk_slice text_of(const json_t *value, const char *name)
-{
-	const json_t *text = json_object_get(value, name);
-
-	return rk_slice_make(json_string_value(text), json_string_length(text));
-}
-
 static int listed(void *context, const struct rk_session_record *record)
 {
 	struct worker *w = context;
-	const struct rk_field *field = w->run->collection->fields;
-	struct rk_slice ref;
 
-	while (field->role != RK_ROLE_REF)
-		field++;
-	ref = text_of(record->value, field->name);
-	if (ref.len == 0 && field->older)
-		ref = text_of(record->value, field->older);
-	return rk_listing_add(&w->listing, record->rkey, ref);
+	return rk_listing_add(
+		&w->listing, record->rkey, rk_listing_ref_of(record->value, w->run->collection));
 }
 
 static void list_restart(void *context)
@@ -83,6 +73,13 @@ void rk_publish_settle(
 	item->settled = true;
 	item->outcome = outcome;
 	snprintf(item->reason, sizeof(item->reason), "%s", reason);
+}
+
+/* The PDS has nothing, or nothing good, to say of the user's account. */
+static void settle_account(struct rk_publish_item *item, const char *reason)
+{
+	item->write.of_account = true;
+	rk_publish_settle(item, RK_PUBLISH_FAILED, reason);
 }
 
 /* The first of an item's keys that is free, in the repo and in the parcel. */
@@ -222,13 +219,16 @@ static int batch_write(struct worker *w, struct rk_publish_parcel *parcel)
 		written = count ? group_write(w, writes, count) : 0;
 		r = r && written == 0 ? r : written;
 	}
-	if (r <= 0 || r == RK_ACCOUNT_PUT_OFF)
+	if (r == -EHOSTUNREACH && !w->run->request->some)
+		return r;
+	if (r == 0 || r == RK_ACCOUNT_PUT_OFF || (r < 0 && r != -EHOSTUNREACH))
 		return r;
 	for (size_t i = 0; i < parcel->count; i++) {
 		if (!parcel->items[i].settled)
-			rk_publish_settle(
-				&parcel->items[i], RK_PUBLISH_FAILED, rk_account_error(w->account));
+			settle_account(&parcel->items[i], rk_account_error(w->account));
 	}
+	if (r < 0)
+		return r;
 	return 0;
 }
 
@@ -291,26 +291,46 @@ static size_t batch_most(const struct rk_publish_request *request)
 		: RK_SESSION_WRITES_MOST;
 }
 
-/* All of a user's documents fail alike. */
-static int fail_all(struct worker *w, const char *reason)
+/* All of a user's documents fail alike, but for the first ones, which are done. */
+static int fail_all(struct worker *w, size_t done, const char *reason)
 {
 	struct rk_publish_run *run = w->run;
+	size_t count = w->person->count - done;
 	struct rk_publish_parcel *parcel = calloc(1, sizeof(*parcel));
 
 	if (parcel)
-		parcel->items = calloc(w->person->count, sizeof(*parcel->items));
+		parcel->items = calloc(count + 1, sizeof(*parcel->items));
 	if (!parcel || !parcel->items) {
 		free(parcel);
 		return -ENOMEM;
 	}
 	parcel->person = w->person;
-	parcel->count = w->person->count;
-	for (size_t i = 0; i < parcel->count; i++) {
-		parcel->items[i].document.id = run->ids[w->person->from + i];
-		rk_publish_settle(&parcel->items[i], RK_PUBLISH_FAILED, reason);
+	parcel->count = count;
+	for (size_t i = 0; i < count; i++) {
+		parcel->items[i].document.id = run->ids[w->person->from + done + i];
+		settle_account(&parcel->items[i], reason);
 	}
 	rk_publish_hand_on(run, parcel);
 	return 0;
+}
+
+/* Whether that the PDS failed may still be this user's alone, and others are to go on. */
+static bool gives_up(struct worker *w)
+{
+	struct rk_publish_run *run = w->run;
+	bool alone;
+
+	pthread_mutex_lock(&run->lock);
+	alone = run->request->some && !run->failure && ++run->unreached < UNREACHED_MOST;
+	pthread_mutex_unlock(&run->lock);
+	return alone;
+}
+
+static void reached(struct worker *w)
+{
+	pthread_mutex_lock(&w->run->lock);
+	w->run->unreached = 0;
+	pthread_mutex_unlock(&w->run->lock);
 }
 
 static int person_run(struct worker *w)
@@ -323,7 +343,7 @@ static int person_run(struct worker *w)
 	if (r == 0)
 		r = list(w);
 	if (r > 0 && r != RK_ACCOUNT_PUT_OFF)
-		return fail_all(w, rk_account_error(w->account));
+		return fail_all(w, 0, rk_account_error(w->account));
 	while (r == 0 && done < w->person->count) {
 		size_t want = w->person->count - done, allowed, before = done;
 
@@ -339,6 +359,10 @@ static int person_run(struct worker *w)
 		r = batch_run(w, ids + done, allowed, &done);
 		rk_publish_give_back(run, allowed - (done - before));
 	}
+	if (r == 0)
+		reached(w);
+	if (r == -EHOSTUNREACH && gives_up(w))
+		return fail_all(w, done, rk_account_error(w->account));
 	if (r == RK_ACCOUNT_PUT_OFF) {
 		pthread_mutex_lock(&run->lock);
 		run->put_off += w->person->count - done;
@@ -371,6 +395,8 @@ void *rk_publish_work(void *context)
 		.pds = run->options->pds,
 		.bypass_key = run->options->bypass_key,
 		.max_wait_ms = run->request->max_wait_ms,
+		.failures_most = run->request->some ? FAILURES_OF_SOME : 0,
+		.logins = run->request->some ? run->request->some->logins : NULL,
 		.cancel = &run->cancel,
 		.stopping = is_stopping,
 		.waiting = tell_waiting,

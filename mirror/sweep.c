@@ -87,6 +87,7 @@ static int item_compare(struct rk_sweep *sweep, struct rk_item *item,
 				decision->link == RK_LINK_LINKED)
 		return 0;
 	differs = write || (uint8_t)decision->link != record.link ||
+		(record.flags & RK_RECORD_WITHDRAWN && decision->link == RK_LINK_LINKED) ||
 		((decision->issues ^ record.issues) & item->judged) || !owner.known ||
 		owner.owner.repo != item->owner;
 	if (differs)

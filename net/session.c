@@ -87,6 +87,31 @@ void rk_session_destroy(struct rk_session *session)
 	free(session);
 }
 
+void rk_session_login_finish(struct rk_session_login *login)
+{
+	wipe(&login->did);
+	wipe(&login->access);
+	wipe(&login->refresh);
+}
+
+void rk_session_leave(struct rk_session *session, struct rk_session_login *out)
+{
+	*out = (struct rk_session_login){
+		session->did, session->access, session->refresh, session->pace};
+	session->did = session->access = session->refresh = (struct rk_buf){0};
+	rk_pace_change_account(&session->pace);
+}
+
+void rk_session_resume(struct rk_session *session, struct rk_session_login *login)
+{
+	forget(session);
+	session->did = login->did;
+	session->access = login->access;
+	session->refresh = login->refresh;
+	session->pace = login->pace;
+	*login = (struct rk_session_login){0};
+}
+
 struct rk_pace *rk_session_pace(struct rk_session *session)
 {
 	return &session->pace;

@@ -38,6 +38,17 @@ struct rk_pace *rk_session_pace(struct rk_session *session);
 int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
 	const char *password) __attribute__((warn_unused_result));
 
+/* A login apart from its session, for another one to go on with. Zeroed: none. */
+struct rk_session_login {
+	struct rk_buf did;
+	struct rk_buf access, refresh; /* secret: header lines */
+	struct rk_pace pace;
+};
+void rk_session_login_finish(struct rk_session_login *login);
+/* Moves the login out of a session, which then has none, and into one. */
+void rk_session_leave(struct rk_session *session, struct rk_session_login *out);
+void rk_session_resume(struct rk_session *session, struct rk_session_login *login);
+
 enum rk_session_as { RK_SESSION_AS_NOBODY, RK_SESSION_AS_USER, RK_SESSION_AS_ADMIN };
 struct rk_session_call {
 	const char *method; /* with its query */

@@ -39,5 +39,12 @@ void rk_get_status(struct rk_call *call)
 	rk_buf_add_byte(body, '{');
 	rk_json_bool(body, "connected", status.mongo_connected);
 	rk_json_number(body, "pending", (int64_t)counts.pending);
+	if (status.publishing) {
+		rk_json_key(body, "publish");
+		rk_buf_add_byte(body, '{');
+		rk_json_number(body, "waiting", (int64_t)status.publish_waiting);
+		rk_json_number(body, "failing", (int64_t)status.publish_failing);
+		rk_buf_add_byte(body, '}');
+	}
 	rk_buf_add_str(body, "}}");
 }

@@ -16,6 +16,8 @@ struct rk_service_status {
 	bool stream_connected;
 	int64_t lag_ms; /* age of the newest event indexed since the start; of the start before one */
 	bool mongo_configured, mongo_connected;
+	bool publishing;                           /* the dual write is on */
+	uint64_t publish_waiting, publish_failing; /* documents */
 };
 
 struct rk_xrpc_options {

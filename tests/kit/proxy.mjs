@@ -3,8 +3,8 @@
 //   const proxy = await startProxy(pds.url);
 //   new Refkey({ REFKEY_PDS_URL: proxy.url, REFKEY_PDS_PUBLIC_URL: pds.url, … });
 //
-// HTTP: proxy.http(wrong, { method, times }) — the next `times` requests of the
-//   XRPC method go wrong: { status, headers, body: text or () => text }, { delay: ms }, { hang: true },
+// HTTP: proxy.http(wrong, { method, query, times }) — the next `times` requests of the
+//   XRPC method (whose URLSearchParams fit the predicate) go wrong: { status, headers, body: text or () => text }, { delay: ms }, { hang: true },
 //   { truncate: bytes }, { hold: true or a promise } (the PDS answers, we do not or then: `held` counts) or
 //   { reset: true }. The answer tells how often it `fired`.
 // Firehose: proxy.stream(fault, { when, times }) — fault is one of `faults`; when is
@@ -115,8 +115,8 @@ export class Proxy {
   }
 
   // method undefined: any.
-  http(wrong, { method, times = Infinity } = {}) {
-    const fault = { ...wrong, method, times, fired: 0, held: 0, end: () => (fault.times = 0) };
+  http(wrong, { method, query = () => true, times = Infinity } = {}) {
+    const fault = { ...wrong, method, query, times, fired: 0, held: 0, end: () => (fault.times = 0) };
     this.httpFaults.push(fault);
     return fault;
   }
@@ -171,7 +171,9 @@ export class Proxy {
     this.requests.push(seen);
     res.on('close', () => (seen.status = res.statusCode));
 
-    const fault = this.httpFaults.find((f) => f.times > 0 && (!f.method || f.method === method));
+    const fault = this.httpFaults.find(
+      (f) => f.times > 0 && (!f.method || f.method === method) && f.query(seen.query),
+    );
     if (fault) {
       fault.times--;
       fault.fired++;
