@@ -177,10 +177,6 @@ int rk_command_publish(const struct rk_command_call *call)
 			RK_PUBLISH_BATCH_MOST);
 		return RK_EXIT_USAGE;
 	}
-	if (options->watch && strcmp(call->arguments[0], "moods") != 0) {
-		fputs("refkey: publish --watch is of moods only yet\n", stderr);
-		return RK_EXIT_USAGE;
-	}
 	if (options->watch && (options->dry_run || options->limit || options->report)) {
 		fputs("refkey: --watch goes on: --dry-run, --limit and --report do not go with it\n",
 			stderr);

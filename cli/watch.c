@@ -8,10 +8,6 @@
 
 #include "base/log.h"
 
-/* Those that can be published. */
-static const enum rk_collection_id collections[] = {RK_COLLECTION_MOOD};
-enum { COLLECTIONS = sizeof(collections) / sizeof(collections[0]) };
-
 struct one {
 	struct rk_service *service;
 	enum rk_collection_id collection;
@@ -21,8 +17,8 @@ struct one {
 };
 
 struct rk_watch {
-	struct one list[COLLECTIONS];
-	pthread_t threads[COLLECTIONS];
+	struct one list[RK_COLLECTION_COUNT];
+	pthread_t threads[RK_COLLECTION_COUNT];
 	size_t count;
 	atomic_bool stop;
 };
@@ -136,17 +132,17 @@ int rk_watch_create(struct rk_watch **out, struct rk_service *service)
 		return RK_EXIT_USAGE;
 	}
 	watch = calloc(1, sizeof(*watch));
-	for (; watch && watch->count < COLLECTIONS; watch->count++) {
+	for (; watch && watch->count < RK_COLLECTION_COUNT; watch->count++) {
 		struct one *one = &watch->list[watch->count];
 
 		*one = (struct one){.service = service,
-			.collection = collections[watch->count],
+			.collection = (enum rk_collection_id)watch->count,
 			.stop = &watch->stop};
 		rk_turns_watch(&service->turns, one->collection);
 		if (pthread_create(&watch->threads[watch->count], NULL, work, one) != 0)
 			break;
 	}
-	if (watch && watch->count == COLLECTIONS) {
+	if (watch && watch->count == RK_COLLECTION_COUNT) {
 		*out = watch;
 		return RK_EXIT_DONE;
 	}
@@ -217,6 +213,7 @@ int rk_operation_watch(
 	request.batch_size = rk_operation_number(run->request, "batchSize");
 	request.delay_ms = rk_operation_number(run->request, "delay");
 	request.guests = json_is_true(json_object_get(run->request, "guests"));
+	request.skip_blobs = json_is_true(json_object_get(run->request, "skipBlobs"));
 	run->emit(
 		run->context, json_pack("{s:s, s:b}", "event", "begin", "atOnce", request.at_once));
 	r = rk_publish_watch(service->store, service->writer, &summary, &options, &request);

@@ -120,6 +120,7 @@ static int publish(struct rk_watching *w, size_t count)
 		.batch_size = w->request->batch_size,
 		.delay_ms = w->request->delay_ms,
 		.guests = w->request->guests,
+		.skip_blobs = w->request->skip_blobs,
 		.some = &some,
 		.line = published,
 		.context = &p,

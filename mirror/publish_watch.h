@@ -24,7 +24,7 @@ struct rk_watch_request {
 	const char *const *users; /* as rk_recover_request */
 	const char *const *skip;
 	uint64_t batch_size, delay_ms; /* as rk_publish_request */
-	bool guests;
+	bool guests, skip_blobs;
 	bool at_once; /* else documents younger than a minute are left to a site that writes both itself */
 	/* Whether the index is as the PDS is, where this process keeps it so: while it is not, nothing is
 	 * done. NULL: nobody keeps it. */
