@@ -27,28 +27,6 @@ static bool is_wanted(const struct selection *s, const struct rk_user *user)
 	return (!s->only || is_among(s->only, user)) && !is_among(s->skip, user);
 }
 
-/* The users that names stand for; *out is NULL where there are no names. */
-static int named(struct rk_audit_run *run, const struct rk_user ***out, const char *const *names)
-{
-	size_t count = 0;
-
-	while (names && names[count])
-		count++;
-	if (count == 0)
-		return 0;
-	*out = calloc(count + 1, sizeof(**out));
-	if (!*out)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		(*out)[i] = rk_users_by_name(&run->users, rk_slice_str(names[i]));
-		if (!(*out)[i]) {
-			snprintf(run->error, sizeof(run->error), "no such user: %.200s", names[i]);
-			return -ENOENT;
-		}
-	}
-	return 0;
-}
-
 static int document_take(void *context, const struct rk_document *document, bool foreign)
 {
 	struct selection *s = context;
@@ -147,9 +125,9 @@ int rk_audit_select(struct rk_audit_run *run)
 	if (r == 0)
 		r = rk_mongo_users(mongo, &run->users, true);
 	if (r == 0)
-		r = named(run, &s.only, run->request->users);
+		r = rk_users_by_names(&run->users, &s.only, run->request->users, run->error);
 	if (r == 0)
-		r = named(run, &s.skip, run->request->skip);
+		r = rk_users_by_names(&run->users, &s.skip, run->request->skip, run->error);
 	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
 		s.collection = (uint8_t)i;
 		r = rk_mongo_each(mongo, &rk_collections[i], &run->arena, document_take, &s);
@@ -236,9 +214,9 @@ int rk_audit_select_indexed(struct rk_audit_run *run)
 	}
 	rk_snapshot_destroy(snapshot);
 	if (r == 0)
-		r = named(run, &s.only, run->request->users);
+		r = rk_users_by_names(&run->users, &s.only, run->request->users, run->error);
 	if (r == 0)
-		r = named(run, &s.skip, run->request->skip);
+		r = rk_users_by_names(&run->users, &s.skip, run->request->skip, run->error);
 	if (r == 0)
 		r = subjects_make(&s);
 	free(s.only);

@@ -149,29 +149,6 @@ static int candidate_add(void *context, const struct rk_document *document, bool
 	return 0;
 }
 
-/* The users that names stand for, ended by NULL; *out is NULL where there are no names. */
-static int named(struct rk_publish_run *run, const struct rk_user ***out, const char *const *names)
-{
-	size_t count = 0;
-
-	*out = NULL;
-	while (names && names[count])
-		count++;
-	if (count == 0)
-		return 0;
-	*out = calloc(count + 1, sizeof(**out));
-	if (!*out)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		(*out)[i] = rk_users_by_name(run->users, rk_slice_str(names[i]));
-		if (!(*out)[i]) {
-			snprintf(run->error, sizeof(run->error), "no such user: %.200s", names[i]);
-			return -ENOENT;
-		}
-	}
-	return 0;
-}
-
 static int by_user_and_id(const void *a, const void *b)
 {
 	const struct candidate *left = a, *right = b;
@@ -307,9 +284,9 @@ static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct
 	int r = users_take(run, mongo);
 
 	if (r == 0)
-		r = named(run, &s.only, request->users);
+		r = rk_users_by_names(run->users, &s.only, request->users, run->error);
 	if (r == 0)
-		r = named(run, &s.skip, request->skip);
+		r = rk_users_by_names(run->users, &s.skip, request->skip, run->error);
 	if (r == 0) {
 		s.guest = rk_users_by_id(run->users, rk_slice_str(run->options->guest_user));
 		r = request->some ? some_read(mongo, &s)

@@ -2,6 +2,7 @@
 #include "mirror/users.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -122,4 +123,27 @@ const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_s
 			return &users->list[i];
 	}
 	return NULL;
+}
+
+int rk_users_by_names(const struct rk_users *users, const struct rk_user ***out,
+	const char *const *names, char error[RK_USERS_ERROR])
+{
+	size_t count = 0;
+
+	*out = NULL;
+	while (names && names[count])
+		count++;
+	if (count == 0)
+		return 0;
+	*out = calloc(count + 1, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		(*out)[i] = rk_users_by_name(users, rk_slice_str(names[i]));
+		if (!(*out)[i]) {
+			snprintf(error, RK_USERS_ERROR, "no such user: %.200s", names[i]);
+			return -ENOENT;
+		}
+	}
+	return 0;
 }

@@ -16,6 +16,8 @@ struct rk_user {
 	struct rk_slice handle; /* without "@"; empty: none */
 };
 
+enum { RK_USERS_ERROR = 256 };
+
 /* A zeroed struct is an empty table. */
 struct rk_users {
 	struct rk_arena arena;
@@ -37,5 +39,9 @@ struct rk_user *rk_users_by_id(const struct rk_users *users, struct rk_slice id)
 const struct rk_user *rk_users_by_did(const struct rk_users *users, struct rk_slice did);
 /* As --user takes them: @handle (any case), a DID, or an _id. */
 const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_slice name);
+/* All that names, ended by NULL, stand for, ended by NULL, to be freed; *out is NULL where there are none.
+ * 0, -ENOMEM, or -ENOENT with error saying which is nobody's. */
+int rk_users_by_names(const struct rk_users *users, const struct rk_user ***out,
+	const char *const *names, char error[RK_USERS_ERROR]) __attribute__((warn_unused_result));
 
 #endif
