@@ -100,10 +100,9 @@ struct rk_command_row {
 	const char *name;
 	const char *arguments; /* synopsis of what is not an option; NULL: none */
 	const char *help;      /* one line */
-	int (*run)(
-		const struct rk_command_call *call); /* returns an exit code; NULL: not built yet */
-	unsigned options;                            /* RK_OPTION_… */
-	unsigned least, most;                        /* arguments */
+	int (*run)(const struct rk_command_call *call); /* returns an exit code */
+	unsigned options;                               /* RK_OPTION_… */
+	unsigned least, most;                           /* arguments */
 	bool hidden; /* not in --help and README; runs without settings */
 };
 

@@ -252,18 +252,10 @@ static int command_unknown(struct rk_command_line *line, const char *name)
 {
 	problem_quoted(line, "unknown command ", rk_slice_str(name), "; accepted:");
 	for (size_t i = 0; i < rk_command_count(); i++) {
-		if (!rk_command_row(i)->hidden && rk_command_row(i)->run)
+		if (!rk_command_row(i)->hidden)
 			rk_buf_printf(&line->problems, " %s", rk_command_row(i)->name);
 	}
 	rk_buf_add_str(&line->problems, " help --help --version\n");
-	return wrong(line, NULL);
-}
-
-static int command_unbuilt(struct rk_command_line *line, const struct rk_command_row *command)
-{
-	rk_buf_printf(&line->problems,
-		"%s (%s) is not built yet: refkey " REFKEY_VERSION " does not have it\n",
-		command->name, command->help);
 	return wrong(line, NULL);
 }
 
@@ -360,8 +352,6 @@ int rk_command_line_read(struct rk_command_line *line, int argc, const char *con
 	reading.command = rk_command_find(argv[1]);
 	if (!reading.command)
 		return command_unknown(line, argv[1]);
-	if (!reading.command->run && !(argc > 2 && is_help(argv[2])))
-		return command_unbuilt(line, reading.command);
 	return command_read(&reading, argc - 1, argv + 1, environment);
 }
 

@@ -66,11 +66,6 @@ static void unbuilt_add(struct rk_buf *out, const struct rk_setting_row *row)
 		rk_buf_add_str(out, "; not built yet: no effect");
 }
 
-static const char *command_note(const struct rk_command_row *row)
-{
-	return row->run ? "" : "; not built yet";
-}
-
 static void setting_add(struct rk_buf *out, const struct rk_setting_row *row)
 {
 	struct rk_buf text = {0};
@@ -103,7 +98,7 @@ void rk_help_program(struct rk_buf *out)
 
 		if (row->hidden)
 			continue;
-		rk_buf_printf(out, "  %-9s %s%s\n", row->name, row->help, command_note(row));
+		rk_buf_printf(out, "  %-9s %s\n", row->name, row->help);
 	}
 	rk_buf_add_str(out,
 		"\nSettings, from the environment or as flags of any command; a flag wins, an empty "
@@ -117,9 +112,9 @@ void rk_help_program(struct rk_buf *out)
 
 void rk_help_command(struct rk_buf *out, const struct rk_command_row *command)
 {
-	rk_buf_printf(out, "Usage: refkey %s [options]%s%s\n\n%s%s\n", command->name,
+	rk_buf_printf(out, "Usage: refkey %s [options]%s%s\n\n%s\n", command->name,
 		command->arguments ? " " : "", command->arguments ? command->arguments : "",
-		command->help, command_note(command));
+		command->help);
 	if (command->options)
 		rk_buf_add_str(out, "\nOptions:\n");
 	for (size_t i = 0; i < rk_option_count(); i++) {
@@ -193,7 +188,7 @@ void rk_help_reference(struct rk_buf *out)
 		rk_help_cell(out, row->arguments ? row->arguments : "");
 		rk_buf_add_str(out, "` | ");
 		rk_help_cell(out, row->help);
-		rk_buf_printf(out, "%s | ", command_note(row));
+		rk_buf_add_str(out, " | ");
 		for (size_t o = 0; o < rk_option_count(); o++) {
 			const struct rk_option_row *option = rk_option_row(o);
 

@@ -164,7 +164,7 @@ describe('the program', () => {
         [['recover', '--batch-size', '0'], /--batch-size/],
         [['help', 'nonsense'], /nonsense/],
         [['serve', '--bogus'], /accepted by serve: the flags of settings$/m],
-        [['publish', 'paintings'], /publish paintings is not built yet/],
+        [['publish', 'sketches'], /sketches.*moods paintings/],
         [['repair'], /--duplicates/],
       ])
         await refused(args, good(), message);

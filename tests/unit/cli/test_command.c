@@ -339,9 +339,9 @@ static void help_names_every_row(void **state)
 			assert_int_equal(strstr(rk_buf_cstr(&help), rk_option_row(o)->flag) != NULL,
 				(row->options >> o) & 1);
 		assert_ptr_equal(rk_command_find(row->name), row);
-		assert_int_equal(strstr(rk_buf_cstr(&help), "not built yet") != NULL, !row->run);
+		assert_non_null(row->run);
 		assert_true(row->least <= row->most);
-		assert_true(!row->run || (row->most > 0) == (row->arguments != NULL));
+		assert_true((row->most > 0) == (row->arguments != NULL));
 		rk_buf_finish(&help);
 	}
 	for (const char *line = rk_buf_cstr(&program); *line; line += strcspn(line, "\n") + 1)
