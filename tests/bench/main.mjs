@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { audit } from './audit.mjs';
 import { latency } from './latency.mjs';
+import { publishPaintings } from './paintings.mjs';
 import { pipeline } from './pipeline.mjs';
 import { publish } from './publish.mjs';
 import { queries } from './queries.mjs';
@@ -14,7 +15,7 @@ import { repo } from './repo.mjs';
 import { Table } from './table.mjs';
 import { verify } from './verify.mjs';
 
-const all = { audit, latency, pipeline, publish, queries, recovery, relay, repo, verify };
+const all = { audit, latency, paintings: publishPaintings, pipeline, publish, queries, recovery, relay, repo, verify };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !all[name]);
 if (unknown.length) {

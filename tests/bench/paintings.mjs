@@ -1,0 +1,132 @@
+// `refkey publish paintings`, from its start to its end, against what the PDS takes at best: bare uploadBlob and
+// applyWrites, by as many users at once, of the same thumbnails, which are ready made there and have to
+// be fetched and scaled here. In turn, each with repos of its own.
+
+import { Agent, request } from 'node:http';
+import { startImages, drawing } from '../kit/images.mjs';
+import { startMongo } from '../kit/mongo.mjs';
+import { startNetwork } from '../kit/pds.mjs';
+import { Refkey } from '../kit/refkey.mjs';
+import { PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
+import { median } from './table.mjs';
+
+const rounds = 3;
+const paintings = 300;
+const users = 30;
+const each = paintings / users;
+const side = 800; // pixels of an image
+const connections = 8; // publish takes so many users at once
+
+export async function publishPaintings({ table, note }) {
+  const net = await startNetwork();
+  const mongo = await startMongo();
+  const images = await startImages();
+  const { pds } = net;
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  const refkey = new Refkey({
+    ...mongo.settings,
+    REFKEY_PDS_URL: pds.url,
+    REFKEY_PLC_URL: net.plc.url,
+    REFKEY_TEST_IMAGES: images.url,
+  });
+  let count = 0;
+  try {
+    // Publishing alone is measured; the index that it asks for is empty.
+    await refkey.start();
+    await refkey.ready({ deadline: 60_000 });
+    await refkey.stop();
+    const bodies = Array.from({ length: each }, (_, i) => drawing(i, side));
+    const [ours, theirs] = [[], []];
+    let thumbnails;
+    for (let round = 0; round < rounds; round++) {
+      note(`publish paintings, round ${round + 1} of ${rounds}`);
+      const some = await people();
+      ours.push(paintings / (await published(some, bodies)));
+      thumbnails ??= await thumbnailsOf(some[0]);
+      theirs.push(paintings / (await bare(await people(), thumbnails)));
+    }
+    const what = `publish ${paintings} paintings of ${users} users, images of ${side} x ${side}`;
+    table.peer(what, { unit: 'paintings/s', ours, theirs, peer: 'bare uploadBlob and applyWrites', least: 0.8 });
+    table.plain('  time', paintings / median(ours), 's', `${paintings} s at one record a second`);
+  } finally {
+    agent.destroy();
+    await refkey.close();
+    await images.close();
+    await mongo.close();
+    await net.stop();
+  }
+
+  async function people() {
+    const all = [];
+    for (let i = 0; i < users; i++) {
+      const name = `user${count++}`;
+      const account = await pds.account(`${name}.test`);
+      const { data } = await account.agent.com.atproto.server.createAppPassword({ name: 'site' });
+      const user = await mongo.user({ _id: `auth0|${name}`, handle: name, did: account.did, password: data.password });
+      all.push({ did: account.did, token: account.agent.session.accessJwt, user });
+    }
+    return all;
+  }
+
+  function document(user, i) {
+    const n = count++;
+    return paintingDocument({ user, code: `c${n}`, slug: `painting-${n}`, when: new Date(Date.now() - 1000 * i) });
+  }
+
+  // Seconds of the whole command.
+  async function published(some, bodies) {
+    const all = some.flatMap(({ user }) => bodies.map((body, i) => [document(user, i), body]));
+    for (const [d, body] of all) images.set(d.code, { body });
+    await mongo.paintings.insertMany(all.map(([d]) => d));
+    const began = performance.now();
+    const { code, stdout, stderr } = await refkey.run(['publish', 'paintings', '--json'], { deadline: 1_800_000 });
+    const seconds = (performance.now() - began) / 1000;
+    if (code !== 0 || JSON.parse(stdout).summary.created !== paintings) throw new Error(`publish ended with ${code}: ${stderr}`);
+    await mongo.paintings.deleteMany({});
+    return seconds;
+  }
+
+  async function thumbnailsOf({ did }) {
+    const records = await pds.listRecordsAll(did, PAINTING);
+    return Promise.all(
+      records.map(async ({ value: { thumbnail } }) => {
+        const query = new URLSearchParams({ did, cid: thumbnail.ref.$link ?? String(thumbnail.ref) });
+        const res = await fetch(`${pds.url}/xrpc/com.atproto.sync.getBlob?${query}`);
+        return { bytes: Buffer.from(await res.arrayBuffer()), type: thumbnail.mimeType };
+      }),
+    );
+  }
+
+  // Seconds, with accounts that are logged in already.
+  async function bare(some, thumbnails) {
+    const left = [...some];
+    const began = performance.now();
+    const work = async () => {
+      for (let one = left.pop(); one; one = left.pop()) {
+        const writes = [];
+        for (const [i, { bytes, type }] of thumbnails.entries()) {
+          const { blob } = await post('uploadBlob', one.token, bytes, type);
+          const d = document(one.user, i);
+          const value = { $type: PAINTING, ...paintingRecord({ ...d, ref: d._id }), thumbnail: blob };
+          writes.push({ $type: 'com.atproto.repo.applyWrites#create', collection: PAINTING, value });
+        }
+        await post('applyWrites', one.token, Buffer.from(JSON.stringify({ repo: one.did, writes })), 'application/json');
+      }
+    };
+    await Promise.all(Array.from({ length: connections }, work));
+    return (performance.now() - began) / 1000;
+  }
+
+  function post(method, token, body, type) {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': type, 'content-length': body.length };
+    return new Promise((resolve, reject) => {
+      const req = request(`${pds.url}/xrpc/com.atproto.repo.${method}`, { method: 'POST', agent, headers }, async (res) => {
+        const text = Buffer.concat(await res.toArray()).toString();
+        if (res.statusCode !== 200) return reject(new Error(`${method}: ${res.statusCode} ${text}`));
+        return resolve(JSON.parse(text));
+      });
+      req.on('error', reject);
+      req.end(body);
+    });
+  }
+}
