@@ -152,6 +152,16 @@ static int records_mark(struct withdrawing *w)
 	return r;
 }
 
+/* No record, and no key: all is done, and what the index still says of it is about to change. */
+static bool is_done_before(const struct withdrawing *w, size_t item)
+{
+	for (size_t i = 0; i < w->removal_count; i++) {
+		if (w->removals[i].item == item)
+			return false;
+	}
+	return rk_document_rkey(document_of(w, &w->list[item])).len == 0;
+}
+
 static int records_delete(struct withdrawing *w)
 {
 	struct rk_account_write **writes =
@@ -172,7 +182,8 @@ static int records_delete(struct withdrawing *w)
 		? rk_account_write(w->with->account, writes, w->removal_count, NULL, NULL)
 		: 0;
 	for (size_t i = 0; i < w->count; i++) {
-		if (w->list[i].state == RK_WITHDRAWAL_OPEN && !w->list[i].later)
+		if (w->list[i].state == RK_WITHDRAWAL_OPEN && !w->list[i].later &&
+			!is_done_before(w, i))
 			settle(&w->list[i], RK_WITHDRAWAL_DONE, "");
 	}
 	/* One record that stays is enough. */
