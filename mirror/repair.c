@@ -150,7 +150,7 @@ static int run_plan(struct rk_repair_run *run)
 
 		memcpy(who, run->summary->error, sizeof(who));
 		snprintf(run->summary->error, sizeof(run->summary->error),
-			"%.120s since the plan was made, so nothing is done: make a new one", who);
+			"the plan: %.120s, so nothing is done: make a new one", who);
 		r = -ESTALE;
 	}
 	if (r == 0 && !run->summary->stopped && run->seen < count) {

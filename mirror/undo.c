@@ -92,11 +92,18 @@ void rk_undo_close(struct rk_undo *undo)
 	*undo = (struct rk_undo){0};
 }
 
+/* A string without a NUL in it, which would cut it short. */
+static bool is_text(const json_t *value)
+{
+	return json_is_string(value) &&
+		strlen(json_string_value(value)) == json_string_length(value);
+}
+
 static bool is_entry(const json_t *entry)
 {
-	return json_is_string(json_object_get(entry, "did")) &&
-		json_is_string(json_object_get(entry, "collection")) &&
-		json_is_string(json_object_get(entry, "rkey"));
+	return is_text(json_object_get(entry, "did")) &&
+		is_text(json_object_get(entry, "collection")) &&
+		is_text(json_object_get(entry, "rkey"));
 }
 
 int rk_undo_read(json_t **out, const char *path, char error[256])

@@ -76,6 +76,8 @@ describe('repair', () => {
   it('refuses what it cannot do with 2', async () => {
     const bad = path.join(folder, 'bad');
     writeFileSync(bad, '{"version":2}\n');
+    const cut = path.join(folder, 'cut');
+    writeFileSync(cut, `${JSON.stringify({ did: 'did:plc:a', collection: MOOD, rkey: 'a\u0000b', record: {} })}\n`);
     const cases = [
       [[], {}, /--duplicates/],
       [['--all', '--apply', bad], {}, /as it is/],
@@ -83,6 +85,7 @@ describe('repair', () => {
       [['--apply', path.join(folder, 'none')], {}, /No such file/],
       [['--apply', bad], {}, /no plan/],
       [['--undo', bad], {}, /line 1/],
+      [['--undo', cut], {}, /line 1/],
       [['--all', '--yes', '--plan', bad], {}, /dry run/],
       [['--all', '--batch-size', '201'], {}, /200/],
       [['--vanished'], { REFKEY_ON_DELETE: 'keep' }, /REFKEY_ON_DELETE/],
@@ -216,6 +219,12 @@ Failed:  0
       const again = await repair('--apply', file);
       assert.equal(again.code, 1, again.shown);
       assert.match(again.stderr, /moved since the plan was made/);
+      const changed = JSON.parse(readFileSync(file));
+      changed.users[0].user = 'nobody';
+      writeFileSync(file, JSON.stringify(changed));
+      const nobody = await repair('--apply', file);
+      assert.equal(nobody.code, 1, nobody.shown);
+      assert.match(nobody.stderr, /the plan: no such user: nobody, so nothing is done/);
     });
 
     it('with a limit, has so many', async () => {
