@@ -9,8 +9,7 @@ void rk_document_projection(bson_t *out, const struct rk_collection *collection)
 	bson_init(out);
 	BSON_APPEND_INT32(out, "user", 1);
 	BSON_APPEND_INT32(out, collection->gone, 1);
-	BSON_APPEND_INT32(out, "atproto.rkey", 1);
-	BSON_APPEND_INT32(out, "atproto.uri", 1);
+	BSON_APPEND_INT32(out, "atproto", 1);
 }
 
 static bool field_read(
@@ -68,6 +67,7 @@ bool rk_document_read(struct rk_document *out, struct rk_arena *arena, const bso
 		ok = field_read(&out->user, arena, &iter);
 	if (bson_iter_init_find(&iter, bson, collection->gone))
 		out->gone = is_marked(&iter);
+	out->bare = bson_iter_init_find(&iter, bson, "atproto") && BSON_ITER_HOLDS_NULL(&iter);
 	if (ok && bson_iter_init(&iter, bson) &&
 		bson_iter_find_descendant(&iter, "atproto.rkey", &inner))
 		ok = field_read(&out->rkey, arena, &inner);
@@ -147,11 +147,20 @@ static const char *append_fields(bson_t *out, const struct rk_build *build)
 	return wrong;
 }
 
+/* All of atproto: the key. */
+static void append_key(bson_t *out, const struct rk_build *build)
+{
+	bson_t atproto;
+
+	BSON_APPEND_DOCUMENT_BEGIN(out, "atproto", &atproto);
+	append_text(&atproto, "rkey", build->rkey);
+	bson_append_document_end(out, &atproto);
+}
+
 const char *rk_build_insert(bson_t *out, const struct rk_build *build)
 {
 	const struct rk_collection *collection = build->collection;
 	const char *wrong;
-	bson_t atproto;
 
 	bson_init(out);
 	append_oid(out, "_id", &build->id);
@@ -165,9 +174,7 @@ const char *rk_build_insert(bson_t *out, const struct rk_build *build)
 			build->user.len > 0 || !collection->bucket_guest
 				? collection->bucket
 				: collection->bucket_guest);
-	BSON_APPEND_DOCUMENT_BEGIN(out, "atproto", &atproto);
-	append_text(&atproto, "rkey", build->rkey);
-	bson_append_document_end(out, &atproto);
+	append_key(out, build);
 	return NULL;
 }
 
@@ -204,7 +211,10 @@ void rk_build_filter(
 	bson_init(out);
 	append_oid(out, "_id", &document->id);
 	append_as_read(out, "user", &document->user);
-	append_as_read(out, "atproto.rkey", &document->rkey);
+	if (document->bare)
+		BSON_APPEND_NULL(out, "atproto");
+	else
+		append_as_read(out, "atproto.rkey", &document->rkey);
 	BSON_APPEND_DOCUMENT_BEGIN(out, collection->gone, &inner);
 	BSON_APPEND_BOOL(&inner, "$ne", true);
 	bson_append_document_end(out, &inner);
@@ -236,7 +246,9 @@ const char *rk_build_update(bson_t *out, const struct rk_document *document,
 			BSON_APPEND_BOOL(&inner, build->collection->gone, true);
 		if (changes & RK_BUILD_FIELDS)
 			wrong = append_fields(&inner, build);
-		if (link)
+		if (link && document->bare)
+			append_key(&inner, build);
+		else if (link)
 			append_text(&inner, "atproto.rkey", build->rkey);
 		bson_append_document_end(out, &inner);
 	}

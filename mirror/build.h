@@ -24,6 +24,7 @@ struct rk_document {
 	struct rk_oid id;
 	struct rk_document_field user, rkey;
 	bool gone;
+	bool bare;           /* atproto itself is null: it has no fields to set */
 	bool has_uri;        /* atproto.uri is there, of whatever type */
 	struct rk_slice uri; /* empty if it is no string */
 };

@@ -21,6 +21,15 @@ void rk_draft_projection(bson_t *out, const struct rk_collection *collection)
 	}
 }
 
+/* What a terminal would obey; of U+0080 to U+009F the second byte. */
+static bool is_control(struct rk_slice text, size_t at)
+{
+	uint8_t byte = text.data[at];
+
+	return byte < ' ' || byte == 0x7f ||
+		((byte & 0xe0) == 0x80 && at > 0 && text.data[at - 1] == 0xc2);
+}
+
 /* What fits of the text, whole characters, spaces for what would break the line. */
 static void words_take(char out[RK_DRAFT_WORDS_MOST], struct rk_slice text)
 {
@@ -35,8 +44,11 @@ static void words_take(char out[RK_DRAFT_WORDS_MOST], struct rk_slice text)
 			break;
 		}
 	}
-	for (size_t i = 0; i < len; i++)
-		out[i] = text.data[i] < ' ' || text.data[i] == 0x7f ? ' ' : (char)text.data[i];
+	for (size_t i = 0; i < len; i++) {
+		out[i] = is_control(text, i) ? ' ' : (char)text.data[i];
+		if (text.data[i] == 0xc2 && i + 1 < len && is_control(text, i + 1))
+			out[i] = ' ';
+	}
 	out[len] = '\0';
 }
 
@@ -124,6 +136,18 @@ static bool image_add(struct rk_draft *out, struct rk_buf *json, const struct rk
 	return ok ? true : refuse(out, code, "is too long");
 }
 
+/* Whether the document can be told its key: what is no object has no place for it. */
+static bool takes_key(struct rk_draft *out, const bson_t *document)
+{
+	bson_iter_t iter;
+
+	if (!bson_iter_init_find(&iter, document, "atproto") || BSON_ITER_HOLDS_NULL(&iter) ||
+		BSON_ITER_HOLDS_DOCUMENT(&iter))
+		return true;
+	snprintf(out->reason, sizeof(out->reason), "atproto is not an object");
+	return false;
+}
+
 bool rk_draft_make(struct rk_draft *out, struct rk_buf *json, const bson_t *document,
 	const struct rk_collection *collection, const struct rk_oid *id)
 {
@@ -149,6 +173,7 @@ bool rk_draft_make(struct rk_draft *out, struct rk_buf *json, const bson_t *docu
 		}
 	}
 	rk_buf_add_byte(json, '}');
+	ok = ok && takes_key(out, document);
 	if (!ok && json->len > start)
 		json->len = start;
 	return ok;

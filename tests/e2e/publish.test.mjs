@@ -177,6 +177,15 @@ describe('publish moods', () => {
     await assertPublished(guest, [guests]);
   });
 
+  it('a document whose atproto is null gets its key like any other', async () => {
+    const person = await writer();
+    const all = [...(await moods(person, 1, { atproto: null })), ...(await moods(person, 2))];
+    const { code, summary, shown } = await publish(...users(person));
+    assert.equal(code, 0, shown);
+    assert.equal(summary.created, 3, shown);
+    await assertPublished(person, all);
+  });
+
   it('what cannot become a record is told, and the rest is published', async () => {
     const person = await writer();
     const [good] = await moods(person, 1);
@@ -186,6 +195,7 @@ describe('publish moods', () => {
       'mood has 5001 bytes, 5000 are allowed': { mood: 'é'.repeat(2500) + 'x' },
       'mood is missing': { mood: undefined },
       'mood is not a string': { mood: 5 },
+      'atproto is not an object': { atproto: 'no' },
     };
     const ids = {};
     for (const [reason, change] of Object.entries(bad)) {
@@ -198,7 +208,7 @@ describe('publish moods', () => {
     chmodSync(report, 0o755);
     const { code, records: lines, summary, shown } = await publish('--report', report, ...users(person));
     assert.equal(code, 1, shown);
-    assert.deepEqual([summary.created, summary.failed], [1, 5], shown);
+    assert.deepEqual([summary.created, summary.failed], [1, 6], shown);
     const failed = lines.filter((l) => l.outcome === 'failed');
     assert.deepEqual(Object.fromEntries(failed.map((l) => [l.ref, l.reason])), ids);
     await assertPublished(person, [good]);

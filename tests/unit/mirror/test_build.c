@@ -118,9 +118,7 @@ static void filters_repeat_what_was_read(void **state)
 		{"{\"_id\":{\"$oid\":\"" OID "\"},\"user\":7,\"atproto\":{\"rkey\":true}}",
 			"\"user\" : { \"$type\" : 16 }, \"atproto.rkey\" : { \"$type\" : 8 }", ""},
 		{"{\"_id\":{\"$oid\":\"" OID "\"},\"atproto\":null,\"deleted\":true}",
-			"\"user\" : { \"$exists\" : false }, "
-			"\"atproto.rkey\" : { \"$exists\" : false }",
-			"", .gone = true},
+			"\"user\" : { \"$exists\" : false }, \"atproto\" : null", "", .gone = true},
 		{"{\"_id\":{\"$oid\":\"" OID "\"},\"user\":\"u\",\"deleted\":\"yes\"}",
 			"\"user\" : \"u\", \"atproto.rkey\" : { \"$exists\" : false }", "",
 			.gone = true},
@@ -174,9 +172,15 @@ static void updates_touch_only_what_the_record_owns(void **state)
 		unsigned changes;
 		bool linked, has_uri;
 		const char *uri, *expected;
+		bool bare;
 	} cases[] = {
 		{RK_BUILD_RKEY, false, false, "",
 			"{ \"$set\" : { \"atproto.rkey\" : \"" RKEY "\" } }"},
+		{RK_BUILD_RKEY, false, false, "",
+			"{ \"$set\" : { \"atproto\" : { \"rkey\" : \"" RKEY "\" } } }",
+			.bare = true},
+		{RK_BUILD_GONE | RK_BUILD_UNLINK, false, false, "",
+			"{ \"$set\" : { \"deleted\" : true } }", .bare = true},
 		{RK_BUILD_RKEY, true, true, "at://" DID "/computer.aesthetic.mood/other",
 			"{ \"$set\" : { \"atproto.rkey\" : \"" RKEY "\" }, "
 			"\"$unset\" : { \"atproto.uri\" : \"\" } }"},
@@ -197,6 +201,7 @@ static void updates_touch_only_what_the_record_owns(void **state)
 		struct rk_build build = build_of(RK_COLLECTION_MOOD, "u", MOOD);
 		struct rk_document document = {
 			.rkey = {cases[i].linked ? RK_PRESENCE_STRING : RK_PRESENCE_MISSING},
+			.bare = cases[i].bare,
 			.has_uri = cases[i].has_uri,
 			.uri = rk_slice_str(cases[i].uri),
 		};

@@ -65,6 +65,12 @@ static void what_the_lexicon_forbids_is_told(void **state)
 			"when is not a date of the years 0 to 9999"},
 		{"{\"mood\":\"\",\"when\":{\"$date\":{\"$numberLong\":\"253402300799999\"}}}", ""},
 		{"{\"mood\":\"x\",\"when\":{\"$date\":{\"$numberLong\":\"-62167219200000\"}}}", ""},
+		{"{\"mood\":\"x\",\"when\":{\"$date\":1},\"atproto\":null}", ""},
+		{"{\"mood\":\"x\",\"when\":{\"$date\":1},\"atproto\":{\"uri\":5}}", ""},
+		{"{\"mood\":\"x\",\"when\":{\"$date\":1},\"atproto\":\"x\"}",
+			"atproto is not an object"},
+		{"{\"mood\":\"x\",\"when\":{\"$date\":1},\"atproto\":[]}",
+			"atproto is not an object"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -84,6 +90,22 @@ static void what_the_lexicon_forbids_is_told(void **state)
 		rk_buf_finish(&json);
 		bson_destroy(document);
 	}
+}
+
+/* Controls of one byte and of two, at both ends; their like in other characters stays. */
+static void words_command_no_terminal(void **state)
+{
+	struct rk_buf json = {0};
+	struct rk_draft draft;
+	bson_t document;
+	const char *text = "\xc2\x9b"
+			   "2J\x1b[m \xc2\xa0\xc3\x9b\xe2\x82\xac\xc2\x80";
+
+	add_mood(&document, text, (int)strlen(text));
+	assert_true(make(&draft, &json, &document));
+	assert_string_equal(draft.words, "  2J [m \xc2\xa0\xc3\x9b\xe2\x82\xac  ");
+	bson_destroy(&document);
+	rk_buf_finish(&json);
 }
 
 static void moods_of_5000_bytes_and_no_more(void **state)
@@ -164,6 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_the_document_says),
 		cmocka_unit_test(what_the_lexicon_forbids_is_told),
+		cmocka_unit_test(words_command_no_terminal),
 		cmocka_unit_test(moods_of_5000_bytes_and_no_more),
 		cmocka_unit_test(cut_characters_are_told),
 		cmocka_unit_test(words_end_with_whole_ones),
