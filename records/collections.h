@@ -25,6 +25,7 @@ enum rk_field_role {
 	RK_ROLE_CODE,
 	RK_ROLE_SLUG,
 	RK_ROLE_IMAGE, /* the URL of the image, which follows from the code */
+	RK_ROLE_COUNT
 };
 
 /* Bounds of the values that lookups are made by. */

@@ -26,7 +26,7 @@ static void every_row_is_whole(void **state)
 {
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
 		const struct rk_collection *row = &rk_collections[i];
-		int roles[RK_ROLE_SLUG + 1] = {0};
+		int roles[RK_ROLE_COUNT] = {0};
 		size_t fields = 0;
 
 		assert_non_null(row->nsid);
