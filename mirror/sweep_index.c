@@ -17,6 +17,7 @@ static int record_judge(struct rk_sweep *sweep, const struct rk_record *record,
 	const struct rk_seen_id *found;
 	struct rk_item *item;
 	struct rk_oid target;
+	uint8_t flags = 0;
 	bool derived;
 	int r;
 
@@ -28,7 +29,12 @@ static int record_judge(struct rk_sweep *sweep, const struct rk_record *record,
 	switch (record->link) {
 	case RK_LINK_UNKNOWN:
 		*look = rk_repo_is_active(repo) && !(repo->flags & RK_REPO_TOMBSTONE);
-		return 0;
+		/* To mark what waits for its second look would be to begin with the first again. */
+		r = *look ? rk_read_pending_flags(sweep->mirror->snapshot, &flags, record->repo,
+				    record->collection, record->rkey)
+			  : RK_STORE_ABSENT;
+		*look &= r == RK_STORE_ABSENT || !(flags & RK_PENDING_LOOKED);
+		return r == RK_STORE_ABSENT ? 0 : r;
 	case RK_LINK_LINKED:
 		*look = found ? !found->links : !(derived && rk_seen_names(seen, record->rkey));
 		return 0;

@@ -139,6 +139,24 @@ int rk_read_pending_due(struct rk_snapshot *s, int64_t *due_ms)
 	return r == RK_STORE_ABSENT ? 0 : r;
 }
 
+int rk_read_pending_flags(struct rk_snapshot *s, uint8_t *flags, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey)
+{
+	struct rk_key_buf key = {0};
+	struct rk_pending entry;
+	struct rk_slice value;
+	int r;
+
+	rk_key_pending(&key, false, (struct rk_slice){0}, repo, collection, rkey);
+	r = rk_table_get(s, RK_TABLE_PENDING, rk_key_slice(&key), &value);
+	if (r)
+		return r;
+	if (!rk_value_pending_read(&entry, rk_key_slice(&key), value))
+		return RK_STORE_CORRUPT;
+	*flags = entry.flags;
+	return 0;
+}
+
 struct of_ref {
 	struct rk_snapshot *s;
 	rk_repo_id repo;
@@ -149,15 +167,12 @@ struct of_ref {
 static bool record_has_work(void *context, const struct rk_record *record)
 {
 	struct of_ref *of = context;
-	struct rk_key_buf key = {0};
-	struct rk_slice value;
+	uint8_t flags;
 	int r;
 
 	if (record->repo != of->repo)
 		return true;
-	rk_key_pending(
-		&key, false, (struct rk_slice){0}, record->repo, record->collection, record->rkey);
-	r = rk_table_get(of->s, RK_TABLE_PENDING, rk_key_slice(&key), &value);
+	r = rk_read_pending_flags(of->s, &flags, record->repo, record->collection, record->rkey);
 	of->found = r == 0;
 	of->error = r == RK_STORE_ABSENT ? 0 : r;
 	return r == RK_STORE_ABSENT;

@@ -133,6 +133,9 @@ typedef bool rk_pending_visit(void *context, const struct rk_pending *pending);
 int rk_read_pending(struct rk_snapshot *s, int64_t now_ms, rk_pending_visit *visit, void *context);
 /* Unix ms when the earliest entry is due; INT64_MAX: none. */
 int rk_read_pending_due(struct rk_snapshot *s, int64_t *due_ms);
+/* The flags of a record's entry, due or not; ABSENT. */
+int rk_read_pending_flags(struct rk_snapshot *s, uint8_t *flags, rk_repo_id repo,
+	uint8_t collection, struct rk_slice rkey);
 /* Whether there is work, due or not, for a record of the repo with this ref, or for one that is gone. */
 int rk_read_pending_ref(
 	struct rk_snapshot *s, bool *out, rk_repo_id repo, uint8_t collection, struct rk_slice ref);

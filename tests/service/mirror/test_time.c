@@ -152,6 +152,20 @@ static void the_sweep_sees_what_changed_in_mongodb(void **state)
 	world_close(w);
 }
 
+/* However often documents are swept, the second look comes. */
+static void the_sweep_puts_off_no_second_look(void **state)
+{
+	struct world *w = world_open();
+	rk_repo_id a = world_repo(w, "did:plc:a");
+
+	w->options.sweep_seconds = 0;
+	put_mood(w, a, R1, OLD_OID("01"), "m", RK_CHANGE_LIVE);
+	world_mirror(w);
+	wait_link(w, a, MOOD, R1, RK_LINK_LINKED, 0);
+	wait_document(w, "moods", ID("01") ",'user':'auth0|a'}");
+	world_close(w);
+}
+
 static void unclaimed_repos_wait_for_their_user(void **state)
 {
 	struct world *w = world_open();
@@ -223,6 +237,7 @@ int main(void)
 		cmocka_unit_test(killed_under_load),
 		cmocka_unit_test(a_silent_server_is_given_up),
 		cmocka_unit_test(the_sweep_sees_what_changed_in_mongodb),
+		cmocka_unit_test(the_sweep_puts_off_no_second_look),
 		cmocka_unit_test(unclaimed_repos_wait_for_their_user),
 		cmocka_unit_test(inactive_and_forgotten_accounts_are_left_alone),
 		cmocka_unit_test(refused_documents_hold_up_nobody),
