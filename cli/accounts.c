@@ -7,6 +7,7 @@
 
 #include "cli/accounts_report.h"
 #include "cli/command.h"
+#include "cli/event.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -167,19 +168,9 @@ static void print_summary(struct printing *p, const struct rk_accounts_summary *
 
 static int exit_code(int result, const struct rk_accounts_summary *summary)
 {
-	switch (result) {
-	case 0:
-		return summary->counts[RK_ACCOUNTS_FAILED] || summary->put_off ? RK_EXIT_FINDINGS
-									       : RK_EXIT_DONE;
-	case -ENOENT:
-	case -EACCES:
-	case -EINVAL:
+	if (result == -EACCES || result == -EINVAL)
 		return RK_EXIT_USAGE;
-	case -EHOSTUNREACH:
-		return RK_EXIT_UNREACHABLE;
-	default:
-		return RK_EXIT_FINDINGS;
-	}
+	return rk_event_exit(result, summary->counts[RK_ACCOUNTS_FAILED] || summary->put_off);
 }
 
 /* What the command cannot begin without; NULL: nothing is missing. */

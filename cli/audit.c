@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "atproto/syntax.h"
+#include "cli/event.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "net/http.h"
@@ -182,17 +183,9 @@ bool rk_audit_options_make(struct rk_audit_options *out, const struct rk_operati
 
 static int exit_code(int r, const struct auditing *a)
 {
-	switch (r) {
-	case 0:
-		return a->found ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
-	case -ENOENT:
-	case -EINVAL:
+	if (r == -EINVAL)
 		return RK_EXIT_USAGE;
-	case -EHOSTUNREACH:
-		return RK_EXIT_UNREACHABLE;
-	default:
-		return RK_EXIT_FINDINGS;
-	}
+	return rk_event_exit(r, a->found);
 }
 
 int rk_operation_audit(const struct rk_operation_run *run, json_t *result)
@@ -321,18 +314,7 @@ static void print(void *context, const json_t *event)
 		json_array_extend(p->findings, json_object_get(event, "findings"));
 	} else if (strcmp(kind, "user") == 0) {
 		print_user(p, event);
-	} else if (strcmp(kind, "progress") == 0) {
-		rk_progress_show(&p->progress,
-			(uint64_t)json_integer_value(json_object_get(event, "done")),
-			(uint64_t)json_integer_value(json_object_get(event, "total")));
-	} else if (strcmp(kind, "waiting") == 0) {
-		rk_progress_clear(&p->progress);
-		fprintf(stderr, "refkey: the PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",
-			(json_integer_value(json_object_get(event, "ms")) + 999) / 1000);
-	} else if (strcmp(kind, "error") == 0) {
-		rk_progress_clear(&p->progress);
-		rk_operation_print_error(event);
-	} else {
+	} else if (!rk_event_print_usual(&p->progress, event)) {
 		print_summary(p, event);
 	}
 }

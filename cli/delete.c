@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/event.h"
 #include "cli/operation.h"
 #include "mirror/delete.h"
 #include "net/http.h"
@@ -97,13 +98,6 @@ struct printing {
 	uint64_t lines;
 };
 
-static const char *text_of(const json_t *event, const char *name)
-{
-	const char *text = json_string_value(json_object_get(event, name));
-
-	return text ? text : "";
-}
-
 static const char *outcome_text(const char *name)
 {
 	for (int i = 0; i < RK_DELETE_OUTCOME_COUNT; i++) {
@@ -128,8 +122,9 @@ static void print_json(const json_t *event, const char *before)
 
 static void print_line(struct printing *p, const json_t *event)
 {
-	const char *outcome = text_of(event, "outcome"), *reason = text_of(event, "reason");
-	const char *document = text_of(event, "document");
+	const char *outcome = rk_event_text(event, "outcome"),
+		   *reason = rk_event_text(event, "reason");
+	const char *document = rk_event_text(event, "document");
 	const json_t *uri;
 	size_t i;
 
@@ -137,7 +132,7 @@ static void print_line(struct printing *p, const json_t *event)
 		print_json(event, p->lines++ ? ",\n" : "{\"records\":[\n");
 		return;
 	}
-	printf("%s: %s%s%s%s\n", text_of(event, "name"),
+	printf("%s: %s%s%s%s\n", rk_event_text(event, "name"),
 		p->dry_run && strcmp(outcome, "deleted") == 0 ? "would be " : "",
 		outcome_text(outcome), *reason ? ": " : "", reason);
 	json_array_foreach(json_object_get(event, "records"), i, uri)
@@ -149,7 +144,7 @@ static void print_line(struct printing *p, const json_t *event)
 static void print(void *context, const json_t *event)
 {
 	struct printing *p = context;
-	const char *kind = text_of(event, "event");
+	const char *kind = rk_event_text(event, "event");
 
 	if (strcmp(kind, "line") == 0) {
 		print_line(p, event);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/event.h"
 #include "cli/operation.h"
 #include "mirror/forget.h"
 #include "net/http.h"
@@ -55,17 +56,9 @@ static void error(const struct rk_operation_run *run, const char *message)
 
 static int exit_code(int result, const struct rk_forget_summary *summary)
 {
-	switch (result) {
-	case 0:
-		return summary->stuck >= 0 || summary->stopped ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
-	case -ENOENT:
-	case -EPERM:
+	if (result == -EPERM)
 		return RK_EXIT_USAGE;
-	case -EHOSTUNREACH:
-		return RK_EXIT_UNREACHABLE;
-	default:
-		return RK_EXIT_FINDINGS;
-	}
+	return rk_event_exit(result, summary->stuck >= 0 || summary->stopped);
 }
 
 static void failure_tell(

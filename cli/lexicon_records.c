@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/event.h"
 #include "cli/lexicon.h"
 #include "cli/operation.h"
 #include "cli/progress.h"
@@ -182,13 +183,6 @@ struct printing {
 	struct rk_progress progress;
 };
 
-static const char *text_of(const json_t *event, const char *name)
-{
-	const char *text = json_string_value(json_object_get(event, name));
-
-	return text ? text : "";
-}
-
 static void print_copy(const json_t *event)
 {
 	json_t *copy = json_copy((json_t *)event);
@@ -202,25 +196,19 @@ static void print_copy(const json_t *event)
 static void print(void *context, const json_t *event)
 {
 	struct printing *p = context;
-	const char *kind = text_of(event, "event");
+	const char *kind = rk_event_text(event, "event");
 
-	if (strcmp(kind, "progress") == 0) {
-		rk_progress_show(&p->progress,
-			(uint64_t)json_integer_value(json_object_get(event, "done")),
-			(uint64_t)json_integer_value(json_object_get(event, "total")));
+	if (rk_event_print_usual(&p->progress, event))
 		return;
-	}
 	rk_progress_clear(&p->progress);
-	if (strcmp(kind, "error") == 0) {
-		rk_operation_print_error(event);
-	} else if (strcmp(kind, "line") == 0 && p->json) {
+	if (strcmp(kind, "line") == 0 && p->json) {
 		fputs(p->lines++ ? ",\n" : "{\"findings\":[\n", stdout);
 		print_copy(event);
 	} else if (strcmp(kind, "line") == 0) {
-		const char *path = text_of(event, "path");
+		const char *path = rk_event_text(event, "path");
 
-		printf("%s: %s %s\n", text_of(event, "uri"), *path ? path : "the record",
-			text_of(event, "text"));
+		printf("%s: %s %s\n", rk_event_text(event, "uri"), *path ? path : "the record",
+			rk_event_text(event, "text"));
 	} else if (json_object_get(event, "records") && p->json) {
 		printf("%s],\n\"summary\":", p->lines ? "\n" : "{\"findings\":[");
 		print_copy(event);

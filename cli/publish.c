@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/event.h"
 #include "cli/operation.h"
 #include "cli/publish_print.h"
 #include "cli/watch.h"
@@ -69,17 +70,7 @@ static void waiting(void *context, const struct rk_user *user, int64_t ms)
 
 static int exit_code(int result, const struct rk_publish_summary *summary)
 {
-	switch (result) {
-	case 0:
-		return summary->counts[RK_PUBLISH_FAILED] || summary->put_off ? RK_EXIT_FINDINGS
-									      : RK_EXIT_DONE;
-	case -ENOENT:
-		return RK_EXIT_USAGE;
-	case -EHOSTUNREACH:
-		return RK_EXIT_UNREACHABLE;
-	default:
-		return RK_EXIT_FINDINGS;
-	}
+	return rk_event_exit(result, summary->counts[RK_PUBLISH_FAILED] || summary->put_off);
 }
 
 /* -1: none. */

@@ -5,20 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/event.h"
 #include "cli/operation.h"
 #include "cli/report.h"
-
-static const char *text_of(const json_t *event, const char *name)
-{
-	const char *text = json_string_value(json_object_get(event, name));
-
-	return text ? text : "";
-}
-
-static json_int_t number_of(const json_t *event, const char *name)
-{
-	return json_integer_value(json_object_get(event, name));
-}
 
 int rk_publish_print_begin(struct rk_publish_print *print, const struct rk_command_options *options)
 {
@@ -49,9 +38,10 @@ static void print_json(struct rk_publish_print *print, const json_t *event)
 
 static void print_line(struct rk_publish_print *print, const json_t *event)
 {
-	const char *outcome = text_of(event, "outcome"), *reason = text_of(event, "reason");
+	const char *outcome = rk_event_text(event, "outcome"),
+		   *reason = rk_event_text(event, "reason");
 	const char *verb = print->options->dry_run ? "Would be synced" : "Synced";
-	const char *words = text_of(event, "words");
+	const char *words = rk_event_text(event, "words");
 
 	print->settled++;
 	if (strcmp(outcome, "failed") == 0 && !print->options->watch) {
@@ -68,24 +58,24 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 		return;
 	}
 	if (!print->lines) {
-		rk_progress_show(&print->progress, (uint64_t)number_of(event, "n"),
-			(uint64_t)number_of(event, "total"));
+		rk_progress_show(&print->progress, (uint64_t)rk_event_number(event, "n"),
+			(uint64_t)rk_event_number(event, "total"));
 		return;
 	}
 	rk_progress_clear(&print->progress);
-	printf("[%" JSON_INTEGER_FORMAT, number_of(event, "n"));
-	if (number_of(event, "total"))
-		printf("/%" JSON_INTEGER_FORMAT, number_of(event, "total"));
+	printf("[%" JSON_INTEGER_FORMAT, rk_event_number(event, "n"));
+	if (rk_event_number(event, "total"))
+		printf("/%" JSON_INTEGER_FORMAT, rk_event_number(event, "total"));
 	printf("] %s%s%s%s ", json_is_true(json_object_get(event, "handle")) ? "@" : "",
-		text_of(event, "user"), *words ? " - " : "", words);
+		rk_event_text(event, "user"), *words ? " - " : "", words);
 	if (strcmp(outcome, "failed") == 0)
-		printf("❌ Failed: %s (%s)\n", reason, text_of(event, "ref"));
+		printf("❌ Failed: %s (%s)\n", reason, rk_event_text(event, "ref"));
 	else if (strcmp(outcome, "skipped") == 0)
 		printf("⏭️  Skipped: %s\n", reason);
 	else if (json_is_true(json_object_get(event, "deleted")))
-		printf("🗑️  Deleted (%s)\n", text_of(event, "rkey"));
+		printf("🗑️  Deleted (%s)\n", rk_event_text(event, "rkey"));
 	else
-		printf("✅ %s (%s)%s\n", verb, text_of(event, "rkey"),
+		printf("✅ %s (%s)%s\n", verb, rk_event_text(event, "rkey"),
 			strcmp(outcome, "linked") == 0 ? ", was there" : "");
 }
 
@@ -99,8 +89,8 @@ static void print_without(struct rk_publish_print *print, const json_t *event)
 	if (print->options->json || !print->lines)
 		return;
 	printf("⏭️  %s%s: %" JSON_INTEGER_FORMAT " skipped: %s\n", handle ? "@" : "",
-		handle ? handle : text_of(event, "sub"), number_of(event, "count"),
-		text_of(event, "reason"));
+		handle ? handle : rk_event_text(event, "sub"), rk_event_number(event, "count"),
+		rk_event_text(event, "reason"));
 }
 
 static void print_begin(const struct rk_publish_print *print, const json_t *event)
@@ -122,7 +112,7 @@ static void print_begin(const struct rk_publish_print *print, const json_t *even
 	printf("Mode: %s\nBatch size: %llu\nDelay: %llu ms\nFound: %" JSON_INTEGER_FORMAT
 	       " to publish\n",
 		options->dry_run ? "dry run" : "live", batch ? batch : RK_PUBLISH_BATCH_MOST,
-		(unsigned long long)options->delay_ms, number_of(event, "found"));
+		(unsigned long long)options->delay_ms, rk_event_number(event, "found"));
 }
 
 static void print_summary(struct rk_publish_print *print, const json_t *event)
@@ -144,24 +134,18 @@ static void print_summary(struct rk_publish_print *print, const json_t *event)
 	printf("%sSynced:  %" JSON_INTEGER_FORMAT "\nSkipped: %" JSON_INTEGER_FORMAT
 	       "\nFailed:  %" JSON_INTEGER_FORMAT "\n",
 		print->options->dry_run ? "Dry run: nothing was written.\n" : "",
-		number_of(event, "created") + number_of(event, "linked"),
-		number_of(event, "skipped"), number_of(event, "failed"));
+		rk_event_number(event, "created") + rk_event_number(event, "linked"),
+		rk_event_number(event, "skipped"), rk_event_number(event, "failed"));
 	if (print->options->watch)
-		printf("Deleted: %" JSON_INTEGER_FORMAT "\n", number_of(event, "deleted"));
-	if (number_of(event, "putOff"))
-		printf("Left:    %" JSON_INTEGER_FORMAT
-		       ", a limit of the PDS lasts longer than --max-wait; running it again continues.\n",
-			number_of(event, "putOff"));
-	if (json_is_true(json_object_get(event, "stopped")))
-		puts("Stopped; running it again continues.");
-	if (json_is_true(json_object_get(event, "limited")))
-		puts("The limit was reached; running it again continues.");
+		printf("Deleted: %" JSON_INTEGER_FORMAT "\n", rk_event_number(event, "deleted"));
+	rk_event_print_put_off(event);
+	rk_event_print_ended(event);
 }
 
 void rk_publish_print_event(void *context, const json_t *event)
 {
 	struct rk_publish_print *print = context;
-	const char *kind = text_of(event, "event");
+	const char *kind = rk_event_text(event, "event");
 
 	if (strcmp(kind, "line") == 0) {
 		print_line(print, event);
@@ -169,15 +153,7 @@ void rk_publish_print_event(void *context, const json_t *event)
 		print_without(print, event);
 	} else if (strcmp(kind, "begin") == 0) {
 		print_begin(print, event);
-	} else if (strcmp(kind, "waiting") == 0) {
-		rk_progress_clear(&print->progress);
-		fprintf(stderr,
-			"refkey: the PDS's limits: waiting %" JSON_INTEGER_FORMAT " s for %s\n",
-			(number_of(event, "ms") + 999) / 1000, text_of(event, "user"));
-	} else if (strcmp(kind, "error") == 0) {
-		rk_progress_clear(&print->progress);
-		rk_operation_print_error(event);
-	} else {
+	} else if (!rk_event_print_usual(&print->progress, event)) {
 		print_summary(print, event);
 	}
 	/* Whoever reads along is not to wait for a full buffer. */

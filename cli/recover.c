@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/event.h"
 #include "cli/operation.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -27,18 +28,8 @@ static void recover_line(void *context, const char *uri, const char *ref, const 
 
 static int exit_code(int result, const struct rk_recover_summary *summary)
 {
-	switch (result) {
-	case 0:
-		return summary->counts[RK_RECOVER_FAILED] || summary->counts[RK_RECOVER_REJECTED]
-			? RK_EXIT_FINDINGS
-			: RK_EXIT_DONE;
-	case -ENOENT:
-		return RK_EXIT_USAGE;
-	case -EHOSTUNREACH:
-		return RK_EXIT_UNREACHABLE;
-	default:
-		return RK_EXIT_FINDINGS;
-	}
+	return rk_event_exit(
+		result, summary->counts[RK_RECOVER_FAILED] || summary->counts[RK_RECOVER_REJECTED]);
 }
 
 int rk_operation_recover(const struct rk_operation_run *run, json_t *result)
@@ -152,10 +143,7 @@ static void print_summary(struct printing *p, const json_t *event)
 				rk_recover_outcome_rows[i].name, count,
 				rk_recover_outcome_rows[i].text);
 	}
-	if (json_is_true(json_object_get(event, "stopped")))
-		puts("Stopped; running it again continues.");
-	if (json_is_true(json_object_get(event, "limited")))
-		puts("The limit was reached; running it again continues.");
+	rk_event_print_ended(event);
 }
 
 static void print(void *context, const json_t *event)
@@ -167,14 +155,7 @@ static void print(void *context, const json_t *event)
 		return;
 	if (strcmp(kind, "line") == 0) {
 		print_line(p, event);
-	} else if (strcmp(kind, "progress") == 0) {
-		rk_progress_show(&p->progress,
-			(uint64_t)json_integer_value(json_object_get(event, "done")),
-			(uint64_t)json_integer_value(json_object_get(event, "total")));
-	} else if (strcmp(kind, "error") == 0) {
-		rk_progress_clear(&p->progress);
-		rk_operation_print_error(event);
-	} else {
+	} else if (!rk_event_print_usual(&p->progress, event)) {
 		print_summary(p, event);
 	}
 }

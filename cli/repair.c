@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/audit.h"
+#include "cli/event.h"
 #include "cli/repair_print.h"
 #include "cli/report.h"
 #include "mirror/repair.h"
@@ -74,17 +75,9 @@ static int exit_code(int r, const struct rk_repair_summary *summary)
 
 	for (int i = 0; i < RK_REPAIR_ACTION_COUNT; i++)
 		failed += summary->counts[i][RK_REPAIR_FAILED];
-	switch (r) {
-	case 0:
-		return failed ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
-	case -ENOENT:
-	case -EINVAL:
+	if (r == -EINVAL)
 		return RK_EXIT_USAGE;
-	case -EHOSTUNREACH:
-		return RK_EXIT_UNREACHABLE;
-	default:
-		return RK_EXIT_FINDINGS;
-	}
+	return rk_event_exit(r, failed);
 }
 
 static json_t *kinds_json(unsigned kinds)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/event.h"
 #include "cli/operation.h"
 #include "cli/report.h"
 
@@ -23,18 +24,6 @@ void rk_repair_print_begin(struct rk_repair_print *print, const struct rk_comman
 		printf("Mode: %s\n", !print->yes ? "dry run" : options->undo ? "undo" : "live");
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
-static json_int_t number_of(const json_t *object, const char *name)
-{
-	return json_integer_value(json_object_get(object, name));
-}
-
 /* The step and what became of it, in one object. */
 static json_t *flat(const json_t *event)
 {
@@ -50,8 +39,9 @@ static json_t *flat(const json_t *event)
 static void print_text(const struct rk_repair_print *print, const json_t *event)
 {
 	const json_t *step = json_object_get(event, "step");
-	const char *action = text_of(step, "action"), *outcome = text_of(event, "outcome");
-	const char *handle = text_of(event, "handle"), *verb = "deleted";
+	const char *action = rk_event_text(step, "action"),
+		   *outcome = rk_event_text(event, "outcome");
+	const char *handle = rk_event_text(event, "handle"), *verb = "deleted";
 
 	if (strcmp(action, "link") == 0)
 		verb = "linked";
@@ -59,7 +49,7 @@ static void print_text(const struct rk_repair_print *print, const json_t *event)
 		verb = "marked";
 	else if (strcmp(action, "create") == 0)
 		verb = "put back";
-	printf("%s%s ", *handle ? "@" : "", *handle ? handle : text_of(event, "user"));
+	printf("%s%s ", *handle ? "@" : "", *handle ? handle : rk_event_text(event, "user"));
 	if (strcmp(outcome, "failed") == 0)
 		printf("❌ Failed, not %s: ", verb);
 	else if (strcmp(outcome, "done") == 0)
@@ -67,15 +57,15 @@ static void print_text(const struct rk_repair_print *print, const json_t *event)
 	else
 		printf("would be %s: ", verb);
 	if (strcmp(action, "delete") == 0 || strcmp(action, "create") == 0)
-		printf("at://%s/%s/%s", text_of(event, "did"), text_of(step, "collection"),
-			text_of(step, "rkey"));
+		printf("at://%s/%s/%s", rk_event_text(event, "did"),
+			rk_event_text(step, "collection"), rk_event_text(step, "rkey"));
 	else
-		printf("%s %s, %s", text_of(step, "collection"), text_of(step, "ref"),
-			text_of(step, "rkey"));
-	if (*text_of(step, "kind"))
-		printf(" (%s)", text_of(step, "kind"));
-	if (*text_of(event, "reason"))
-		printf(": %s", text_of(event, "reason"));
+		printf("%s %s, %s", rk_event_text(step, "collection"), rk_event_text(step, "ref"),
+			rk_event_text(step, "rkey"));
+	if (*rk_event_text(step, "kind"))
+		printf(" (%s)", rk_event_text(step, "kind"));
+	if (*rk_event_text(event, "reason"))
+		printf(": %s", rk_event_text(event, "reason"));
 	putchar('\n');
 }
 
@@ -113,7 +103,7 @@ static void plan_user(struct rk_repair_print *print, const json_t *event)
 
 static void print_summary(struct rk_repair_print *print, const json_t *event)
 {
-	const char *undo = text_of(event, "undo");
+	const char *undo = rk_event_text(event, "undo");
 
 	rk_progress_clear(&print->progress);
 	if (!json_object_get(event, "failed"))
@@ -132,46 +122,30 @@ static void print_summary(struct rk_repair_print *print, const json_t *event)
 	if (!print->yes)
 		puts("Dry run: nothing was written.");
 	if (print->options->undo)
-		printf("Put back: %" JSON_INTEGER_FORMAT "\n", number_of(event, "create"));
+		printf("Put back: %" JSON_INTEGER_FORMAT "\n", rk_event_number(event, "create"));
 	else
 		printf("Linked:  %" JSON_INTEGER_FORMAT "\nDeleted: %" JSON_INTEGER_FORMAT
 		       "\nMarked:  %" JSON_INTEGER_FORMAT "\n",
-			number_of(event, "link"), number_of(event, "delete"),
-			number_of(event, "mark"));
-	printf("Failed:  %" JSON_INTEGER_FORMAT "\n", number_of(event, "failed"));
-	if (number_of(event, "putOff"))
-		printf("Left:    %" JSON_INTEGER_FORMAT
-		       ", a limit of the PDS lasts longer than --max-wait; running it again continues.\n",
-			number_of(event, "putOff"));
+			rk_event_number(event, "link"), rk_event_number(event, "delete"),
+			rk_event_number(event, "mark"));
+	printf("Failed:  %" JSON_INTEGER_FORMAT "\n", rk_event_number(event, "failed"));
+	rk_event_print_put_off(event);
 	if (*undo)
 		printf("Undo file: %s\n", undo);
-	if (json_is_true(json_object_get(event, "stopped")))
-		puts("Stopped; running it again continues.");
-	if (json_is_true(json_object_get(event, "limited")))
-		puts("The limit was reached; running it again continues.");
+	rk_event_print_ended(event);
 }
 
 void rk_repair_print_event(void *context, const json_t *event)
 {
 	struct rk_repair_print *print = context;
-	const char *kind = text_of(event, "event");
+	const char *kind = rk_event_text(event, "event");
 
 	if (strcmp(kind, "line") == 0) {
 		print_line(print, event);
 	} else if (strcmp(kind, "user") == 0) {
 		if (print->planned)
 			plan_user(print, event);
-	} else if (strcmp(kind, "progress") == 0) {
-		rk_progress_show(&print->progress, (uint64_t)number_of(event, "done"),
-			(uint64_t)number_of(event, "total"));
-	} else if (strcmp(kind, "waiting") == 0) {
-		rk_progress_clear(&print->progress);
-		fprintf(stderr, "refkey: the PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",
-			(number_of(event, "ms") + 999) / 1000);
-	} else if (strcmp(kind, "error") == 0) {
-		rk_progress_clear(&print->progress);
-		rk_operation_print_error(event);
-	} else {
+	} else if (!rk_event_print_usual(&print->progress, event)) {
 		print_summary(print, event);
 	}
 }

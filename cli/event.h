@@ -1,0 +1,27 @@
+/*
+ * What operations send back (operation.h), as the commands that print it need it: reading an event's
+ * values, and the words that all of them have in common.
+ */
+#ifndef RK_CLI_EVENT_H
+#define RK_CLI_EVENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "cli/progress.h"
+
+const char *rk_event_text(
+	const json_t *event, const char *name); /* borrowed; "" where it is none */
+json_int_t rk_event_number(const json_t *event, const char *name); /* 0 where it is none */
+
+/* Prints a "progress", "waiting" or "error" on standard error. False: it is something else. */
+bool rk_event_print_usual(struct rk_progress *progress, const json_t *event);
+/* Why a result is not the whole: what is "putOff", and whether it was "stopped" or "limited". */
+void rk_event_print_put_off(const json_t *result);
+void rk_event_print_ended(const json_t *result);
+
+/* How an operation ends: 0 and whether there were findings, -ENOENT (a name is nobody's), -EHOSTUNREACH, or
+ * another failure. */
+int rk_event_exit(int result, bool findings);
+
+#endif
