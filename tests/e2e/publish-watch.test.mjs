@@ -46,6 +46,12 @@ class Site {
     return this.scene.pds.listRecordsAll(person.did, MOOD);
   }
 
+  // Whether nothing of them is left to be published or withdrawn.
+  async done(people) {
+    const documents = await this.scene.mongo.moods.find({ user: { $in: people.map((p) => p.user) } }).toArray();
+    return documents.every((d) => !d.deleted === !!d.atproto?.rkey);
+  }
+
   // The one record of a document, once it names it.
   published(person, d) {
     return until(
@@ -373,7 +379,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
       for (const [, d] of taken) await site.set(d, { $set: { deleted: true } });
       gone.push(...taken);
       const seen = scene.proxy.requests.length;
-      await until(() => scene.proxy.requests.length > seen + round * 3, soon);
+      await until(async () => scene.proxy.requests.length > seen + round * 3 || (await site.done(people)), soon);
       await refkey.kill();
       await refkey.start();
     }
