@@ -5,7 +5,13 @@
 #include <unistd.h>
 #include <vips/vips.h>
 
-enum { PNG_EFFORT = 4, QUALITY = 85, WHITE = 255 };
+enum {
+	PNG_EFFORT = 4,
+	QUALITY = 85,
+	WHITE = 255,
+	OPAQUE = 255,
+	WHOLE_BYTES_MOST = 16 << 20, /* of an image that is taken into memory whole */
+};
 
 #define DAMAGED "the image is damaged, or too large to decode"
 
@@ -154,16 +160,53 @@ static int shrink(VipsImage **out, VipsImage *in, int side)
 	return r;
 }
 
+/* Whether an image in memory, of eight bits a channel, covers everything. */
+static bool is_opaque(VipsImage *image)
+{
+	size_t bands = (size_t)vips_image_get_bands(image);
+	const VipsPel *end, *at = VIPS_IMAGE_ADDR(image, 0, 0);
+
+	end = at + VIPS_IMAGE_SIZEOF_IMAGE(image);
+	for (at += bands - 1; at < end && *at == OPAQUE; at += bands)
+		;
+	return at >= end;
+}
+
+/* Without a channel that says nothing: colours that have to be weighed by what they cover cost most of
+ * scaling. To know that, the image is looked at in memory, if it is small enough. */
+static int alpha_drop(VipsImage **out, VipsImage *in)
+{
+	VipsImage *whole;
+	int r;
+
+	if (!vips_image_hasalpha(in) || vips_image_get_format(in) != VIPS_FORMAT_UCHAR ||
+		VIPS_IMAGE_SIZEOF_IMAGE(in) > WHOLE_BYTES_MOST)
+		return vips_copy(in, out, NULL);
+	whole = vips_image_copy_memory(in);
+	if (!whole)
+		return -1;
+	if (is_opaque(whole))
+		r = vips_extract_band(whole, out, 0, "n", vips_image_get_bands(whole) - 1, NULL);
+	else
+		r = vips_copy(whole, out, NULL);
+	g_object_unref(whole);
+	return r;
+}
+
 static int scale(struct rk_scaled *out, VipsImage *full, enum rk_image_kind kind,
 	const struct rk_image_request *request)
 {
-	VipsImage *less = NULL, *small = NULL, *image = NULL, *copy = NULL;
+	VipsImage *plainer = NULL, *less = NULL, *small = NULL, *image = NULL, *copy = NULL;
 	int side = (int)request->side;
-	int r = shrink(&less, full, side);
+	/* Without a profile of its own, colours are sRGB already, and to transform them is half of the work. */
+	const char *to = vips_image_get_typeof(full, VIPS_META_ICC_NAME) ? "srgb" : NULL;
+	int r = alpha_drop(&plainer, full);
 
 	if (r == 0)
+		r = shrink(&less, plainer, side);
+	if (r == 0)
 		r = vips_thumbnail_image(less, &small, side, "height", side, "size", VIPS_SIZE_DOWN,
-			"export_profile", "srgb", NULL);
+			to ? "export_profile" : NULL, to, NULL);
 	if (r == 0)
 		r = plain(&image, small, vips_image_get_bands(full) < 3);
 	/* What is encoded a second time is not decoded again. */
@@ -179,6 +222,7 @@ static int scale(struct rk_scaled *out, VipsImage *full, enum rk_image_kind kind
 	g_clear_object(&image);
 	g_clear_object(&small);
 	g_clear_object(&less);
+	g_clear_object(&plainer);
 	return r;
 }
 

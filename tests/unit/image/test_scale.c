@@ -120,6 +120,49 @@ static void colours_count_as_much_as_they_cover(void **state)
 	g_free(made.bytes);
 }
 
+/* An opaque image in RGBA looks as it does, of one size and of one that is scaled, and so does one with a
+ * single pixel that is not: there the channel stays. */
+static void an_alpha_that_says_nothing_goes(void **state)
+{
+	static const struct {
+		int side;
+		bool opaque;
+	} cases[] = {{64, true}, {64, false}, {800, true}, {800, false}, {2200, true}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int side = cases[i].side;
+		VipsImage *image = vips_image_new_memory(), *back;
+		uint8_t *line = g_malloc(4 * (size_t)side), *pixel;
+		struct rk_scaled scaled;
+		struct made made;
+
+		vips_image_init_fields(image, side, side, 4, VIPS_FORMAT_UCHAR, VIPS_CODING_NONE,
+			VIPS_INTERPRETATION_sRGB, 1.0, 1.0);
+		for (int x = 0; x < side; x++)
+			memcpy(line + 4 * x, (const uint8_t[]){200, 100, 50, 255}, 4);
+		for (int y = 0; y < side; y++) {
+			line[4 * side - 1] = !cases[i].opaque && y + 1 == side ? 254 : 255;
+			assert_int_equal(vips_image_write_line(image, y, line), 0);
+		}
+		g_free(line);
+		made = png_of(image, false);
+		scaled = scaled_of(made.bytes, made.len, &usual);
+		back = read_back(&scaled);
+		/* Too large to be looked at: as it was. */
+		if (back->Bands != (cases[i].opaque && side < 2200 ? 3 : 4))
+			fail_msg("%zu: %d bands", i, back->Bands);
+		pixel = (uint8_t *)vips_image_write_to_memory(back, &(size_t){0});
+		assert_non_null(pixel);
+		assert_in_range(pixel[0], 199, 201);
+		assert_in_range(pixel[1], 99, 101);
+		assert_in_range(pixel[2], 49, 51);
+		g_free(pixel);
+		g_object_unref(back);
+		rk_scaled_finish(&scaled);
+		g_free(made.bytes);
+	}
+}
+
 /* The orientation goes into the pixels; nothing else that the image says is kept. */
 static void only_pixels_are_left(void **state)
 {
@@ -236,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_what_there_is),
 		cmocka_unit_test(colours_count_as_much_as_they_cover),
+		cmocka_unit_test(an_alpha_that_says_nothing_goes),
 		cmocka_unit_test(only_pixels_are_left),
 		cmocka_unit_test(what_is_too_large_becomes_a_jpeg),
 		cmocka_unit_test(what_is_cut_off_is_refused),
