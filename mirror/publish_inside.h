@@ -1,7 +1,7 @@
 /*
  * What publishing's files share. The caller's thread selects, links and tells (publish.c,
- * publish_link.c); each working thread takes one user after the other (publish_user.c), with a MongoDB
- * client and a PDS session of its own, and hands on parcels of what the PDS has said yes to.
+ * publish_link.c); each working thread takes one user after the other (publish_user.c), with MongoDB
+ * clients and a PDS session of its own, and hands on parcels of what the PDS has said yes to.
  */
 #ifndef RK_MIRROR_PUBLISH_INSIDE_H
 #define RK_MIRROR_PUBLISH_INSIDE_H
@@ -26,7 +26,8 @@ struct rk_publish_item {
 	struct rk_record_key key;
 	uint64_t tid; /* of the record to be written; 0: none */
 	char rkey[64], reason[256], words[RK_DRAFT_WORDS_MOST];
-	struct rk_account_write write; /* under way */
+	char refusal[RK_DRAFT_REASON_MOST]; /* why there is no record to be written */
+	struct rk_account_write write;      /* under way */
 	struct rk_picture picture; /* of run->pictures; url: in the parcel's arena, NULL: none */
 	bool settled;              /* outcome holds */
 	enum rk_publish_outcome outcome;
@@ -82,6 +83,32 @@ void rk_publish_parcel_destroy(struct rk_publish_parcel *parcel);
 /* How many of so many the limit still allows; what is not used is given back. */
 size_t rk_publish_allow(struct rk_publish_run *run, size_t count);
 void rk_publish_give_back(struct rk_publish_run *run, size_t count);
+
+/*
+ * Documents read ahead, and what is to be written of them, on a thread of their own: one batch at a time
+ * (publish_read.c). Zeroed but for run: none.
+ */
+struct rk_publish_reading {
+	struct rk_publish_run *run;
+	struct rk_mongo
+		*mongo; /* the thread's alone while begun; the caller's to destroy at the end */
+	const struct rk_publish_person *person;
+	const struct rk_oid *ids;
+	size_t count;
+	struct rk_publish_parcel *parcel;
+	int result;
+	int64_t at_ms; /* monotonic: when it began */
+	bool begun, threaded;
+	pthread_t thread;
+};
+void rk_publish_read_begin(struct rk_publish_reading *reading,
+	const struct rk_publish_person *person, const struct rk_oid *ids, size_t count);
+/* Waits for it. 0 and the parcel: its items are settled where the document says so, and have else a record
+ * or a refusal; -EIO (rk_mongo_error of reading->mongo), -ENOMEM. */
+int rk_publish_read_end(struct rk_publish_reading *reading, struct rk_publish_parcel **parcel)
+	__attribute__((warn_unused_result));
+/* Whatever was begun is not wanted. */
+void rk_publish_read_drop(struct rk_publish_reading *reading);
 
 void rk_publish_settle(
 	struct rk_publish_item *item, enum rk_publish_outcome outcome, const char *reason);

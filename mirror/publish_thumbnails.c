@@ -118,11 +118,13 @@ int rk_publish_thumbnail(struct rk_publish_run *run, struct rk_account_client *a
 	struct rk_publish_item *item = &parcel->items[at];
 	struct rk_picture *picture = &item->picture;
 	struct rk_session_blob blob;
-	int r = rk_account_login(account);
+	int r;
 
+	/* Before the login, which takes as long as some pictures. */
+	ask_ahead(run, parcel, at);
+	r = rk_account_login(account);
 	if (r || !picture->url)
 		return r;
-	ask_ahead(run, parcel, at);
 	r = rk_pictures_wait(run->pictures, picture, is_stopping, run);
 	if (r < 0)
 		return fail(run, r, picture);

@@ -11,7 +11,8 @@
 enum { GROUP_WITH_BLOBS = 25 };
 enum {
 	FAILURES_OF_SOME = 3,
-	UNREACHED_MOST = 8, /* users in a row; then it is the PDS */
+	UNREACHED_MOST = 8,   /* users in a row; then it is the PDS */
+	STALE_MS = 10 * 1000, /* a document that was read so long ago is read again */
 };
 
 struct worker {
@@ -19,6 +20,7 @@ struct worker {
 	struct rk_mongo *mongo;
 	struct rk_account_client *account;
 	const struct rk_publish_person *person;
+	struct rk_publish_reading reading;
 	struct rk_publish_parcel *parcel; /* the batch under way */
 	struct rk_listing listing;
 	uint64_t batches;
@@ -126,54 +128,17 @@ static int look_again(void *context, struct rk_account_write **writes, size_t co
 	return r;
 }
 
-/* A batch of documents */
-
-struct batch {
-	struct worker *worker;
-	struct rk_publish_parcel *parcel;
-	size_t count;
-};
-
-static int body_take(void *context, const struct rk_document *document, const bson_t *body)
+/* Settles what is on the PDS already or cannot be published, and gives all else its key. */
+static void settle_or_place(struct worker *w, struct rk_publish_item *item)
 {
-	struct batch *batch = context;
-	struct worker *w = batch->worker;
-	struct rk_publish_parcel *parcel = batch->parcel;
-	struct rk_publish_item *item = &parcel->items[parcel->count];
-	struct rk_buf json = {0};
-	struct rk_slice url = {0};
-	struct rk_draft draft;
-	char *copy = NULL;
-	bool made;
-
-	if (parcel->count >= batch->count)
-		return 0;
-	parcel->count++;
-	item->document = *document;
-	made = rk_draft_make(&draft, &json, body, w->run->collection, &document->id);
-	memcpy(item->words, draft.words, sizeof(item->words));
-	if (document->gone || rk_document_rkey(document).len > 0) {
-		rk_publish_settle(item, RK_PUBLISH_SKIPPED, "published or deleted meanwhile");
-	} else if (find(w, item)) {
+	if (item->settled)
+		return;
+	if (find(w, item))
 		rk_publish_settle(item, RK_PUBLISH_LINKED, "");
-	} else if (!made) {
-		rk_publish_settle(item, RK_PUBLISH_FAILED, draft.reason);
-	} else {
-		copy = rk_arena_copy(&parcel->arena, rk_buf_slice(&json));
-		item->write.write = (struct rk_session_write){.action = RK_SESSION_CREATE,
-			.collection = w->run->collection->nsid,
-			.rkey = item->rkey,
-			.record = rk_slice_make(copy, json.len)};
-		if (w->run->pictures)
-			url = rk_publish_thumbnail_url(w->run, &parcel->arena, draft.image);
-		item->picture.url = (const char *)url.data;
-		rk_record_key_init(&item->key, w->run->collection, &document->id, draft.when_ms);
+	else if (!item->write.write.record.data)
+		rk_publish_settle(item, RK_PUBLISH_FAILED, item->refusal);
+	else
 		place(w, item);
-	}
-	made = rk_buf_failed(&json) || (item->tid && !copy) ||
-		(item->tid && w->run->pictures && !url.data);
-	rk_buf_finish(&json);
-	return made ? -ENOMEM : 0;
 }
 
 /* Writes a group of what is open. */
@@ -245,35 +210,64 @@ static size_t keep_settled(struct rk_publish_parcel *parcel)
 	return all - kept;
 }
 
-/* 0, RK_ACCOUNT_PUT_OFF or negative; *done grows by what is settled. */
-static int batch_run(struct worker *w, const struct rk_oid *ids, size_t count, size_t *done)
+static size_t batch_most(const struct rk_publish_request *request)
 {
-	struct rk_publish_parcel *parcel = calloc(1, sizeof(*parcel));
-	struct batch batch = {.worker = w, .parcel = parcel, .count = count};
-	size_t left;
-	int r;
+	return request->batch_size && request->batch_size < RK_SESSION_WRITES_MOST
+		? (size_t)request->batch_size
+		: RK_SESSION_WRITES_MOST;
+}
 
-	if (parcel)
-		parcel->items = calloc(count, sizeof(*parcel->items));
-	if (!parcel || !parcel->items) {
-		free(parcel);
-		return -ENOMEM;
+/* Begins to read the batch at some place, if there is one and the limit allows it. */
+static void batch_begin(struct worker *w, size_t at)
+{
+	size_t count = w->person->count - at, most = batch_most(w->run->request);
+
+	count = count > 0 ? rk_publish_allow(w->run, count < most ? count : most) : 0;
+	if (count > 0)
+		rk_publish_read_begin(
+			&w->reading, w->person, w->run->ids + w->person->from + at, count);
+}
+
+/* What was begun and not taken. */
+static void batch_drop(struct worker *w)
+{
+	if (!w->reading.begun)
+		return;
+	rk_publish_give_back(w->run, w->reading.count);
+	rk_publish_read_drop(&w->reading);
+}
+
+/* The batch that was begun; read again if that was long ago, for a limit's sake. */
+static int batch_take(struct worker *w)
+{
+	struct rk_publish_reading *reading = &w->reading;
+	char text[256];
+	int r = rk_publish_read_end(reading, &w->parcel);
+
+	if (r == 0 && rk_clock_mono_ms() - reading->at_ms > STALE_MS) {
+		rk_publish_parcel_destroy(w->parcel);
+		rk_publish_read_begin(reading, w->person, reading->ids, reading->count);
+		r = rk_publish_read_end(reading, &w->parcel);
 	}
-	parcel->person = w->person;
-	w->parcel = parcel;
-	r = rk_mongo_bodies(
-		w->mongo, w->run->collection, &parcel->arena, ids, count, body_take, &batch);
 	if (r == -EIO) {
-		char text[256];
-
-		snprintf(text, sizeof(text), "MongoDB: %.200s", rk_mongo_error(w->mongo));
+		snprintf(text, sizeof(text), "MongoDB: %.200s", rk_mongo_error(reading->mongo));
 		rk_publish_fail(w->run, -EHOSTUNREACH, text);
 		r = -EHOSTUNREACH;
 	}
+	return r;
+}
+
+/* 0, RK_ACCOUNT_PUT_OFF or negative; *done grows by what is settled. */
+static int batch_run(struct worker *w, size_t count, size_t *done)
+{
+	struct rk_publish_parcel *parcel = w->parcel;
 	/* A document that is not there any more counts as done: there is nothing to tell of it. */
-	left = r == 0 ? count - parcel->count : 0;
-	if (r == 0)
-		r = batch_write(w, parcel);
+	size_t left = count - parcel->count;
+	int r;
+
+	for (size_t i = 0; i < parcel->count; i++)
+		settle_or_place(w, &parcel->items[i]);
+	r = batch_write(w, parcel);
 	rk_publish_thumbnails_drop(w->run, parcel);
 	*done += left + parcel->count;
 	*done -= keep_settled(parcel);
@@ -282,13 +276,6 @@ static int batch_run(struct worker *w, const struct rk_oid *ids, size_t count, s
 	else
 		rk_publish_parcel_destroy(parcel);
 	return r;
-}
-
-static size_t batch_most(const struct rk_publish_request *request)
-{
-	return request->batch_size && request->batch_size < RK_SESSION_WRITES_MOST
-		? (size_t)request->batch_size
-		: RK_SESSION_WRITES_MOST;
 }
 
 /* All of a user's documents fail alike, but for the first ones, which are done. */
@@ -333,32 +320,55 @@ static void reached(struct worker *w)
 	pthread_mutex_unlock(&w->run->lock);
 }
 
-static int person_run(struct worker *w)
+/* Whether the next batch is read while one is written: not so if it may not be written, or not soon. */
+static bool reads_ahead(const struct worker *w)
+{
+	return !w->run->request->limit && !w->run->request->delay_ms;
+}
+
+/* All of a user's batches; the first one may have been begun. */
+static int batches_run(struct worker *w, size_t *done)
 {
 	struct rk_publish_run *run = w->run;
-	const struct rk_oid *ids = run->ids + w->person->from;
-	size_t done = 0;
-	int r = rk_account_take(w->account, w->person->user);
+	int r = 0;
 
-	if (r == 0)
-		r = list(w);
-	if (r > 0 && r != RK_ACCOUNT_PUT_OFF)
-		return fail_all(w, 0, rk_account_error(w->account));
-	while (r == 0 && done < w->person->count) {
-		size_t want = w->person->count - done, allowed, before = done;
+	for (size_t at = 0; r == 0 && at < w->person->count && !rk_publish_stopping(run);) {
+		size_t count, before = *done;
 
-		if (rk_publish_stopping(run))
-			break;
-		want = want < batch_most(run->request) ? want : batch_most(run->request);
-		allowed = rk_publish_allow(run, want);
-		if (allowed == 0)
-			break;
 		if (run->request->delay_ms && w->batches++ > 0 &&
 			!rk_clock_pause_unless((int64_t)run->request->delay_ms, is_stopping, w))
 			break;
-		r = batch_run(w, ids + done, allowed, &done);
-		rk_publish_give_back(run, allowed - (done - before));
+		if (!w->reading.begun)
+			batch_begin(w, at);
+		if (!w->reading.begun)
+			break;
+		count = w->reading.count;
+		at += count;
+		r = batch_take(w);
+		if (r == 0 && reads_ahead(w))
+			batch_begin(w, at);
+		if (r == 0)
+			r = batch_run(w, count, done);
+		rk_publish_give_back(run, count - (*done - before));
 	}
+	return r;
+}
+
+static int person_run(struct worker *w)
+{
+	struct rk_publish_run *run = w->run;
+	size_t done = 0;
+	int r = rk_account_take(w->account, w->person->user);
+
+	if (r == 0 && reads_ahead(w))
+		batch_begin(w, 0);
+	if (r == 0)
+		r = list(w);
+	if (r == 0)
+		r = batches_run(w, &done);
+	batch_drop(w);
+	if (r > 0 && r != RK_ACCOUNT_PUT_OFF)
+		return fail_all(w, done, rk_account_error(w->account));
 	if (r == 0)
 		reached(w);
 	if (r == -EHOSTUNREACH && gives_up(w))
@@ -390,7 +400,7 @@ static bool person_next(struct worker *w)
 void *rk_publish_work(void *context)
 {
 	struct rk_publish_run *run = context;
-	struct worker w = {.run = run};
+	struct worker w = {.run = run, .reading = {.run = run}};
 	const struct rk_account_options options = {
 		.pds = run->options->pds,
 		.bypass_key = run->options->bypass_key,
@@ -416,6 +426,7 @@ void *rk_publish_work(void *context)
 	rk_listing_finish(&w.listing);
 	rk_account_destroy(w.account);
 	rk_mongo_destroy(w.mongo);
+	rk_mongo_destroy(w.reading.mongo);
 	pthread_mutex_lock(&run->lock);
 	run->working--;
 	pthread_cond_signal(&run->filled);

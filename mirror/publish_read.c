@@ -1,0 +1,128 @@
+/* See publish_inside.h: documents read ahead. Beginning is a thread, and waiting for it is its end, so that
+ * there is no other state between the two. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "mirror/publish_inside.h"
+
+/* A record, a refusal, or that there is nothing to be done. */
+static int item_read(struct rk_publish_reading *reading, struct rk_publish_item *item,
+	const struct rk_document *document, const bson_t *body)
+{
+	const struct rk_publish_run *run = reading->run;
+	struct rk_arena *arena = &reading->parcel->arena;
+	struct rk_buf json = {0};
+	struct rk_slice url = {0};
+	struct rk_draft draft;
+	bool made = rk_draft_make(&draft, &json, body, run->collection, &document->id);
+	char *copy = NULL;
+	int r = 0;
+
+	item->document = *document;
+	memcpy(item->words, draft.words, sizeof(item->words));
+	memcpy(item->refusal, draft.reason, sizeof(item->refusal));
+	if (document->gone || rk_document_rkey(document).len > 0) {
+		rk_publish_settle(item, RK_PUBLISH_SKIPPED, "published or deleted meanwhile");
+	} else if (made) {
+		if (!rk_buf_failed(&json))
+			copy = rk_arena_copy(arena, rk_buf_slice(&json));
+		if (run->pictures)
+			url = rk_publish_thumbnail_url(run, arena, draft.image);
+		r = copy && (url.data || !run->pictures) ? 0 : -ENOMEM;
+		item->picture.url = (const char *)url.data;
+		item->write.write = (struct rk_session_write){.action = RK_SESSION_CREATE,
+			.collection = run->collection->nsid,
+			.rkey = item->rkey,
+			.record = rk_slice_make(copy, copy ? json.len : 0)};
+		rk_record_key_init(&item->key, run->collection, &document->id, draft.when_ms);
+	}
+	if (rk_buf_failed(&json))
+		r = -ENOMEM;
+	rk_buf_finish(&json);
+	return r;
+}
+
+static int take(void *context, const struct rk_document *document, const bson_t *body)
+{
+	struct rk_publish_reading *reading = context;
+	struct rk_publish_parcel *parcel = reading->parcel;
+
+	if (parcel->count >= reading->count)
+		return 0;
+	return item_read(reading, &parcel->items[parcel->count++], document, body);
+}
+
+static int read_all(struct rk_publish_reading *reading)
+{
+	const struct rk_publish_options *options = reading->run->options;
+	struct rk_publish_parcel *parcel = calloc(1, sizeof(*parcel));
+	char error[256];
+	int r = 0;
+
+	reading->parcel = parcel;
+	if (!parcel)
+		return -ENOMEM;
+	parcel->person = reading->person;
+	parcel->items = calloc(reading->count, sizeof(*parcel->items));
+	if (!parcel->items)
+		return -ENOMEM;
+	if (!reading->mongo)
+		r = rk_mongo_create(&reading->mongo, options->mongo_uri, options->database, error);
+	if (r)
+		return r;
+	return rk_mongo_bodies(reading->mongo, reading->run->collection, &parcel->arena,
+		reading->ids, reading->count, take, reading);
+}
+
+static void *run(void *context)
+{
+	struct rk_publish_reading *reading = context;
+
+	reading->result = read_all(reading);
+	return NULL;
+}
+
+void rk_publish_read_begin(struct rk_publish_reading *reading,
+	const struct rk_publish_person *person, const struct rk_oid *ids, size_t count)
+{
+	reading->person = person;
+	reading->ids = ids;
+	reading->count = count;
+	reading->parcel = NULL;
+	reading->at_ms = rk_clock_mono_ms();
+	reading->begun = true;
+	reading->threaded = pthread_create(&reading->thread, NULL, run, reading) == 0;
+	/* Without a thread it takes its time here. */
+	if (!reading->threaded)
+		run(reading);
+}
+
+static void await(struct rk_publish_reading *reading)
+{
+	if (reading->threaded)
+		pthread_join(reading->thread, NULL);
+	reading->begun = reading->threaded = false;
+}
+
+int rk_publish_read_end(struct rk_publish_reading *reading, struct rk_publish_parcel **parcel)
+{
+	await(reading);
+	*parcel = reading->parcel;
+	reading->parcel = NULL;
+	if (reading->result) {
+		rk_publish_parcel_destroy(*parcel);
+		*parcel = NULL;
+	}
+	return reading->result;
+}
+
+void rk_publish_read_drop(struct rk_publish_reading *reading)
+{
+	if (!reading->begun)
+		return;
+	await(reading);
+	rk_publish_parcel_destroy(reading->parcel);
+	reading->parcel = NULL;
+}
