@@ -3,7 +3,8 @@
  * list of checks, cheap before costly. Pure: bytes in, verdict out; what needs stored state (the
  * rev already held, since and prevData against it) is the indexer's.
  *
- * Every way to fail has one row here: its name is the counter's label and the log's reason.
+ * Every way to fail has one row here: its name is the counter's label and the log's reason. The last
+ * ones are of what is said of accounts, and told by the indexer, which asks.
  */
 #ifndef RK_ATPROTO_VERIFY_H
 #define RK_ATPROTO_VERIFY_H
@@ -51,7 +52,10 @@
 	X(OP_PRESENT, "op_present", "a deleted path is still in the tree")                         \
 	X(INVERSION, "inversion", "with its operations undone the tree is not the one before")     \
 	X(REPO_INACTIVE, "repo_inactive", "the account is not active")                             \
-	X(REPO_ELSEWHERE, "repo_elsewhere", "the account's DID document names another PDS")
+	X(REPO_ELSEWHERE, "repo_elsewhere", "the account's DID document names another PDS")        \
+	X(ACCOUNT_DENIED, "account_denied", "the account's PDS denies what a relay said of it")    \
+	X(HANDLE_FALSE, "handle_false", "a DID document names a handle that is not the account's") \
+	X(HANDLE_TAKEN, "handle_taken", "… or one that another account has, by its own PDS's word")
 
 enum rk_verdict {
 #define RK_VERDICT_ID(id, name, help) RK_VERDICT_##id,

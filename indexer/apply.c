@@ -122,18 +122,11 @@ static int identity_stale(struct applying *a)
 {
 	struct rk_slice did = a->event->did.text;
 	struct rk_identity identity;
-	char handle[RK_HANDLE_MOST], pds[RK_ORIGIN_MOST];
 	int r = rk_read_identity(rk_write_view(a->w), &identity, did);
 
 	a->apply->identity(a->apply->context, did);
-	if (r == RK_STORE_ABSENT)
-		return 0;
-	if (r || identity.handle.len > sizeof(handle) || identity.pds.len > sizeof(pds))
-		return r < 0 ? r : -EUCLEAN;
-	memcpy(handle, identity.handle.data, identity.handle.len);
-	memcpy(pds, identity.pds.data, identity.pds.len);
-	identity.handle.data = (const uint8_t *)handle;
-	identity.pds.data = (const uint8_t *)pds;
+	if (r)
+		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
 	identity.fetched_ms = 0;
 	return rk_write_identity(a->w, did, &identity);
 }
@@ -203,7 +196,7 @@ static int commit_apply(struct applying *a)
 		return commit_born(a);
 	if (a->repo.flags & RK_REPO_TOMBSTONE)
 		return 0;
-	if (a->repo.account != RK_ACCOUNT_ACTIVE) {
+	if (a->repo.account != RK_ACCOUNT_ACTIVE && !a->repo.said) {
 		rk_metric_refused_add(RK_VERDICT_REPO_INACTIVE);
 		return 0;
 	}
@@ -235,7 +228,7 @@ static int sync_apply(struct applying *a)
 		return rk_write_repo_make(a->w, &a->repo, a->event->did.text);
 	if (a->repo.flags & RK_REPO_TOMBSTONE)
 		return 0;
-	if (a->repo.account != RK_ACCOUNT_ACTIVE || commit->rev <= a->repo.rev)
+	if ((a->repo.account != RK_ACCOUNT_ACTIVE && !a->repo.said) || commit->rev <= a->repo.rev)
 		return 0;
 	if (a->repo.sync == RK_SYNC_DESYNCHRONIZED)
 		return RK_APPLY_WAIT;
@@ -245,12 +238,17 @@ static int sync_apply(struct applying *a)
 	return rk_write_repo(a->w, &a->repo);
 }
 
-/* Nothing is hidden or removed on a relay's word: the account's host is asked, by way of the queue of
- * fetches, and no sooner than was said after the last time. */
-static int account_doubt(struct applying *a, enum rk_account account)
+/* Nothing is hidden, shown or removed on a relay's word: the account's host is asked, by way of the queue
+ * of fetches, and no sooner than was said after the last time. */
+static int account_said(struct applying *a, enum rk_account account)
 {
-	happen(a,
-		account == RK_ACCOUNT_DELETED ? RK_REPO_EVENT_SAID_DELETED : RK_REPO_EVENT_DOUBTED);
+	if (account == a->repo.account && !a->repo.said)
+		return 0;
+	a->repo.said = account != a->repo.account; /* or it takes its word back */
+	if (a->repo.said)
+		happen(a,
+			account == RK_ACCOUNT_DELETED ? RK_REPO_EVENT_SAID_DELETED
+						      : RK_REPO_EVENT_DOUBTED);
 	return rk_write_repo(a->w, &a->repo);
 }
 
@@ -267,10 +265,10 @@ static int account_apply(struct applying *a)
 	account = a->event->active ? RK_ACCOUNT_ACTIVE : rk_account_parse(a->event->status);
 	if (!a->event->active && account == RK_ACCOUNT_ACTIVE)
 		account = RK_ACCOUNT_INACTIVE;
+	if (a->apply->relay)
+		return account_said(a, account);
 	if (account == a->repo.account)
 		return 0;
-	if (a->apply->relay && account != RK_ACCOUNT_ACTIVE)
-		return account_doubt(a, account);
 	rk_log(RK_LOG_INFO, "indexer", "an account changed", RK_LOG_SLICE("did", a->repo.did),
 		RK_LOG_INT("seq", a->event->seq), RK_LOG_STR("status", rk_account_name(account)));
 	/* Deleted accounts are looked at before their records are given up. */

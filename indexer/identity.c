@@ -1,7 +1,7 @@
 /*
  * DID documents: read from the directory (did:plc) or the host (did:web), kept in the index. A handle
  * is kept only if it is true in both directions: the document names it, and the source resolves it to
- * this DID.
+ * this DID. One that is not is kept, too, so that it is counted once.
  *
  * An answer that is no document hides the account until there is one again; no answer changes nothing.
  */
@@ -32,10 +32,11 @@ struct identity {
 	struct rk_did_doc doc;
 	enum outcome outcome;
 	bool verified;
-	bool unresolved; /* the handle's other direction could not be asked for */
-	bool settled;    /* UNASKED: no longer waited for */
-	bool overtaken;  /* asked for before the stream said that it may be another */
-	size_t place;    /* in reading[] */
+	bool unresolved;         /* the handle's other direction could not be asked for */
+	bool settled;            /* UNASKED: no longer waited for */
+	bool overtaken;          /* asked for before the stream said that it may be another */
+	enum rk_verdict refused; /* what the handle was refused for, if it was not before */
+	size_t place;            /* in reading[] */
 	int64_t now_ms;
 };
 
@@ -116,7 +117,25 @@ static bool handle_is_taken(
 		!rk_slice_equal(holder.did, found->did);
 }
 
-static int identity_write(const struct identity *found, struct rk_write *w)
+static enum rk_verdict handle_judge(
+	const struct identity *found, struct rk_write *w, struct rk_slice handle)
+{
+	if (handle.len && !found->verified)
+		return RK_VERDICT_HANDLE_FALSE;
+	return handle_is_taken(found, w, handle) ? RK_VERDICT_HANDLE_TAKEN : RK_VERDICT_OK;
+}
+
+/* What was true or false of it before, and is in the one direction that could be asked for, stays. */
+static void handle_keep(
+	struct rk_identity *identity, const struct rk_identity *held, struct rk_slice handle)
+{
+	if (rk_slice_equal(held->handle, handle))
+		identity->handle = handle;
+	else if (rk_slice_equal(held->refused, handle))
+		identity->refused = handle;
+}
+
+static int identity_write(struct identity *found, struct rk_write *w)
 {
 	struct rk_identity held = {0},
 			   identity = {
@@ -130,10 +149,18 @@ static int identity_write(const struct identity *found, struct rk_write *w)
 	if (r && r != RK_STORE_ABSENT)
 		return r < 0 ? r : -EUCLEAN;
 	rk_key_ready_make(&identity.key, &found->doc.key); /* none stays none */
-	/* What was true in both directions, and is in the one that could be asked for, stays. */
-	if ((found->verified && !handle_is_taken(found, w, handle)) ||
-		(found->unresolved && rk_slice_equal(held.handle, handle)))
-		identity.handle = handle;
+	found->refused = RK_VERDICT_OK;
+	if (found->unresolved) {
+		handle_keep(&identity, &held, handle);
+	} else {
+		found->refused = handle_judge(found, w, handle);
+		if (found->refused)
+			identity.refused = handle;
+		else
+			identity.handle = handle;
+		if (rk_slice_equal(held.refused, identity.refused))
+			found->refused = RK_VERDICT_OK;
+	}
 	r = rk_write_identity(w, found->did, &identity);
 	return r ? r : home_note(found, w);
 }
@@ -246,6 +273,16 @@ static void again_wish(struct rk_fetcher *fetcher, struct identity *found, unsig
 			rk_wish_wait_ms(tries, rk_backoff_random()), tries + 1);
 }
 
+static void refused_tell(const struct identity *found)
+{
+	if (!found->refused)
+		return;
+	rk_metric_refused_add(found->refused);
+	rk_log(RK_LOG_WARN, "identity", "a handle was refused",
+		RK_LOG_STR("reason", rk_verdict_rows[found->refused].name),
+		RK_LOG_SLICE("did", found->did), RK_LOG_STR("handle", found->doc.handle));
+}
+
 static void refresh(struct rk_fetcher *fetcher, const char *text, size_t place, unsigned tries)
 {
 	struct identity found = {
@@ -263,6 +300,8 @@ static void refresh(struct rk_fetcher *fetcher, const char *text, size_t place, 
 	again_wish(fetcher, &found, tries);
 	if (rk_writer_call(fetcher->indexer->writer, identity_run, &found) != 0)
 		rk_log(RK_LOG_DEBUG, "identity", "stopped before the identity was written");
+	else
+		refused_tell(&found);
 	/* At once, but not again and again for a source that says nothing else. */
 	if (found.overtaken)
 		rk_identity_wish(fetcher->indexer, found.did,

@@ -24,7 +24,11 @@ enum { NETWORK_MS = 1000 /* nobody answered: not the repo's fault */ };
 static int settle(struct rk_resync *s, struct rk_write *w, struct rk_repo *repo)
 {
 	bool lost;
-	int r = rk_write_repo(w, repo);
+	int r;
+
+	if (repo->said)
+		rk_repo_happen(repo, RK_REPO_EVENT_DOUBTED, rk_clock_wall_ms(), 0);
+	r = rk_write_repo(w, repo);
 
 	/* The stream went on while the repo came in. */
 	if (r == 0)
@@ -45,6 +49,26 @@ static int settle(struct rk_resync *s, struct rk_write *w, struct rk_repo *repo)
 	return r;
 }
 
+/* The account's host was asked how it stands. What a relay says after that is another question. */
+static void account_settle(struct rk_resync *s, struct rk_repo *repo, enum rk_account account)
+{
+	const bool settled = repo->said && s->copy.repo.said;
+
+	s->denied = settled && repo->account == (uint8_t)account;
+	repo->said &= !settled;
+	repo->account = (uint8_t)account;
+}
+
+/* Once it is on disk. */
+static void denied_tell(const struct rk_resync *s)
+{
+	if (!s->denied)
+		return;
+	rk_metric_refused_add(RK_VERDICT_ACCOUNT_DENIED);
+	rk_log(RK_LOG_WARN, "resync", rk_verdict_rows[RK_VERDICT_ACCOUNT_DENIED].help,
+		RK_LOG_STR("did", s->copy.did));
+}
+
 static int fetched_run(void *context, struct rk_write *w)
 {
 	struct rk_resync *s = context;
@@ -55,7 +79,7 @@ static int fetched_run(void *context, struct rk_write *w)
 		return r < 0 ? r : -EUCLEAN;
 	repo.rev = s->verified.commit.rev;
 	repo.data = s->verified.commit.data;
-	repo.account = RK_ACCOUNT_ACTIVE;
+	account_settle(s, &repo, RK_ACCOUNT_ACTIVE);
 	rk_repo_happen(&repo, RK_REPO_EVENT_FETCHED, rk_clock_wall_ms(), 0);
 	return settle(s, w, &repo);
 }
@@ -68,7 +92,7 @@ static int unchanged_run(void *context, struct rk_write *w)
 
 	if (r)
 		return r < 0 ? r : -EUCLEAN;
-	repo.account = RK_ACCOUNT_ACTIVE;
+	account_settle(s, &repo, RK_ACCOUNT_ACTIVE);
 	rk_repo_happen(&repo, RK_REPO_EVENT_UNCHANGED, rk_clock_wall_ms(), 0);
 	return settle(s, w, &repo);
 }
@@ -92,13 +116,18 @@ static int outcome_run(void *context, struct rk_write *w)
 	const struct outcome *o = context;
 	int64_t now_ms = rk_clock_wall_ms();
 	struct rk_repo repo;
+	bool lost;
 	int r = rk_read_repo(rk_write_view(w), &repo, o->s->copy.repo.id);
 
 	if (r)
 		return r < 0 ? r : -EUCLEAN;
-	repo.account = (uint8_t)o->account;
+	if (o->event == RK_REPO_EVENT_DEACTIVATED || o->event == RK_REPO_EVENT_GONE)
+		account_settle(o->s, &repo, o->account);
 	rk_repo_happen(&repo, o->event, now_ms, o->given_ms);
 	r = rk_write_repo(w, &repo);
+	/* What waited for the answer is refused. */
+	if (r == 0 && repo.account != RK_ACCOUNT_ACTIVE && !repo.said)
+		r = rk_replay(o->s->fetcher->indexer, w, o->s->copy.repo.did, &lost);
 	if (r == 0 && repo.failures >= RK_FAILURES_READY && o->account == RK_ACCOUNT_ACTIVE) {
 		const struct rk_issue issue = {
 			.kind = RK_ISSUE_DESYNCHRONIZED,
@@ -133,6 +162,8 @@ static void outcome_write(struct outcome *o)
 	if (rk_writer_call(indexer->writer, outcome_run, o) != 0)
 		rk_log(RK_LOG_WARN, "resync", "stopped before the outcome was written",
 			RK_LOG_STR("did", o->s->copy.did));
+	else
+		denied_tell(o->s);
 }
 
 static void happened(struct rk_resync *s, enum rk_repo_event event, const char *reason)
@@ -299,6 +330,7 @@ static void verified(struct rk_resync *s)
 	int r = rk_difference_write(s, fetched_run);
 
 	if (r == 0) {
+		denied_tell(s);
 		rk_metric_add(RK_METRIC_RESYNCS, 1);
 		rk_metric_add(RK_METRIC_RECORDS_PUT, (int64_t)s->put);
 		rk_metric_add(RK_METRIC_RECORDS_REMOVED, (int64_t)s->removed);
@@ -364,6 +396,8 @@ static int ask(struct rk_resync *s, struct rk_pds_reply *reply)
 			tid == s->copy.repo.rev) {
 			if (rk_writer_call(indexer->writer, unchanged_run, s) != 0)
 				rk_log(RK_LOG_DEBUG, "resync", "stopped before it was written");
+			else
+				denied_tell(s);
 			return r;
 		}
 		/* One that does not know the question may still have the repo. */

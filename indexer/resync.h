@@ -33,6 +33,7 @@ struct rk_resync {
 	uint64_t put, removed;
 	uint64_t put_first; /* of those put, the ones in collections that had none */
 	int error;          /* of a visitor */
+	bool denied;        /* what a relay said of the account, its host did not */
 };
 
 /* Called for each entry of the tree while it is verified. */

@@ -67,7 +67,7 @@ static int handle_drop(struct rk_write *w, struct rk_slice did)
 	struct rk_identity identity;
 	int r = rk_read_identity(&w->view, &identity, did);
 
-	if (r || identity.handle.len == 0)
+	if (r || identity.handle.len + identity.refused.len == 0)
 		return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
 	return rk_write_identity(w, did, &identity);
 }

@@ -60,13 +60,15 @@ struct rk_repo {
 	uint8_t flags;      /* enum rk_repo_flag */
 	uint8_t failures;   /* of fetches, since the last success; stays at 255 */
 	bool unreadable;    /* its DID document is gone or no such thing: kept, but not answered */
-	int64_t retry_ms;   /* desynchronized: not to be fetched before (Unix ms) */
+	bool said; /* a relay says that the account's state is another: its host is to be asked */
+	int64_t retry_ms; /* desynchronized: not to be fetched before (Unix ms) */
 	uint32_t counts[RK_COLLECTION_COUNT]; /* live records */
 };
 
 /* What the DID document says; apart from struct rk_repo because it changes rarely. */
 struct rk_identity {
 	struct rk_slice handle;  /* verified in both directions, lower case; empty: none */
+	struct rk_slice refused; /* … or the one that it names, and that is not the account's */
 	struct rk_slice pds;     /* origin */
 	struct rk_key_ready key; /* whole, so that no commit has to compute it */
 	int64_t fetched_ms;      /* Unix ms of the last try; 0: to be read again */
@@ -201,7 +203,8 @@ static inline bool rk_repo_is_shown(const struct rk_repo *repo)
 static inline bool rk_repo_is_queued(const struct rk_repo *repo)
 {
 	return repo->sync == RK_SYNC_DESYNCHRONIZED &&
-		(rk_repo_is_active(repo) || repo->flags & RK_REPO_PURGE) &&
+		(rk_repo_is_active(repo) || repo->flags & RK_REPO_PURGE ||
+			(repo->said && !repo->unreadable)) &&
 		!(repo->flags & (RK_REPO_TOMBSTONE | RK_REPO_MOVED));
 }
 

@@ -46,7 +46,7 @@ static bool at_end(const struct rk_reader *r)
 	return !r->failed && rk_reader_left(r) == 0;
 }
 
-enum { UNREADABLE = 0x80 }; /* beside the account's state */
+enum { UNREADABLE = 0x80, SAID = 0x40 }; /* beside the account's state */
 
 void rk_value_repo(struct rk_buf *out, const struct rk_repo *repo)
 {
@@ -55,7 +55,8 @@ void rk_value_repo(struct rk_buf *out, const struct rk_repo *repo)
 	put_uint(out, repo->rev, 8);
 	rk_buf_add(out, repo->data.bytes, RK_CID_BYTES);
 	put_uint(out, repo->sync, 1);
-	put_uint(out, repo->account | (repo->unreadable ? UNREADABLE : 0u), 1);
+	put_uint(out,
+		repo->account | (repo->unreadable ? UNREADABLE : 0u) | (repo->said ? SAID : 0u), 1);
 	put_uint(out, repo->flags, 1);
 	put_uint(out, repo->failures, 1);
 	put_uint(out, (uint64_t)repo->retry_ms, 8);
@@ -78,7 +79,8 @@ bool rk_value_repo_read(struct rk_repo *out, rk_repo_id id, struct rk_slice in)
 	out->sync = (uint8_t)rk_reader_uint(&r, 1);
 	out->account = (uint8_t)rk_reader_uint(&r, 1);
 	out->unreadable = out->account & UNREADABLE;
-	out->account &= (uint8_t)~UNREADABLE;
+	out->said = out->account & SAID;
+	out->account &= (uint8_t) ~(UNREADABLE | SAID);
 	out->flags = (uint8_t)rk_reader_uint(&r, 1);
 	out->failures = (uint8_t)rk_reader_uint(&r, 1);
 	out->retry_ms = (int64_t)rk_reader_uint(&r, 8);
@@ -89,6 +91,9 @@ bool rk_value_repo_read(struct rk_repo *out, rk_repo_id id, struct rk_slice in)
 		out->sync <= RK_SYNC_SYNCHRONIZED;
 }
 
+/* The last byte; the refused handle follows if there is one. */
+enum { FAILED = 1, REFUSED = 2 };
+
 void rk_value_identity(struct rk_buf *out, const struct rk_identity *identity)
 {
 	put_uint(out, VALUE_VERSION, 1);
@@ -97,13 +102,16 @@ void rk_value_identity(struct rk_buf *out, const struct rk_identity *identity)
 	put_uint(out, identity->key.type, 1);
 	rk_buf_add(out, identity->key.point, sizeof(identity->key.point));
 	put_uint(out, (uint64_t)identity->fetched_ms, 8);
-	put_uint(out, identity->failed, 1);
+	put_uint(out, (identity->failed ? FAILED : 0u) | (identity->refused.len ? REFUSED : 0u), 1);
+	if (identity->refused.len)
+		put_text(out, identity->refused, 1);
 }
 
 bool rk_value_identity_read(struct rk_identity *out, struct rk_slice in)
 {
 	struct rk_reader r = rk_reader_make(in);
 	struct rk_slice point;
+	unsigned last;
 
 	*out = (struct rk_identity){0};
 	if (!version_read(&r))
@@ -115,7 +123,10 @@ bool rk_value_identity_read(struct rk_identity *out, struct rk_slice in)
 	if (point.len)
 		memcpy(out->key.point, point.data, point.len);
 	out->fetched_ms = (int64_t)rk_reader_uint(&r, 8);
-	out->failed = rk_reader_uint(&r, 1);
+	last = (unsigned)rk_reader_uint(&r, 1);
+	out->failed = last & FAILED;
+	if (last & REFUSED)
+		out->refused = get_text(&r, 1);
 	return at_end(&r) && out->key.type <= RK_KEY_P256;
 }
 

@@ -220,7 +220,7 @@ int rk_write_identity(struct rk_write *w, struct rk_slice did, const struct rk_i
 	if (r < 0)
 		return r;
 	if (r == 0 && repo.flags & RK_REPO_TOMBSTONE)
-		now.handle = handle = (struct rk_slice){0};
+		now.handle = now.refused = handle = (struct rk_slice){0};
 	rk_arena_reset(&w->arena);
 	r = rk_write_keep(w, &old.handle);
 	if (r == 0)

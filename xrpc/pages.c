@@ -41,7 +41,7 @@ static void metrics(struct rk_call *call)
 		rk_buf_printf(body, "refkey_%s %lld\n", row->name,
 			(long long)rk_metric_get((enum rk_metric)i));
 	}
-	metric_head(body, "refused_total", "Frames and repos refused, by reason", "counter");
+	metric_head(body, "refused_total", "What was refused, by reason", "counter");
 	for (unsigned i = RK_VERDICT_OK + 1; i < RK_VERDICT_COUNT; i++)
 		rk_buf_printf(body, "refkey_refused_total{reason=\"%s\"} %lld\n",
 			rk_verdict_rows[i].name, (long long)rk_metric_refused_get(i));

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
-import { explain, seen, soon, startScene } from './scene.mjs';
+import { until } from '../kit/wait.mjs';
+import { explain, metrics, seen, soon, startScene } from './scene.mjs';
 
 describe('a handle', () => {
   let scene;
@@ -30,6 +31,8 @@ describe('a handle', () => {
   };
   for (const [what, wrong] of Object.entries(wrongs)) {
     it(`${what} answers for no account, until it is true`, async () => {
+      const refused = async () => (await metrics(refkey))['refkey_refused_total{reason="handle_false"}'];
+      const before = await refused();
       const fault = scene.proxy.http(wrong(), { method: resolveHandle });
       const ada = await scene.stranger();
       const record = await write(ada);
@@ -39,10 +42,15 @@ describe('a handle', () => {
       const asked = (repo) => ({ repo, collection: MOOD, rkey: record.rkey });
       const miss = await refkey.xrpc('getByRkey', asked(ada.handle));
       assert.deepEqual([miss.status, miss.body.error], [400, 'RecordNotFound']);
+      // Counted once, however often it is asked for.
+      const times = fault.fired;
+      await ada.agent.com.atproto.identity.updateHandle({ handle: ada.handle });
+      await until(() => fault.fired > times, { ...soon, what: 'asked again' });
       scene.proxy.honest();
       const handle = `true-${ada.handle}`;
       await ada.agent.com.atproto.identity.updateHandle({ handle });
       await refkey.until('getByRkey', asked(handle), undefined, soon);
+      assert.equal(await refused(), before + 1);
     });
   }
 });

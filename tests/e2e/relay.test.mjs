@@ -52,6 +52,7 @@ describe('behind a relay', () => {
   const create = (who, record, collection = MOOD) => who.pds.createRecord(who, collection, record);
   const asked = ({ proxy, did }, method = 'getRepo') =>
     proxy.requests.filter((r) => r.method === `com.atproto.sync.${method}` && r.query.get('did') === did).length;
+  const refused = async (reason) => (await metrics(refkey))[`refkey_refused_total{reason="${reason}"}`];
   // What the relay has sent by now is in the index, or passed over.
   async function passed() {
     const { sent } = relay;
@@ -110,11 +111,14 @@ describe('behind a relay', () => {
     await seen(refkey, first);
     const byHandle = { repo: 'twin.test', collection: MOOD, rkey: first.rkey };
     await refkey.until('getByRkey', byHandle);
+    const taken = await refused('handle_taken');
     await seen(refkey, await create({ ...theirs, pds: two.pds }, mood('of the second')));
     assert.equal((await refkey.xrpc('getByRkey', byHandle)).body.uri, first.uri);
+    await until(async () => (await refused('handle_taken')) === taken + 1, { what: 'it is counted', ...soon });
   });
 
   it('hides, purges and moves nothing on the relay’s word alone', async () => {
+    const denied = await refused('account_denied');
     const claims = ['deleted', 'takendown', 'deactivated'].map(async (status) => {
       const who = await person(one);
       const record = await create(who, mood('stays'));
@@ -127,6 +131,40 @@ describe('behind a relay', () => {
       assert.equal(asked(who), 1, status);
     });
     await Promise.all(claims);
+    assert.equal(await refused('account_denied'), denied + 3);
+  });
+
+  it('shows nothing on the relay’s word alone, and takes what comes behind it', async () => {
+    const who = await person(one);
+    const record = await create(who, mood('hidden'));
+    await seen(refkey, record);
+    await who.pds.deactivate(who);
+    await unseen(refkey, record);
+    const denied = await refused('account_denied');
+    let release;
+    const hold = new Promise((resolve) => (release = resolve));
+    const held = one.proxy.http({ hold }, { method: 'com.atproto.sync.getRepoStatus' });
+    relay.say('#account', { did: who.did, active: true });
+    await until(() => held.held > 0, { what: 'its host is being asked', ...soon });
+    await unseen(refkey, record);
+    held.end();
+    release();
+    await until(async () => (await refused('account_denied')) === denied + 1, { what: 'it is counted', ...soon });
+    await unseen(refkey, record);
+    // The word of the host is held back until there is a commit behind it.
+    const again = one.proxy.http({ hold: new Promise((resolve) => (release = resolve)) }, { method: 'com.atproto.sync.getRepoStatus' });
+    await who.pds.activate(who);
+    await until(() => again.held > 0, { what: 'its host is being asked again', ...soon });
+    const frames = relay.frames.length;
+    const next = await create(who, mood('behind it'));
+    await until(() => relay.frames.length > frames, { what: 'the commit behind it', ...soon });
+    await passed();
+    again.end();
+    release();
+    await seen(refkey, record);
+    await seen(refkey, next);
+    assert.equal(await refused('account_denied'), denied + 1);
+    assert.equal(await refused('repo_inactive'), 0);
   });
 
   it('hides what its host confirms, and shows it again', async () => {

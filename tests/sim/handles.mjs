@@ -1,15 +1,27 @@
 // Steps of a run about handles: who has which, and who only says so. Rows as in steps.mjs.
 
+import { until } from '../kit/wait.mjs';
 import { identity, anyActive } from './acts.mjs';
 
 const soon = { deadline: 30_000, every: 5 };
 
-// Tells of the account's DID document, until refkey has its handle, or has none for it.
+const named = (run, { did }, handle) => run.refkey.until('getRepoStatus', { repo: did }, ({ body }) => body.handle === handle, soon);
+
+// Tells of the account's DID document, until refkey has its handle.
 async function told(run, account) {
   run.host.send(identity(run, account));
   run.host.release();
-  const handle = account.claims ? undefined : account.handle;
-  await run.refkey.until('getRepoStatus', { repo: account.did }, ({ body }) => body.handle === handle, soon);
+  await named(run, account, account.handle);
+}
+
+// … or has refused the one that it names.
+async function lied(run, kind, account, verdict) {
+  run.ledger.lie(`lie: ${kind}, ${account.claims}`, verdict, account.did);
+  run.host.send(identity(run, account));
+  run.host.release();
+  const times = run.ledger.refused.get(verdict);
+  await until(async () => (await run.refused())[verdict] >= times, { ...soon, what: `${account.did} is refused ${account.claims}` });
+  await named(run, account, undefined);
 }
 
 const truthful = (run) => (a) => a.home && !a.claims && !run.behind.has(a);
@@ -19,8 +31,10 @@ const isClaimed = (run, handle) => [...run.accounts.values()].some((a) => a.clai
 async function pair(run, fits = () => true) {
   const liar = anyActive(run, truthful(run));
   const other = liar && anyActive(run, (a) => a !== liar && truthful(run)(a) && fits(a, liar));
-  if (other) await run.settled();
-  return other ? [liar, other] : [];
+  if (!other) return [];
+  await run.settled();
+  for (const account of [liar, other]) await named(run, account, account.handle);
+  return [liar, other];
 }
 
 export const handleSteps = [
@@ -28,22 +42,22 @@ export const handleSteps = [
     const [liar, other] = await pair(run);
     if (!liar) return false;
     liar.claims = other.handle;
-    await told(run, liar);
-    return `${liar.did} names ${other.handle}`;
+    await lied(run, "another's handle", liar, 'handle_false');
+    return undefined;
   }],
   [1, 'lie: a handle of nobody', async (run) => {
     const [liar] = await pair(run);
     if (!liar) return false;
     liar.claims = `${run.chance.text(12)}.test`;
-    await told(run, liar);
-    return `${liar.did} names ${liar.claims}`;
+    await lied(run, 'a handle of nobody', liar, 'handle_false');
+    return undefined;
   }],
   [1.5, "lie: another's handle, and its own PDS agrees", async (run) => {
-    const [liar, other] = await pair(run, (a, b) => a.at !== b.at);
+    const [liar, other] = await pair(run, (a, b) => a.at !== b.at && !isClaimed(run, a.handle));
     if (!liar) return false;
     liar.claims = liar.steals = other.handle;
-    await told(run, liar);
-    return `${liar.did} names ${other.handle}`;
+    await lied(run, "another's handle, by its own PDS", liar, 'handle_taken');
+    return undefined;
   }, 'relay'],
   [2, 'a handle that is true again', async (run) => {
     const account = anyActive(run, (a) => a.home && a.claims);

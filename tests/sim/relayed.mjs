@@ -8,24 +8,30 @@ import { accountFrame, anyActive, commit, committed, identity, ours } from './ac
 const soon = { deadline: 30_000, every: 1 };
 const inactive = ['deleted', 'takendown', 'suspended', 'deactivated'];
 
-// Its PDS is asked, and nothing of it is hidden meanwhile.
-async function contradicted(run, account, said) {
-  const question = `com.atproto.sync.getRepoStatus ${account.did}`;
-  const before = run.host.asked.get(question) ?? 0;
+// Its PDS is asked, and nothing of it is hidden or shown meanwhile.
+async function contradicted(run, account, said, kind) {
+  const questions = () => ['getRepoStatus', 'getRepo'].reduce((n, name) => n + (run.host.asked.get(`com.atproto.sync.${name} ${account.did}`) ?? 0), 0);
+  const before = questions();
   const { status: truth } = account;
   account.status = said;
   const frame = accountFrame(run, account);
   account.status = truth;
+  run.ledger.lie(kind, 'account_denied', account.did);
+  if (run.wasReset && truth !== 'active') run.ledger.gap(account.did, 'its rev proved nothing since the sequence began again');
   run.host.send(frame);
   run.host.release();
+  const look = truth === 'active' ? 'shown' : 'unshown';
   const paths = ours(account);
   const asked = async () => {
-    await run.shown(account, paths, `said to be ${said}`);
-    return (run.host.asked.get(question) ?? 0) > before && (await status(run.refkey)).desynchronized === 0;
+    await run[look](account, paths, `said to be ${said}`);
+    return questions() > before && (await status(run.refkey)).desynchronized === 0;
   };
   await until(asked, { ...soon, what: `${account.did} is asked for at its PDS` });
-  await run.shown(account, paths, `said to be ${said}, which its PDS did not say`);
+  await run[look](account, paths, `said to be ${said}, which its PDS did not say`);
 }
+
+// What only a relay's word is refused as.
+export const relayVerdicts = ['account_denied', 'handle_taken'];
 
 const fits = (run) => (a) => ours(a).length && !run.behind.has(a);
 
@@ -34,9 +40,15 @@ export const relaySteps = [
     const account = anyActive(run, fits(run));
     if (!account) return false;
     await run.settled();
-    const said = run.chance.pick(inactive);
-    await contradicted(run, account, said);
-    return `${account.did}: ${said}`;
+    await contradicted(run, account, run.chance.pick(inactive), 'lie: not active, which its PDS denies');
+    return undefined;
+  }, 'relay'],
+  [2, 'lie: an account that is active, which its PDS denies', async (run) => {
+    const account = [...run.accounts.values()].find((a) => ours(a).length && inactive.slice(1).includes(a.status));
+    if (!account) return false;
+    await run.settled();
+    await contradicted(run, account, 'active', 'lie: active, which its PDS denies');
+    return undefined;
   }, 'relay'],
   [2, 'an account that moves to another PDS', async (run) => {
     const account = anyActive(run, fits(run));
@@ -46,7 +58,7 @@ export const relaySteps = [
     account.at = (from + 1 + run.chance.int(run.host.pdses.length - 1)) % run.host.pdses.length;
     run.host.send(identity(run, account));
     // What its old PDS says of it then is true there, and nowhere else.
-    if (run.chance.odds(0.5)) await contradicted(run, account, 'deactivated');
+    if (run.chance.odds(0.5)) await contradicted(run, account, 'deactivated', 'lie: what its old PDS says');
     // And what the stream does not show is fetched from the new one.
     if (run.chance.odds(0.5)) {
       await commit(run, account);

@@ -195,6 +195,13 @@ export class Run {
     if (code !== 200) this.hidden.push(`${account.did} ${path}, ${why}: ${JSON.stringify(body)}`);
   }
 
+  // … or not, in any case.
+  async unshown(account, [path], why) {
+    const [collection, rkey] = path.split('/');
+    const { status: code, body } = await this.refkey.xrpc('getByRkey', { repo: account.did, collection, rkey });
+    if (code !== 400) this.served.push(`${account.did} ${path}, ${why}: ${code} ${JSON.stringify(body)}`);
+  }
+
   async play() {
     this.probing = this.probe().catch((e) => this.ended || this.served.push(`probing ended: ${e.stack}`));
     for (let i = 0; i < this.stepCount; i++) await nextStep(this);

@@ -226,6 +226,7 @@ const steps = [
   [0.3, 'the sequence begins again', async (run) => {
     if (run.breaks) return false;
     run.breaks = breaksMost;
+    run.wasReset = true;
     // Its old frames bear numbers that are yet to come.
     for (const account of run.accounts.values()) account.sent = [];
     await run.settled();
@@ -236,7 +237,7 @@ const steps = [
       await until(again, { deadline: 60_000, what: 'refkey asks without a cursor' });
     });
     return '';
-  }, 'pds'],
+  }],
   [2, 'a new account', async (run) => {
     const account = await run.newAccount();
     const head = await account.init(run.chance.tid());

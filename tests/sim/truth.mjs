@@ -100,7 +100,7 @@ export async function refusals(refkey) {
 // A line for each thing that is wrong.
 export async function check(run) {
   await run.probeSome(run.ledger.forged.slice(-25));
-  const wrong = run.served.map((what) => `a forged record was answered: ${what}`);
+  const wrong = run.served.map((what) => `what must not be answered was: ${what}`);
   wrong.push(...run.hidden.map((what) => `a record was not answered: ${what}`));
   for (const account of run.accounts.values()) await sameRecords(run, account, wrong);
   await absent(run, wrong);

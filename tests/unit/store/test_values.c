@@ -50,6 +50,7 @@ static void repos(void **state)
 				       .sync = RK_SYNC_SYNCHRONIZED,
 				       .account = RK_ACCOUNT_INACTIVE,
 				       .unreadable = true,
+				       .said = true,
 				       .flags = 0xff,
 				       .failures = 255,
 				       .retry_ms = INT64_MAX,
@@ -64,7 +65,7 @@ static void repos(void **state)
 	assert_int_equal(out.id, REPO);
 	assert_slice_equal(out.did, in.did);
 	assert_true(out.rev == in.rev && out.sync == in.sync && out.account == in.account);
-	assert_true(out.unreadable);
+	assert_true(out.unreadable && out.said);
 	assert_true(out.flags == in.flags && out.failures == 255 && out.retry_ms == INT64_MAX);
 	assert_memory_equal(out.data.bytes, in.data.bytes, RK_CID_BYTES);
 	assert_memory_equal(out.counts, in.counts, sizeof(in.counts));
@@ -102,6 +103,17 @@ static void identities(void **state)
 	assert_slice_equal(out.pds, in.pds);
 	assert_memory_equal(out.key.point, in.key.point, sizeof(in.key.point));
 	assert_true(out.key.type == RK_KEY_P256 && out.fetched_ms == -5 && out.failed);
+	assert_int_equal(out.refused.len, 0);
+	refuses_what_is_cut(identity_read, (struct rk_slice){0}, &value);
+
+	in.refused = in.handle;
+	in.handle = (struct rk_slice){0};
+	in.failed = false;
+	rk_value_identity(&value, &in);
+	assert_true(rk_value_identity_read(&out, rk_buf_slice(&value)));
+	assert_slice_equal(out.refused, in.refused);
+	assert_int_equal(out.handle.len, 0);
+	assert_false(out.failed);
 	refuses_what_is_cut(identity_read, (struct rk_slice){0}, &value);
 }
 
