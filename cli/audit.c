@@ -221,6 +221,8 @@ int rk_operation_audit(const struct rk_operation_run *run, json_t *result)
 		run->emit(run->context,
 			json_pack("{s:s, s:s}", "event", "error", "message",
 				summary.error[0] ? summary.error : strerror(-r)));
+	if (r && summary.told == 0)
+		return exit_code(r, &a);
 	json_object_set_new(result, "index", json_boolean(a.index_only));
 	json_object_set_new(result, "users", json_integer((json_int_t)summary.users));
 	json_object_set_new(result, "audited", json_integer((json_int_t)summary.told));
@@ -279,7 +281,7 @@ static void print_summary(struct printing *p, const json_t *event)
 	char *text;
 
 	rk_progress_clear(&p->progress);
-	if (!json_object_get(event, "found"))
+	if (!rk_event_has_summary(event))
 		return;
 	p->summary = json_copy((json_t *)event);
 	json_object_del(p->summary, "event");

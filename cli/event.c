@@ -46,6 +46,12 @@ bool rk_event_print_usual(struct rk_progress *progress, const json_t *event)
 	return true;
 }
 
+bool rk_event_has_summary(const json_t *result)
+{
+	/* Beside what every result has ("event", "exit"). */
+	return json_object_size(result) > 2;
+}
+
 void rk_event_print_put_off(const json_t *result)
 {
 	if (rk_event_number(result, "putOff"))

@@ -14,6 +14,9 @@ const char *rk_event_text(
 	const json_t *event, const char *name); /* borrowed; "" where it is none */
 json_int_t rk_event_number(const json_t *event, const char *name); /* 0 where it is none */
 
+/* Whether a "result" tells of work: an operation that ended before it began any has nothing to sum up. */
+bool rk_event_has_summary(const json_t *result);
+
 /* Prints a "progress", "waiting" or "error" on standard error. False: it is something else. */
 bool rk_event_print_usual(struct rk_progress *progress, const json_t *event);
 /* Why a result is not the whole: what is "putOff", and whether it was "stopped" or "limited". */

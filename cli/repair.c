@@ -2,13 +2,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "cli/audit.h"
 #include "cli/event.h"
 #include "cli/repair_print.h"
 #include "cli/report.h"
 #include "mirror/repair.h"
 #include "net/http.h"
+
+enum { PLAN_MOST = 256 << 20 }; /* bytes */
 
 static json_t *text_json(struct rk_slice text)
 {
@@ -44,6 +48,16 @@ static void error(const struct rk_operation_run *run, const char *message)
 	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
 }
 
+static void torn(const struct rk_operation_run *run, size_t line)
+{
+	char message[256];
+
+	snprintf(message, sizeof(message),
+		"the undo file: line %zu, the last, was cut off while it was written, and stands for nothing: what it names was not deleted",
+		line);
+	error(run, message);
+}
+
 static void unread_take(void *context, const struct rk_audit_person *person)
 {
 	char message[512];
@@ -71,7 +85,7 @@ static void waiting_take(void *context, int64_t ms)
 
 static int exit_code(int r, const struct rk_repair_summary *summary)
 {
-	uint64_t failed = summary->unread + summary->put_off;
+	uint64_t failed = summary->unread + summary->put_off + summary->torn;
 
 	for (int i = 0; i < RK_REPAIR_ACTION_COUNT; i++)
 		failed += summary->counts[i][RK_REPAIR_FAILED];
@@ -92,7 +106,7 @@ static json_t *kinds_json(unsigned kinds)
 }
 
 static void result_fill(json_t *result, const struct rk_repair_summary *summary, unsigned kinds,
-	enum rk_on_delete on_delete, bool yes)
+	enum rk_on_delete on_delete, bool yes, bool complete)
 {
 	uint64_t failed = 0, planned = 0;
 
@@ -112,6 +126,8 @@ static void result_fill(json_t *result, const struct rk_repair_summary *summary,
 	json_object_set_new(result, "putOff", json_integer((json_int_t)summary->put_off));
 	json_object_set_new(
 		result, "undo", summary->undo[0] ? json_string(summary->undo) : json_null());
+	json_object_set_new(result, "torn", json_boolean(summary->torn > 0));
+	json_object_set_new(result, "complete", json_boolean(complete));
 	json_object_set_new(result, "stopped", json_boolean(summary->stopped));
 	json_object_set_new(result, "limited", json_boolean(summary->limited));
 }
@@ -171,10 +187,37 @@ static int operate(const struct rk_operation_run *run, json_t *result,
 		return RK_EXIT_FINDINGS;
 	if (r)
 		error(run, summary->error[0] ? summary->error : strerror(-r));
-	result_fill(result, summary, request.kinds, options->on_delete, request.yes);
+	else if (summary->torn)
+		torn(run, summary->torn);
+	if (summary->begun)
+		result_fill(result, summary, request.kinds, options->on_delete, request.yes,
+			r == 0 && !summary->stopped);
 	code = exit_code(r, summary);
 	free(summary);
 	return code;
+}
+
+/* NULL after saying why. */
+static json_t *plan_read(const struct rk_operation_run *run, const char *path)
+{
+	int fd = rk_file_open(path, PLAN_MOST);
+	json_t *plan = NULL;
+	json_error_t wrong;
+	char message[512];
+
+	if (fd >= 0) {
+		plan = json_loadfd(fd, JSON_REJECT_DUPLICATES, &wrong);
+		close(fd);
+	}
+	if (!plan) {
+		snprintf(message, sizeof(message), "the plan: %s",
+			fd >= 0                 ? wrong.text
+				: fd == -EINVAL ? "it is no file"
+				: fd == -EFBIG  ? "it is too large for one"
+						: strerror(-fd));
+		error(run, message);
+	}
+	return plan;
 }
 
 int rk_operation_repair(const struct rk_operation_run *run, json_t *result)
@@ -186,20 +229,14 @@ int rk_operation_repair(const struct rk_operation_run *run, json_t *result)
 		.on_delete = settings->on_delete,
 	};
 	json_t *plan = NULL;
-	json_error_t wrong;
 	int code;
 
 	if (!rk_audit_options_make(&options.audit, run, "repair", false))
 		return RK_EXIT_USAGE;
 	if (apply) {
-		plan = json_load_file(apply, JSON_REJECT_DUPLICATES, &wrong);
-		if (!plan) {
-			char message[512];
-
-			snprintf(message, sizeof(message), "the plan: %s", wrong.text);
-			error(run, message);
+		plan = plan_read(run, apply);
+		if (!plan)
 			return RK_EXIT_USAGE;
-		}
 	}
 	if (!rk_operation_writes_to_pds(run)) {
 		json_decref(plan);
@@ -246,6 +283,18 @@ static bool usage_is_wrong(const struct rk_command_call *call, unsigned kinds)
 	return wrong != NULL;
 }
 
+/* Before anybody is looked at. What is there is never written over: somebody may be looking at it. */
+static bool plan_path_is_wrong(const char *path)
+{
+	int r = path ? rk_report_probe(path) : 0;
+
+	if (r)
+		fprintf(stderr, "refkey: --plan %s: %s\n", path,
+			r == -EEXIST ? "there is something already: name a new file"
+				     : strerror(-r));
+	return r != 0;
+}
+
 /* The operation may run in another process, with another folder. */
 static bool path_set(json_t *request, const char *name, const char *path)
 {
@@ -290,7 +339,8 @@ int rk_command_repair(const struct rk_command_call *call)
 	code = rk_report_folder(options->report);
 	if (code == RK_EXIT_DONE &&
 		(!path_set(request, "apply", options->apply) ||
-			!path_set(request, "undo", options->undo)))
+			!path_set(request, "undo", options->undo) ||
+			plan_path_is_wrong(options->plan)))
 		code = RK_EXIT_USAGE;
 	if (code) {
 		json_decref(request);

@@ -20,8 +20,17 @@ void rk_repair_print_begin(struct rk_repair_print *print, const struct rk_comman
 	if (options->report)
 		print->all = json_array();
 	rk_progress_init(&print->progress);
-	if (!options->json)
-		printf("Mode: %s\n", !print->yes ? "dry run" : options->undo ? "undo" : "live");
+}
+
+/* Once there is something to say. */
+static void print_mode(struct rk_repair_print *print)
+{
+	if (!print->options->json && !print->said_mode)
+		printf("Mode: %s\n",
+			!print->yes                    ? "dry run"
+				: print->options->undo ? "undo"
+						       : "live");
+	print->said_mode = true;
 }
 
 /* The step and what became of it, in one object. */
@@ -106,7 +115,7 @@ static void print_summary(struct rk_repair_print *print, const json_t *event)
 	const char *undo = rk_event_text(event, "undo");
 
 	rk_progress_clear(&print->progress);
-	if (!json_object_get(event, "failed"))
+	if (!rk_event_has_summary(event))
 		return;
 	print->summary = json_copy((json_t *)event);
 	json_object_del(print->summary, "event");
@@ -140,6 +149,9 @@ void rk_repair_print_event(void *context, const json_t *event)
 	struct rk_repair_print *print = context;
 	const char *kind = rk_event_text(event, "event");
 
+	if (strcmp(kind, "error") != 0 &&
+		(strcmp(kind, "result") != 0 || rk_event_has_summary(event)))
+		print_mode(print);
 	if (strcmp(kind, "line") == 0) {
 		print_line(print, event);
 	} else if (strcmp(kind, "user") == 0) {
@@ -152,17 +164,11 @@ void rk_repair_print_event(void *context, const json_t *event)
 
 static bool plan_write(const struct rk_repair_print *print)
 {
-	const char *path = print->options->plan, *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
 	json_t *plan = json_pack("{s:i, s:O, s:O, s:O}", "version", 1, "kinds",
 		json_object_get(print->summary, "kinds"), "onDelete",
 		json_object_get(print->summary, "onDelete"), "users", print->planned);
-	char folder[4096] = ".";
-	bool ok;
+	bool ok = rk_report_write_file(print->options->plan, "plan", plan);
 
-	if (slash)
-		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path + 1), path);
-	ok = rk_report_write(folder, name, plan);
 	json_decref(plan);
 	return ok;
 }
@@ -171,10 +177,13 @@ int rk_repair_print_end(struct rk_repair_print *print, int code)
 {
 	bool ok = true;
 
-	/* A plan is whole, or it is none. */
-	if (print->planned && print->summary && code == RK_EXIT_DONE &&
-		!json_is_true(json_object_get(print->summary, "stopped")))
+	/* A plan is of all that could be looked at, or it is none. */
+	if (print->planned && print->summary &&
+		json_is_true(json_object_get(print->summary, "complete")))
 		ok = plan_write(print);
+	else if (print->planned && code != RK_EXIT_USAGE)
+		ok = fputs("refkey: no plan was written: not everybody was looked at\n", stderr) <
+			0;
 	if (print->all && print->summary) {
 		json_t *all =
 			json_pack("{s:O, s:O}", "steps", print->all, "summary", print->summary);

@@ -9,7 +9,8 @@
 
 struct rk_repair_print {
 	const struct rk_command_options *options;
-	bool yes, begun;       /* begun: of the JSON array, one was printed */
+	bool yes, said_mode;
+	bool begun;            /* of the JSON array, one was printed */
 	json_t *steps;         /* of the user who comes next, for a plan */
 	json_t *planned, *all; /* users of the plan, steps of the report; NULL: none is wanted */
 	json_t *summary;

@@ -13,29 +13,64 @@
 
 enum { FOLDER_MODE = 0700, REPORT_MODE = 0600 };
 
+static int folder_check(const char *folder)
+{
+	struct stat status;
+
+	if (mkdir(folder, FOLDER_MODE) == 0)
+		return 0;
+	if (errno != EEXIST || stat(folder, &status) != 0)
+		return -errno;
+	if (!S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	return access(folder, W_OK | X_OK) == 0 ? 0 : -errno;
+}
+
 int rk_report_folder(const char *folder)
 {
-	if (!folder || mkdir(folder, FOLDER_MODE) == 0 || errno == EEXIST)
+	int r = folder ? folder_check(folder) : 0;
+
+	if (r == 0)
 		return RK_EXIT_DONE;
-	fprintf(stderr, "refkey: --report %s: %s\n", folder, strerror(errno));
+	fprintf(stderr, "refkey: --report %s: %s\n", folder, strerror(-r));
 	return RK_EXIT_USAGE;
 }
 
-bool rk_report_write(const char *folder, const char *name, const json_t *json)
+/* The file while it is not whole, beside where it will be: never through a link. */
+static int part_open(char part[4096], const char *path)
 {
-	char path[4096], part[4096];
-	FILE *file = NULL;
-	bool ok = false;
-	int fd = -1;
-
-	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path) ||
-		snprintf(part, sizeof(part), "%s/%s.%d", folder, name, (int)getpid()) >=
-			(int)sizeof(part)) {
+	if (snprintf(part, 4096, "%s.%d", path, (int)getpid()) >= 4096) {
 		errno = ENAMETOOLONG;
-	} else {
-		fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, REPORT_MODE);
-		file = fd >= 0 ? fdopen(fd, "w") : NULL;
+		return -1;
 	}
+	return open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, REPORT_MODE);
+}
+
+int rk_report_probe(const char *path)
+{
+	char part[4096];
+	struct stat status;
+	int fd;
+
+	if (lstat(path, &status) == 0)
+		return -EEXIST;
+	if (errno != ENOENT || !*path)
+		return -errno;
+	fd = part_open(part, path);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	unlink(part);
+	return 0;
+}
+
+bool rk_report_write_file(const char *path, const char *what, const json_t *json)
+{
+	char part[4096];
+	int fd = part_open(part, path);
+	FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+	bool ok = false;
+
 	if (file) {
 		ok = json_dumpf(json, file, JSON_INDENT(2)) == 0 && fputc('\n', file) != EOF &&
 			fflush(file) == 0 && fsync(fd) == 0;
@@ -43,11 +78,22 @@ bool rk_report_write(const char *folder, const char *name, const json_t *json)
 		ok = ok && rename(part, path) == 0;
 	}
 	if (!ok)
-		fprintf(stderr, "refkey: the report %s/%s cannot be written: %s\n", folder, name,
+		fprintf(stderr, "refkey: the %s %s cannot be written: %s\n", what, path,
 			strerror(errno));
 	if (!ok && fd >= 0)
 		unlink(part);
 	return ok;
+}
+
+bool rk_report_write(const char *folder, const char *name, const json_t *json)
+{
+	char path[4096];
+
+	if (snprintf(path, sizeof(path), "%s/%s", folder, name) < (int)sizeof(path))
+		return rk_report_write_file(path, "report", json);
+	fprintf(stderr, "refkey: the report %s/%s cannot be written: %s\n", folder, name,
+		strerror(ENAMETOOLONG));
+	return false;
 }
 
 static json_int_t count_of(const json_t *object)

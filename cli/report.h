@@ -9,8 +9,13 @@
 
 /* Makes the folder, mode 0700; NULL: none is wanted. 0 or an exit code, after saying what is wrong. */
 int rk_report_folder(const char *folder);
-/* False, after saying why: it could not be written. */
+/* False, after saying why: it could not be written. What is there under its name is replaced. */
 bool rk_report_write(const char *folder, const char *name, const json_t *json);
+/* The same for any file; what: a word for the message. */
+bool rk_report_write_file(const char *path, const char *what, const json_t *json);
+/* Whether a new file could be written there, before there is anything to write. 0 or negative errno; -EEXIST:
+ * something is there. */
+int rk_report_probe(const char *path) __attribute__((warn_unused_result));
 /* A new list of the same objects, those with the highest "count" first. */
 json_t *rk_report_most_first(const json_t *list);
 

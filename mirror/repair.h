@@ -98,8 +98,10 @@ struct rk_repair_summary {
 	uint64_t counts[RK_REPAIR_ACTION_COUNT][RK_REPAIR_STATE_COUNT];
 	uint64_t unread;  /* users whose repo could not be read */
 	uint64_t put_off; /* steps left for another run: a limit of the PDS lasts too long */
+	bool begun;       /* somebody was looked at */
 	bool stopped, limited;
 	char undo[4096]; /* the file; "": nothing was deleted */
+	size_t torn;     /* of an undo file that is read: struct rk_undo_file */
 	char error[256];
 };
 
@@ -110,9 +112,11 @@ int rk_repair_run(struct rk_store *store, struct rk_writer *writer, struct rk_re
 	const struct rk_repair_options *options, const struct rk_repair_request *request)
 	__attribute__((warn_unused_result));
 
-/* Puts back what an undo file holds, each record under its own key, into the repos of users. What is there
- * already is done; a key that another record has by now is a failure, and so is a user who was
- * forgotten. kinds, users, skip, plan and limit of the request do not matter. -EINVAL: not an undo file. */
+/* Puts back what an undo file holds, each record under its own key. Before that all of it is looked at:
+ * -EINVAL, with nothing done, where a line is not what was deleted (undo_read.h), its DID is no user's, or
+ * its record's document is somebody else's. What is there already is done; a key that another record has by now is a
+ * failure, and so is a user who was forgotten. kinds, users, skip, plan and limit of the request do not
+ * matter. */
 int rk_repair_undo(struct rk_store *store, struct rk_repair_summary *out,
 	const struct rk_repair_options *options, const struct rk_repair_request *request,
 	const char *path) __attribute__((warn_unused_result));

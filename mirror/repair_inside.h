@@ -30,6 +30,12 @@ struct rk_repair_run {
 };
 
 bool rk_repair_stopping(void *run);
+/* Clients of both sides. 0, -EINVAL or -ENOMEM; rk_repair_close follows in any case. */
+int rk_repair_open(struct rk_repair_run *run) __attribute__((warn_unused_result));
+void rk_repair_close(struct rk_repair_run *run);
+/* Counts the step, and hands it to the request. */
+void rk_repair_tell(
+	struct rk_repair_run *run, const struct rk_user *user, const struct rk_repair_step *step);
 
 /* What is to be done for a person, by the request's kinds. 0 or -ENOMEM. */
 int rk_repair_plan(struct rk_repair_steps *out, const struct rk_repair_run *run,

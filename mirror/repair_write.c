@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "mirror/build.h"
 #include "mirror/repair_inside.h"
+#include "mirror/undo_read.h"
 
 enum {
 	LOST_MOST_MS = 30 * 1000, /* MongoDB is away for so long: the run ends */
@@ -289,6 +290,17 @@ static void undo_line(
 	rk_buf_finish(&cid);
 }
 
+/* Whether the undo file will give back the very record. */
+static bool can_be_undone(struct rk_buf *scratch, const struct rk_repair_step *step)
+{
+	json_t *record = json_loadb((const char *)step->json.data, step->json.len,
+		JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+	bool can = record && rk_undo_encode(scratch, record, &step->cid);
+
+	json_decref(record);
+	return can;
+}
+
 static int undo_write(
 	struct rk_repair_run *run, const struct rk_user *user, const struct batch *batch)
 {
@@ -316,6 +328,7 @@ static int undo_write(
 static int batch_delete(struct rk_repair_run *run, const struct rk_user *user, struct batch *batch)
 {
 	struct rk_account_write *writes[RK_SESSION_WRITES_MOST];
+	struct rk_buf scratch = {0};
 	int r = rk_account_list(run->account, batch->collection, look_restart, look_visit, batch);
 
 	for (size_t i = 0; r == 0 && i < batch->count; i++) {
@@ -327,7 +340,11 @@ static int batch_delete(struct rk_repair_run *run, const struct rk_user *user, s
 		else if (one->changed)
 			rk_account_settle(
 				&one->write, RK_ACCOUNT_FAILED, "the record changed meanwhile");
+		else if (!can_be_undone(&scratch, one->step))
+			rk_account_settle(&one->write, RK_ACCOUNT_FAILED,
+				"it could not be put back as it is, so it is left");
 	}
+	rk_buf_finish(&scratch);
 	if (r == 0)
 		r = undo_write(run, user, batch);
 	if (r == 0)

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 /* While a file is written anew; left behind by a kill, it is nothing. */
 #define PART ".part"
 
@@ -133,10 +135,16 @@ int rk_undo_files_purge(uint64_t counts[RK_COLLECTION_COUNT], const char *data_d
 	memset(counts, 0, RK_COLLECTION_COUNT * sizeof(*counts));
 	if (snprintf(path, sizeof(path), "%s/undo", data_dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	folder = opendir(path);
-	if (!folder)
-		return errno == ENOENT ? 0 : -errno;
-	purge.folder = dirfd(folder);
+	r = rk_file_open_folder(path);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	folder = fdopendir(r);
+	if (!folder) {
+		close(r);
+		return -ENOMEM;
+	}
+	purge.folder = r;
+	r = 0;
 	while (r == 0 && (entry = readdir(folder))) {
 		struct stat status;
 

@@ -70,9 +70,10 @@ describe('audit', () => {
       [['--index', '--user', 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'], {}, /did:plc:aaa/],
     ];
     for (const [args, env, message] of cases) {
-      const { code, stdout, stderr } = await refkey.run(['audit', ...args], { env });
+      const { code, stdout, stderr } = await refkey.run(['audit', '--json', ...args], { env });
       assert.equal(code, 2, `${args}: ${stdout}${stderr}`);
       assert.match(stderr, message);
+      assert.equal(stdout, '');
     }
   });
 

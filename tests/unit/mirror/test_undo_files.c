@@ -2,6 +2,7 @@
 #include "tests/unit/test.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,23 @@ static void what_is_no_entry_may_hold_anything_and_goes_too(void **state)
 	assert_null(text_of(f, "one.part"));
 }
 
+static void nothing_is_written_through_a_link(void **state)
+{
+	struct folder *f = *state;
+	uint64_t counts[RK_COLLECTION_COUNT];
+	char undo[160], elsewhere[160];
+
+	put(f, "one", LINE(ADA, "mood"));
+	snprintf(undo, sizeof(undo), "%s/undo", f->dir);
+	snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", f->dir);
+	assert_int_equal(rename(undo, elsewhere), 0);
+	assert_int_equal(symlink("elsewhere", undo), 0);
+	assert_int_equal(rk_undo_files_purge(counts, f->dir, rk_slice_str(ADA), true), -ENOTDIR);
+	assert_non_null(text_of(f, "one"));
+	assert_int_equal(unlink(undo), 0);
+	assert_int_equal(rename(elsewhere, undo), 0);
+}
+
 static void without_a_folder_there_is_nothing(void **state)
 {
 	const struct folder none = {.dir = "/tmp/refkey-test-none"};
@@ -137,6 +155,7 @@ int main(void)
 			lines_of_one_go_and_the_rest_stays_as_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_is_no_entry_may_hold_anything_and_goes_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_written_through_a_link, setup, teardown),
 		cmocka_unit_test(without_a_folder_there_is_nothing),
 	};
 	return cmocka_run_group_tests_name("mirror/undo_files", tests, NULL, NULL);
