@@ -80,7 +80,9 @@ struct rk_statement_result {
 
 /* Unordered, one command each; the caller bounds count. Filled in for each statement when 0 is
  * returned. matched: how many filters matched; when it is not count less the failed ones, it is not
- * known which did not. */
+ * known which did not. Updates among which one is refused may be sent again one by one, where the server
+ * leaves open what became of the others: a filter must no longer match once its update is done, or the
+ * update be as good twice. */
 int rk_mongo_insert(struct rk_mongo *mongo, struct rk_statement_result *results,
 	struct rk_arena *arena, const struct rk_collection *collection, const bson_t *documents,
 	size_t count) __attribute__((warn_unused_result));

@@ -190,7 +190,8 @@ int rk_mongo_insert(struct rk_mongo *mongo, struct rk_statement_result *results,
 	return r;
 }
 
-int rk_mongo_update(struct rk_mongo *mongo, struct rk_statement_result *results, size_t *matched,
+/* One command; see rk_mongo_update. */
+static int update(struct rk_mongo *mongo, struct rk_statement_result *results, size_t *matched,
 	struct rk_arena *arena, const struct rk_collection *row, const bson_t *filters,
 	const bson_t *updates, size_t count)
 {
@@ -212,6 +213,38 @@ int rk_mongo_update(struct rk_mongo *mongo, struct rk_statement_result *results,
 		r = execute(mongo, bulk, matched, results, count, sent, arena);
 	mongoc_bulk_operation_destroy(bulk);
 	mongoc_collection_destroy(collection);
+	return r;
+}
+
+/*
+ * A server may end an unordered bulk at the first statement that it refuses, say another's number and
+ * nothing of what it has done by then. Where its figures do not cover all statements, the others may
+ * not have been tried: those that were do not match again.
+ */
+static bool is_in_doubt(const struct rk_statement_result *results, size_t count, size_t matched)
+{
+	size_t refused = 0;
+
+	for (size_t i = 0; i < count; i++)
+		refused += results[i].result == RK_STATEMENT_REFUSED ||
+			results[i].result == RK_STATEMENT_TAKEN;
+	return count > 1 && refused > 0 && matched + refused < count;
+}
+
+int rk_mongo_update(struct rk_mongo *mongo, struct rk_statement_result *results, size_t *matched,
+	struct rk_arena *arena, const struct rk_collection *row, const bson_t *filters,
+	const bson_t *updates, size_t count)
+{
+	size_t sum = 0, one;
+	int r = update(mongo, results, matched, arena, row, filters, updates, count);
+
+	if (r || !is_in_doubt(results, count, *matched))
+		return r;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		r = update(mongo, &results[i], &one, arena, row, &filters[i], &updates[i], 1);
+		sum += one;
+	}
+	*matched = sum;
 	return r;
 }
 
