@@ -4,6 +4,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "base/encode.h"
+
 void rk_document_projection(bson_t *out, const struct rk_collection *collection)
 {
 	bson_init(out);
@@ -57,12 +59,13 @@ bool rk_document_read(struct rk_document *out, struct rk_arena *arena, const bso
 	const struct rk_collection *collection, bool *failed)
 {
 	bson_iter_t iter, inner;
-	bool ok = true;
+	bool ok = true, native = false;
 
 	*out = (struct rk_document){0};
-	if (!bson_iter_init_find(&iter, bson, "_id") || !BSON_ITER_HOLDS_OID(&iter))
-		return false;
-	memcpy(out->id.bytes, bson_iter_oid(&iter)->bytes, sizeof(out->id.bytes));
+	if (bson_iter_init_find(&iter, bson, "_id") && BSON_ITER_HOLDS_OID(&iter)) {
+		memcpy(out->id.bytes, bson_iter_oid(&iter)->bytes, sizeof(out->id.bytes));
+		native = true;
+	}
 	if (bson_iter_init_find(&iter, bson, "user"))
 		ok = field_read(&out->user, arena, &iter);
 	if (bson_iter_init_find(&iter, bson, collection->gone))
@@ -81,7 +84,41 @@ bool rk_document_read(struct rk_document *out, struct rk_arena *arena, const bso
 	}
 	if (!ok)
 		*failed = true;
-	return ok;
+	return ok && native;
+}
+
+void rk_document_id_text(struct rk_buf *out, const bson_t *bson)
+{
+	static const char before[] = "{ \"_id\" : ", behind[] = " }";
+	/* An _id may be as large as a document. */
+	bson_json_opts_t *options =
+		bson_json_opts_new(BSON_JSON_MODE_RELAXED, 4 * RK_DOCUMENT_ID_MOST);
+	bson_t alone = BSON_INITIALIZER;
+	size_t len = 0, skipped = strlen(before);
+	bson_iter_t iter;
+	char *json = NULL;
+
+	if (bson_iter_init_find(&iter, bson, "_id") && BSON_ITER_HOLDS_OID(&iter)) {
+		rk_hex_encode(out, rk_slice_make(bson_iter_oid(&iter)->bytes, 12));
+	} else {
+		if (bson_iter_init_find(&iter, bson, "_id") &&
+			bson_append_iter(&alone, "_id", -1, &iter))
+			json = bson_as_json_with_opts(&alone, &len, options);
+		if (!json || len <= skipped) {
+			rk_buf_add_str(out, "an _id that cannot be shown");
+		} else if (len - skipped <= RK_DOCUMENT_ID_MOST) {
+			rk_buf_add(out, json + skipped, len - skipped - strlen(behind));
+		} else {
+			for (len = RK_DOCUMENT_ID_MOST;
+				((uint8_t)json[skipped + len] & 0xc0) == 0x80;)
+				len--;
+			rk_buf_add(out, json + skipped, len);
+			rk_buf_add_str(out, "…");
+		}
+	}
+	bson_free(json);
+	bson_destroy(&alone);
+	bson_json_opts_destroy(options);
 }
 
 struct rk_slice rk_document_rkey(const struct rk_document *document)

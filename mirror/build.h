@@ -9,6 +9,7 @@
 
 #include "atproto/syntax.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "records/collections.h"
 
 /* How a field stands in a document: filters must repeat it. */
@@ -31,11 +32,15 @@ struct rk_document {
 
 /* Names of the fields that rk_document_read looks at, for a projection. */
 void rk_document_projection(bson_t *out, const struct rk_collection *collection);
-/* False: its _id is not an ObjectId, or no memory (then *failed is set). Slices live in the arena. */
+/* False: its _id is not an ObjectId (the rest is read all the same), or no memory (then *failed is set).
+ * Slices live in the arena. */
 bool rk_document_read(struct rk_document *out, struct rk_arena *arena, const bson_t *bson,
 	const struct rk_collection *collection, bool *failed);
-/* The key it names its record by; empty: none. */
+/* The key it names its record by; empty: none, and so is whatever is no text. */
 struct rk_slice rk_document_rkey(const struct rk_document *document);
+/* Appends its _id, for people: an ObjectId's digits, anything else as extended JSON, bounded. */
+enum { RK_DOCUMENT_ID_MOST = 128 };
+void rk_document_id_text(struct rk_buf *out, const bson_t *bson);
 
 struct rk_build {
 	const struct rk_collection *collection;

@@ -18,19 +18,9 @@ int rk_mongo_each(struct rk_mongo *mongo, const struct rk_collection *row, struc
 	cursor = rk_mongo_find(collection, &filter, &fields);
 	while (r == 0 && mongoc_cursor_next(cursor, &one)) {
 		struct rk_document document;
-		bool failed = false, foreign = false;
-		bson_t copy;
+		bool failed = false;
+		bool foreign = !rk_document_read(&document, arena, one, row, &failed);
 
-		if (!rk_document_read(&document, arena, one, row, &failed) && !failed) {
-			/* Read again as if it had an _id that can be one. */
-			bson_oid_t none = {.bytes = {0}};
-
-			bson_init(&copy);
-			BSON_APPEND_OID(&copy, "_id", &none);
-			bson_copy_to_excluding_noinit(one, &copy, "_id", NULL);
-			foreign = rk_document_read(&document, arena, &copy, row, &failed);
-			bson_destroy(&copy);
-		}
 		r = failed ? -ENOMEM : visit(context, &document, foreign);
 	}
 	if (r == 0 && mongoc_cursor_error(cursor, &mongo->error))

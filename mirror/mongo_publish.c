@@ -6,14 +6,36 @@
 #include "mirror/mongo_inside.h"
 #include "mirror/publish_draft.h"
 
+static void append_type_array(bson_t *list, const char *at, const char *field)
+{
+	bson_t one, type;
+
+	BSON_APPEND_DOCUMENT_BEGIN(list, at, &one);
+	BSON_APPEND_DOCUMENT_BEGIN(&one, field, &type);
+	BSON_APPEND_UTF8(&type, "$type", "array");
+	bson_append_document_end(&one, &type);
+	bson_append_document_end(list, &one);
+}
+
+/* Of arrays any element would count, so they are named. */
 static void filter_unpublished(bson_t *filter, const struct rk_collection *row)
 {
-	bson_t inner;
+	bson_t inner, either, one, not ;
 
 	BSON_APPEND_DOCUMENT_BEGIN(filter, row->gone, &inner);
 	BSON_APPEND_BOOL(&inner, "$ne", true);
 	bson_append_document_end(filter, &inner);
-	BSON_APPEND_NULL(filter, "atproto.rkey"); /* missing, or null */
+	BSON_APPEND_ARRAY_BEGIN(filter, "$or", &either);
+	BSON_APPEND_DOCUMENT_BEGIN(&either, "0", &one);
+	BSON_APPEND_DOCUMENT_BEGIN(&one, "atproto.rkey", &inner);
+	BSON_APPEND_DOCUMENT_BEGIN(&inner, "$not", &not );
+	BSON_APPEND_UTF8(&not, "$gt", "");
+	bson_append_document_end(&inner, &not );
+	bson_append_document_end(&one, &inner);
+	bson_append_document_end(&either, &one);
+	append_type_array(&either, "1", "atproto.rkey");
+	append_type_array(&either, "2", "atproto");
+	bson_append_array_end(filter, &either);
 }
 
 /* May match more: what gone is has many forms. */
@@ -38,6 +60,7 @@ static int scan(struct rk_mongo *mongo, const struct rk_collection *row, const b
 	mongoc_collection_t *collection = rk_mongo_collection(mongo, row->documents);
 	bson_t fields;
 	struct rk_arena arena = {0};
+	struct rk_buf id = {0};
 	mongoc_cursor_t *cursor;
 	const bson_t *one;
 	int r = 0;
@@ -52,11 +75,17 @@ static int scan(struct rk_mongo *mongo, const struct rk_collection *row, const b
 		read = rk_document_read(&document, &arena, one, row, &failed);
 		if (failed)
 			r = -ENOMEM;
-		else if (!read || document.gone == (rk_document_rkey(&document).len > 0))
-			r = visit(context, &document, !read);
+		if (failed || document.gone != (rk_document_rkey(&document).len > 0))
+			continue;
+		rk_buf_clear(&id);
+		rk_document_id_text(&id, one);
+		r = rk_buf_failed(&id);
+		if (r == 0)
+			r = visit(context, &document, rk_buf_cstr(&id), !read);
 	}
 	if (r == 0 && mongoc_cursor_error(cursor, &mongo->error))
 		r = -EIO;
+	rk_buf_finish(&id);
 	rk_arena_finish(&arena);
 	mongoc_cursor_destroy(cursor);
 	mongoc_collection_destroy(collection);

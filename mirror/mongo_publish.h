@@ -5,10 +5,11 @@
 #include "base/buf.h"
 #include "mirror/mongo.h"
 
-/* Living documents without atproto.rkey, in no order, read as far as rk_document_read does. Borrowed
- * for the call; non-zero ends it and is returned. foreign: the _id is no ObjectId. */
+/* Living documents that name no record (no atproto.rkey, or one that is empty or no text), in no order, read
+ * as far as rk_document_read does. Borrowed for the call; non-zero ends it and is returned. id: its _id, for
+ * people; foreign: which is no ObjectId. */
 typedef int rk_mongo_visit_unpublished(
-	void *context, const struct rk_document *document, bool foreign);
+	void *context, const struct rk_document *document, const char *id, bool foreign);
 int rk_mongo_unpublished(struct rk_mongo *mongo, const struct rk_collection *collection,
 	rk_mongo_visit_unpublished *visit, void *context) __attribute__((warn_unused_result));
 

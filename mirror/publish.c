@@ -86,6 +86,12 @@ struct candidate {
 	struct rk_oid id;
 };
 
+/* A document that can never be published. */
+struct hopeless {
+	const struct rk_user *user; /* NULL: nobody */
+	const char *id, *reason;
+};
+
 struct selection {
 	struct rk_publish_run *run;
 	struct candidate *list;
@@ -93,7 +99,9 @@ struct selection {
 	struct rk_users strangers; /* owners that users does not have, one for each document */
 	const struct rk_user **only, **skip;
 	const struct rk_user *guest;
-	uint64_t foreign, ownerless;
+	struct rk_arena arena; /* of hopeless */
+	struct hopeless *hopeless;
+	size_t hopeless_count, hopeless_room;
 };
 
 static bool is_among(const struct rk_user *const *list, const struct rk_user *user)
@@ -105,15 +113,31 @@ static bool is_among(const struct rk_user *const *list, const struct rk_user *us
 	return false;
 }
 
-static int candidate_add(void *context, const struct rk_document *document, bool foreign)
+static int hopeless_add(
+	struct selection *s, const struct rk_user *user, const char *id, const char *reason)
+{
+	const char *copy = rk_arena_copy(&s->arena, rk_slice_str(id));
+
+	if (s->hopeless_count == s->hopeless_room) {
+		size_t room = s->hopeless_room ? s->hopeless_room * 2 : 64;
+		struct hopeless *list = reallocarray(s->hopeless, room, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		s->hopeless = list;
+		s->hopeless_room = room;
+	}
+	s->hopeless[s->hopeless_count++] =
+		(struct hopeless){.user = user, .id = copy, .reason = reason};
+	return copy ? 0 : -ENOMEM;
+}
+
+static int candidate_add(
+	void *context, const struct rk_document *document, const char *id, bool foreign)
 {
 	struct selection *s = context;
 	const struct rk_user *user = NULL;
 
-	if (foreign) {
-		s->foreign += !s->only;
-		return 0;
-	}
 	switch (document->user.presence) {
 	case RK_PRESENCE_STRING:
 		user = rk_users_by_id(s->run->users, document->user.text);
@@ -131,11 +155,12 @@ static int candidate_add(void *context, const struct rk_document *document, bool
 				&(struct rk_user){.id = rk_slice_str(s->run->options->guest_user)});
 		break;
 	case RK_PRESENCE_OTHER:
-		s->ownerless += !s->only;
-		return 0;
+		return s->only ? 0 : hopeless_add(s, NULL, id, "its user is no string");
 	}
 	if (!user || (s->only && !is_among(s->only, user)) || is_among(s->skip, user))
 		return 0;
+	if (foreign)
+		return hopeless_add(s, user, id, "the _id is no ObjectId");
 	if (s->count == s->room) {
 		size_t room = s->room ? s->room * 2 : 1024;
 		struct candidate *list = reallocarray(s->list, room, sizeof(*list));
@@ -187,17 +212,29 @@ static int tell_without(struct rk_publish_run *run, struct rk_mongo *mongo,
 	return r;
 }
 
-static void tell_failures(struct rk_publish_run *run, uint64_t count, const char *reason)
+/* How many lines there will be, as far as is known. */
+static uint64_t lines_of(const struct rk_publish_run *run)
+{
+	uint64_t limit = run->request->limit;
+
+	return (limit && limit < run->id_count ? limit : run->id_count) + run->hopeless;
+}
+
+static void hopeless_tell(struct rk_publish_run *run, const struct selection *s)
 {
 	const struct rk_user nobody = {0};
-	const struct rk_publish_line line = {.user = &nobody,
-		.ref = "",
-		.rkey = "",
-		.words = "",
-		.outcome = RK_PUBLISH_FAILED,
-		.reason = reason};
 
-	for (uint64_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < s->hopeless_count; i++) {
+		const struct hopeless *one = &s->hopeless[i];
+		const struct rk_publish_line line = {.n = ++run->told,
+			.total = lines_of(run),
+			.user = one->user ? one->user : &nobody,
+			.ref = one->id,
+			.rkey = "",
+			.words = "",
+			.outcome = RK_PUBLISH_FAILED,
+			.reason = one->reason};
+
 		run->summary->counts[RK_PUBLISH_FAILED]++;
 		if (run->request->line)
 			run->request->line(run->request->context, &line);
@@ -263,7 +300,7 @@ static int some_read(struct rk_mongo *mongo, struct selection *s)
 		const struct rk_document *document = &documents.list[i];
 
 		if (!document->gone && rk_document_rkey(document).len == 0)
-			r = candidate_add(s, document, false);
+			r = candidate_add(s, document, "", false);
 	}
 	rk_documents_finish(&documents);
 	rk_arena_finish(&arena);
@@ -296,23 +333,24 @@ static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct
 		r = rk_snapshot_create(&snapshot, store);
 	if (r == 0 && s.count > 0)
 		qsort(s.list, s.count, sizeof(*s.list), by_user_and_id);
-	run->summary->found = s.count + s.strangers.count + s.foreign + s.ownerless;
+	run->hopeless = s.hopeless_count;
+	run->summary->found = s.count + s.strangers.count + s.hopeless_count;
 	if (r == 0 && request->begin)
 		request->begin(request->context, run->summary->found);
 	if (r == 0)
 		r = persons_make(run, mongo, &s, snapshot);
 	if (r == 0)
 		r = strangers_tell(run, mongo, &s.strangers);
-	if (r == 0) {
-		tell_failures(run, s.foreign, "the _id is no ObjectId");
-		tell_failures(run, s.ownerless, "its user is no string");
-	}
+	if (r == 0)
+		hopeless_tell(run, &s);
 	if (r == -EIO) {
 		snprintf(run->error, sizeof(run->error), "MongoDB: %.200s", rk_mongo_error(mongo));
 		r = -EHOSTUNREACH;
 	}
 	rk_snapshot_destroy(snapshot);
 	rk_users_finish(&s.strangers);
+	rk_arena_finish(&s.arena);
+	free(s.hopeless);
 	free(s.only);
 	free(s.skip);
 	free(s.list);
@@ -323,10 +361,6 @@ static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct
 
 static void tell(struct rk_publish_run *run, const struct rk_publish_parcel *parcel)
 {
-	uint64_t total = run->id_count;
-
-	if (run->request->limit && run->request->limit < total)
-		total = run->request->limit;
 	if (parcel->waiting_ms && run->request->waiting)
 		run->request->waiting(
 			run->request->context, parcel->person->user, parcel->waiting_ms);
@@ -334,7 +368,7 @@ static void tell(struct rk_publish_run *run, const struct rk_publish_parcel *par
 		const struct rk_publish_item *item = &parcel->items[i];
 		struct rk_publish_line line = {
 			.n = ++run->told,
-			.total = total,
+			.total = lines_of(run),
 			.user = parcel->person->user,
 			.rkey = item->rkey,
 			.words = item->words,

@@ -49,7 +49,7 @@ extern const struct rk_publish_outcome_row rk_publish_outcome_rows[RK_PUBLISH_OU
 struct rk_publish_line {
 	uint64_t n, total;
 	const struct rk_user *user;
-	const char *ref;  /* its _id */
+	const char *ref;  /* its _id, for people where it is no ObjectId */
 	const char *rkey; /* "": none */
 	const char *words;
 	enum rk_publish_outcome outcome;

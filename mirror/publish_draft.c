@@ -173,7 +173,8 @@ bool rk_draft_make(struct rk_draft *out, struct rk_buf *json, const bson_t *docu
 		}
 	}
 	rk_buf_add_byte(json, '}');
-	ok = ok && takes_key(out, document);
+	out->takes_key = takes_key(out, document);
+	ok = ok && out->takes_key;
 	if (!ok && json->len > start)
 		json->len = start;
 	return ok;

@@ -12,6 +12,7 @@ enum { RK_DRAFT_REASON_MOST = 128, RK_DRAFT_WORDS_MOST = 64, RK_DRAFT_IMAGE_MOST
 
 struct rk_draft {
 	int64_t when_ms;
+	bool takes_key; /* atproto.rkey can be set, even where no record can be made */
 	char reason[RK_DRAFT_REASON_MOST]; /* why no record can be made; "": it can */
 	char words
 		[RK_DRAFT_WORDS_MOST]; /* the text's first words, on one line; "" if it has none */

@@ -55,8 +55,8 @@ struct rk_publish_run {
 	struct rk_oid *ids;
 	struct rk_publish_person *persons;
 	size_t id_count, person_count;
-	uint64_t told;
-	atomic_bool cancel; /* ends requests under way */
+	uint64_t hopeless, told; /* lines of documents that can never be published; lines by now */
+	atomic_bool cancel;      /* ends requests under way */
 
 	pthread_mutex_t lock;
 	pthread_cond_t filled, emptied;

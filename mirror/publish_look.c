@@ -57,7 +57,8 @@ static bool is_named(
 	return false;
 }
 
-static int candidate_add(void *context, const struct rk_document *document, bool foreign)
+static int candidate_add(
+	void *context, const struct rk_document *document, const char *id, bool foreign)
 {
 	struct rk_watching *w = context;
 	const struct rk_user *user = foreign ? NULL : owner_of(w, document);
@@ -183,7 +184,7 @@ static int orphan_judge(void *context, const struct rk_document *document, const
 			user == orphan->user && is_made_here(w, orphan, draft.when_ms)) {
 			named.rkey = (struct rk_document_field){
 				RK_PRESENCE_STRING, 0, rk_slice_str(orphan->rkey)};
-			r = candidate_add(w, &named, false);
+			r = candidate_add(w, &named, "", false);
 		} else {
 			rk_later_note(&w->later,
 				rk_watch_document_key(RK_WATCH_NOT_OURS, &orphan->id),

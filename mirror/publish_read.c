@@ -25,6 +25,8 @@ static int item_read(struct rk_publish_reading *reading, struct rk_publish_item 
 	memcpy(item->refusal, draft.reason, sizeof(item->refusal));
 	if (document->gone || rk_document_rkey(document).len > 0) {
 		rk_publish_settle(item, RK_PUBLISH_SKIPPED, "published or deleted meanwhile");
+	} else if (!draft.takes_key) {
+		rk_publish_settle(item, RK_PUBLISH_FAILED, draft.reason);
 	} else if (made) {
 		if (!rk_buf_failed(&json))
 			copy = rk_arena_copy(arena, rk_buf_slice(&json));

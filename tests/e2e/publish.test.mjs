@@ -220,6 +220,43 @@ describe('publish moods', () => {
     await scene.mongo.moods.deleteMany({ user: person.user });
   });
 
+  // What audit calls not synced is what publish does, or tells by name.
+  it('whatever is no key is none; what can never be published is told by its _id', async () => {
+    await scene.mongo.moods.deleteMany({});
+    const person = await writer();
+    const keys = ['', 5, false, { a: 1 }, ['3kaaaaaaaaaa2'], null];
+    const none = [];
+    for (const rkey of keys) none.push(...(await moods(person, 1, { atproto: { rkey } })));
+    const named = await moods(person, 1, { rkey: tid() });
+    const text = 'a \u001b[31m\u202e' + 'é'.repeat(2000);
+    const ids = [text, 17, { a: [1] }];
+    for (const _id of ids) await scene.mongo.moods.insertOne({ ...moodDocument({ user: person.user, mood: 'x' }), _id });
+    await scene.mongo.moods.insertOne({ ...moodDocument({ user: person.user, mood: 'x' }), atproto: [{ rkey: 'x' }] });
+    const [nobodys] = await moods(person, 1, { user: 12 });
+    const { code, records: lines, summary, shown } = await publish();
+    assert.equal(code, 1, shown);
+    assert.deepEqual([summary.found, summary.created, summary.failed], [keys.length + 5, keys.length, 5], shown);
+    assert.deepEqual(lines.map((l) => [l.n, l.total]), lines.map((_, i) => [i + 1, keys.length + 5]));
+    const failed = lines.filter((l) => l.outcome === 'failed');
+    const foreign = failed.filter((l) => l.reason === 'the _id is no ObjectId');
+    assert.deepEqual(foreign.map((l) => l.user), ids.map(() => person.name));
+    assert.deepEqual(
+      foreign.map((l) => l.ref).sort(),
+      ['"a \\u001b[31m\u202e' + 'é'.repeat(56) + '…', '17', '{ "a" : [ 1 ] }'].sort(),
+    );
+    assert.deepEqual(failed.filter((l) => l.reason === 'its user is no string').map((l) => l.ref), [String(nobodys._id)]);
+    assert.equal(failed.filter((l) => l.reason === 'atproto is not an object').length, 1, shown);
+    const theirs = await records(person);
+    for (const d of none) {
+      const record = theirs.find((r) => r.value.ref === String(d._id));
+      assert.ok(record, `${JSON.stringify(d.atproto)} is published`);
+      assert.deepEqual((await find(d._id)).atproto, { rkey: record.uri.split('/').pop() });
+    }
+    assert.deepEqual(await find(named[0]._id), named[0]);
+    assert.equal(theirs.length, none.length);
+    await scene.mongo.moods.deleteMany({});
+  });
+
   it('a full disk takes the reports, not the records', async (t) => {
     const report = mkdtempSync(path.join(os.tmpdir(), 'refkey-report-'));
     try {
