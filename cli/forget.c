@@ -169,13 +169,18 @@ static void print_found(const json_t *event)
 
 static void print_end(const json_t *event)
 {
-	if (json_is_true(json_object_get(event, "clean")))
+	bool dry_run = json_is_true(json_object_get(event, "dryRun"));
+
+	if (json_is_true(json_object_get(event, "clean")) && dry_run)
+		/* A run that was killed may have come so far, and not to this. */
+		puts("✅ Nothing is left: neither on the PDS, nor in MongoDB, in undo files or in the index.\n"
+		     "   Once more with --yes writes the index's file anew, if an earlier run was ended before that.");
+	else if (json_is_true(json_object_get(event, "clean")))
 		puts("✅ Nothing is left: looked again on the PDS, in MongoDB, in undo files and in the index.\n"
 		     "   Backups that were made before still have it.");
 	else if (json_is_true(json_object_get(event, "stopped")))
 		puts("Stopped; running it again continues.");
-	else if (json_is_true(json_object_get(event, "dryRun")) &&
-		json_integer_value(json_object_get(event, "exit")) == RK_EXIT_DONE)
+	else if (dry_run && json_integer_value(json_object_get(event, "exit")) == RK_EXIT_DONE)
 		puts("Nothing was erased: to erase all of it for good, run it again with --yes.");
 }
 

@@ -446,6 +446,8 @@ int rk_forget_run(struct rk_store *store, struct rk_writer *writer, struct rk_mi
 		request->found(request->context, &f.user, f.forgotten, &f.counts);
 	if (r == 0 && request->yes)
 		r = erase(&f);
+	else if (r == 0)
+		out->clean = is_clean(&f) && (f.forgotten || f.user.did.len == 0);
 	if (r == -ECANCELED && is_stopping(&f)) {
 		out->stopped = true;
 		r = 0;

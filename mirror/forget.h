@@ -58,7 +58,7 @@ struct rk_forget_request {
 
 struct rk_forget_summary {
 	uint64_t removed[RK_FORGET_SIDE_COUNT];
-	bool clean;   /* nothing was left when it looked again */
+	bool clean; /* nothing was left when it looked again; without yes: it is forgotten, and nothing is left */
 	bool stopped; /* by request */
 	int stuck;    /* enum rk_forget_side: it could not be cleaned, error says why; -1: none */
 	char error[256];

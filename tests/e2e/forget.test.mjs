@@ -152,6 +152,12 @@ describe('forget', () => {
         await assertKept(other);
         const again = await forget(gone, '--yes');
         assert.deepEqual([again.code, again.clean, again.forgotten], [0, true, true], again.shown);
+        const look = await forget(gone);
+        assert.deepEqual([look.code, look.clean, look.dryRun, look.forgotten], [0, true, true, true], look.shown);
+        const { code: said, stdout } = await refkey.run(['forget', gone.user]);
+        assert.equal(said, 0, stdout);
+        assert.match(stdout, /^✅ Nothing is left: /m);
+        assert.doesNotMatch(stdout, /Nothing was erased/);
         assert.deepEqual(again.removed, { pds: 0, mongo: 0, undo: 0, index: 0 });
         await started();
         await taken(other);
