@@ -81,7 +81,7 @@ static const struct rk_option_row options[] = {
 	{"--records", NULL, RK_OPTION_IS_SWITCH, FIELD(records),
 		.help = "validate the records in the index against their lexicons"},
 	{"--skip-blobs", NULL, RK_OPTION_IS_SWITCH, FIELD(skip_blobs),
-		.help = "paintings without thumbnails: no image is fetched"},
+		.help = "paintings without thumbnails: no image is fetched; moods have none"},
 	{"--watch", NULL, RK_OPTION_IS_SWITCH, FIELD(watch),
 		.help = "go on: publish what comes, delete the records of what is deleted; documents younger "
 			"than 60 s only with --publish exclusive"},

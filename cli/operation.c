@@ -113,7 +113,9 @@ static void hear(void *context, const json_t *event)
 
 	if (kind && strcmp(kind, "note") == 0)
 		rk_operation_print_error(event);
-	else
+	/* Nothing was begun, so there is nothing to sum up. */
+	else if (!kind || strcmp(kind, "result") != 0 ||
+		json_integer_value(json_object_get(event, "exit")) != RK_EXIT_USAGE)
 		printer->print(printer->context, event);
 }
 

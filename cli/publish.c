@@ -152,15 +152,19 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 int rk_command_publish(const struct rk_command_call *call)
 {
 	const struct rk_command_options *options = call->options;
+	int collection = collection_named(call->arguments[0]), code;
 	struct rk_publish_print print;
 	json_t *request;
-	int code;
 
-	if (collection_named(call->arguments[0]) < 0) {
+	if (collection < 0) {
 		fprintf(stderr, "refkey: publish: unknown \"%s\"; accepted:", call->arguments[0]);
 		for (int i = 0; i < RK_COLLECTION_COUNT; i++)
 			fprintf(stderr, " %s", rk_collections[i].documents);
 		fputc('\n', stderr);
+		return RK_EXIT_USAGE;
+	}
+	if (options->skip_blobs && !rk_collections[collection].images) {
+		fprintf(stderr, "refkey: --skip-blobs: %s have no images\n", call->arguments[0]);
 		return RK_EXIT_USAGE;
 	}
 	if (options->batch_size > RK_PUBLISH_BATCH_MOST) {

@@ -93,11 +93,12 @@ static void print_without(struct rk_publish_print *print, const json_t *event)
 		rk_event_text(event, "reason"));
 }
 
-static void print_begin(const struct rk_publish_print *print, const json_t *event)
+static void print_begin(struct rk_publish_print *print, const json_t *event)
 {
 	const struct rk_command_options *options = print->options;
 	unsigned long long batch = options->batch_size;
 
+	print->found = true;
 	if (options->json)
 		return;
 	if (options->watch) {
@@ -131,6 +132,8 @@ static void print_summary(struct rk_publish_print *print, const json_t *event)
 		free(text);
 		return;
 	}
+	if (!print->found)
+		return;
 	printf("%sSynced:  %" JSON_INTEGER_FORMAT "\nSkipped: %" JSON_INTEGER_FORMAT
 	       "\nFailed:  %" JSON_INTEGER_FORMAT "\n",
 		print->options->dry_run ? "Dry run: nothing was written.\n" : "",

@@ -10,6 +10,7 @@
 struct rk_publish_print {
 	const struct rk_command_options *options;
 	bool lines, begun; /* of the JSON array: one was printed */
+	bool found;        /* what is to be done was told */
 	json_t *without, *errors, *summary;
 	uint64_t settled;
 	struct rk_progress progress;

@@ -74,11 +74,13 @@ describe('publish moods', () => {
       [['moods', '--max-wait', 'x'], /--max-wait/],
       [['moods', '--user', '@nobody-at-all'], /nobody-at-all/],
       [['moods', '--report', '/proc/refkey'], /\/proc\/refkey/],
+      [['moods', '--skip-blobs'], /moods have no images/],
     ];
     for (const [args, message] of cases) {
       const { code, stdout, stderr } = await refkey.run(['publish', ...args]);
       assert.equal(code, 2, `${args}: ${stdout}${stderr}`);
       assert.match(stderr, message);
+      assert.equal(stdout, '', `${args}: nothing was begun`);
     }
   });
 
