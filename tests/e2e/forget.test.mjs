@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
@@ -16,6 +17,7 @@ describe('forget', () => {
   let scene;
   let refkey;
   let count = 0;
+  let elsewhere;
 
   // A user with records, documents that name them, and an undo entry; in all of them a text that is nowhere else.
   async function citizen({ moods = 3, paintings = 2, undo = 1 } = {}) {
@@ -91,8 +93,12 @@ describe('forget', () => {
     scene = await startScene({ proxy: true });
     refkey = await scene.refkey({ REFKEY_SWEEP_SECONDS: '600' });
     mkdirSync(undoFolder());
+    elsewhere = mkdtempSync(path.join(os.tmpdir(), 'refkey-forget-'));
   });
-  after(() => scene?.close());
+  after(async () => {
+    await scene?.close();
+    rmSync(elsewhere, { recursive: true, force: true });
+  });
   afterEach((t) => {
     scene.proxy.honest();
     explain(t, refkey);
@@ -244,10 +250,19 @@ describe('forget', () => {
     const repaired = await refkey.run(['repair', '--orphans', '--yes', '--user', gone.user, '--user', other.user]);
     assert.match(repaired.stdout, /Undo file/, repaired.stdout + repaired.stderr);
     assert.deepEqual([undoLines(gone).length, undoLines(other).length], [1, 1]);
+    const copy = path.join(elsewhere, 'undo.jsonl');
+    writeFileSync(copy, `${[...undoLines(gone), ...undoLines(other)].join('\n')}\n`);
     const { code, removed, shown } = await forget(gone, '--yes');
     assert.deepEqual([code, removed.undo], [0, 1], shown);
     await assertForgotten(gone);
     assert.equal(undoLines(other).length, 1);
+    // Nor by a copy of the file that was kept elsewhere.
+    const { stdout } = await refkey.run(['repair', '--undo', copy, '--json']);
+    assert.deepEqual(Object.fromEntries(JSON.parse(stdout).steps.map((s) => [s.did, s.reason])), {
+      [gone.did]: 'forgotten: never put back',
+      [other.did]: '',
+    });
+    await assertForgotten(gone);
   });
 
   it('the PDS away: 3, nothing went', async () => {

@@ -205,6 +205,22 @@ describe('REFKEY_PUBLISH=exclusive', () => {
     await settled(refkey);
   });
 
+  it('what the index has pending work for is left to recovery', async () => {
+    const [person, other] = [await site.writer(), await site.writer()];
+    // Its document may still come, so recovery looks again in some minutes; another one's record, linked, shows that it has looked.
+    const d = moodDocument({ _id: objectId(-200), user: person.user });
+    const record = await scene.pds.createRecord(person, MOOD, moodRecord({ ...d, ref: d._id }));
+    const known = await site.post(other, { rkey: tid() });
+    await linked(refkey, await scene.pds.createRecord(other, MOOD, moodRecord({ ...known, ref: known._id }), known.atproto.rkey));
+    await site.post(person, d);
+    // The second of two that come one after the other is found when all is done that was due with the first.
+    for (let i = 0; i < 2; i++) await site.published(other, await site.post(other));
+    assert.equal((await site.find(d)).atproto, undefined);
+    await scene.mongo.moods.deleteOne({ _id: d._id });
+    await scene.pds.deleteRecord(person, MOOD, record.rkey);
+    await settled(refkey);
+  });
+
   it('one who fails holds up nobody, shows, and is tried again', async () => {
     const [wrong, good] = [await site.writer('hunter2-hunter2'), await site.writer()];
     const all = await site.posts(wrong, 2);

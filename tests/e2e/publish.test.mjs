@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -150,6 +151,32 @@ describe('publish moods', () => {
     assert.notEqual(lines[0].rkey, rkey);
     await assertPublished(one, [d]);
     assert.equal((await records(one)).find((r) => r.uri.endsWith(rkey)).value.mood, 'in the way');
+  });
+
+  // The place within its millisecond that a document's key begins with.
+  const placeOf = (id) => {
+    const hash = createHash('sha256').update(`${MOOD}\0`).update(id.id).digest();
+    return hash.readBigUInt64BE() % 1_024_000n;
+  };
+
+  it('two of one batch whose keys meet: one gives way, and both are written in one request', async () => {
+    const person = await writer();
+    const places = new Map();
+    const ids = [];
+    while (ids.length === 0) {
+      const id = objectId();
+      const other = places.get(placeOf(id));
+      if (other) ids.push(other, id);
+      places.set(placeOf(id), id);
+    }
+    const when = new Date(Date.now() - 3_600_000);
+    const all = ids.map((_id) => moodDocument({ _id, user: person.user, mood: `mood ${count++}`, when }));
+    await scene.mongo.moods.insertMany(all);
+    const writes = scene.proxy.count('com.atproto.repo.applyWrites');
+    const { code, summary, shown } = await publish(...users(person));
+    assert.deepEqual([code, summary.created], [0, 2], shown);
+    assert.equal((await assertPublished(person, all)).length, 2);
+    assert.equal(scene.proxy.count('com.atproto.repo.applyWrites') - writes, 1);
   });
 
   it('--limit, --skip, --batch-size and --delay', async () => {

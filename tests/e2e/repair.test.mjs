@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -186,10 +186,22 @@ Failed:  0
     await scene.mongo.moods.deleteMany({ user: { $in: [wrong.user, none.user, away.user] } });
   });
 
+  it('a duplicate stays while its document cannot be made to name the one that is kept', async () => {
+    const person = await writer();
+    const { _id, rkeys } = await mood(person, 2, undefined, { atproto: 'not an object' });
+    const { code, steps, summary, shown } = await repair('--all', '--yes', ...users(person));
+    assert.deepEqual([code, summary.delete, summary.failed], [1, 0, 2], shown);
+    assert.match(steps.find((s) => s.action === 'link').reason, /MongoDB refused it/);
+    assert.equal(steps.find((s) => s.action === 'delete').reason, 'its document could not be linked');
+    assert.deepEqual(await keys(person), rkeys);
+    await scene.mongo.moods.deleteOne({ _id });
+  });
+
   it('a full disk: nothing is deleted that is not in the undo file', async (t) => {
     const person = await writer();
     const { rkeys } = await mood(person, 3, 0);
     const full = undoFolder();
+    mkdirSync(full, { recursive: true, mode: 0o700 });
     const kept = undoFiles().map((file) => [file, readFileSync(file)]);
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'refkey-test', full], { stdio: 'pipe' });
