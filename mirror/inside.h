@@ -149,9 +149,14 @@ int rk_round_run(struct rk_round *round) __attribute__((warn_unused_result));
 void rk_round_tell(struct rk_round *round);
 int rk_round_told(struct rk_round *round) __attribute__((warn_unused_result));
 
-/* The only item of a round that the server failed over as a whole: an issue if it is known why, or if
- * it was tried often enough; else it is put back. */
-int rk_round_refuse(struct rk_round *round, const char *reason) __attribute__((warn_unused_result));
+/*
+ * A round failed as a whole (-EIO of rk_round_run). With the server gone, or the mirror stopping, that is
+ * that: -EIO. With the server there, something in the round is too much for it: RK_ROUND_SMALLER, and take
+ * is half of what was in it, until one record is found alone; that one is refused (0, to be told), or waits.
+ */
+enum { RK_ROUND_SMALLER = 1, RK_ROUND_REASON_SIZE = 256 };
+int rk_round_failed(struct rk_round *round, size_t *take, char reason[RK_ROUND_REASON_SIZE])
+	__attribute__((warn_unused_result));
 
 /* Parts of a round, in files of their own. */
 int rk_round_look(struct rk_round *round) __attribute__((warn_unused_result));

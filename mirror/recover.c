@@ -374,26 +374,15 @@ static size_t round_size(const struct rk_recover_call *call, unsigned batch)
 	return whole < call->take ? whole : call->take;
 }
 
-/* A round failed with the server there: smaller ones find the record that it cannot bear. */
-static int failed(struct rk_mirror *mirror, struct rk_recover_call *call, struct rk_round *round,
-	const struct place *place)
+static int failed(struct rk_recover_call *call, struct rk_round *round, const struct place *place)
 {
-	char reason[256];
-	int r;
+	char reason[RK_ROUND_REASON_SIZE];
+	int r = rk_round_failed(round, &call->take, reason);
 
-	if (rk_mongo_is_away(mirror->mongo))
-		return -EIO;
-	snprintf(reason, sizeof(reason), "%s", rk_mongo_error(mirror->mongo));
-	if (rk_worker_stopping(mirror) || rk_mongo_ping(mirror->mongo))
-		return -EIO;
-	if (round->count > 1) {
-		call->take = (round->count + 1) / 2;
+	if (r == RK_ROUND_SMALLER)
 		rk_round_reset(round);
-		return 0;
-	}
-	r = rk_round_refuse(round, reason);
 	if (r)
-		return r;
+		return r == RK_ROUND_SMALLER ? 0 : r;
 	call->place = *place;
 	if (round->items[0].state == RK_ITEM_SETTLED) {
 		sum_up(call, round);
@@ -425,7 +414,7 @@ static int recover_round(
 		return r;
 	r = rk_round_run(round);
 	if (r == -EIO)
-		return failed(mirror, call, round, &place);
+		return failed(call, round, &place);
 	if (r)
 		return r;
 	call->take = call->take < RK_TAKE_MOST / 2 ? call->take * 2 : RK_TAKE_MOST;

@@ -6,7 +6,6 @@
 #include "mirror/inside.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -147,30 +146,16 @@ static void connect_until(struct rk_mirror *mirror)
 	}
 }
 
-/*
- * A round failed as a whole. With the server gone that is that. With the server there, something in the
- * round is too much for it: smaller rounds find what, and that alone waits.
- */
 static int round_failed(struct rk_mirror *mirror, struct rk_round *round)
 {
-	struct rk_item *item = round->items;
-	char reason[256];
-	int r;
+	const struct rk_item *item = round->items;
+	char reason[RK_ROUND_REASON_SIZE];
+	int r = rk_round_failed(round, &mirror->take, reason);
 
-	if (rk_mongo_is_away(mirror->mongo))
-		return -EIO;
-	snprintf(reason, sizeof(reason), "%s", rk_mongo_error(mirror->mongo));
-	if (rk_worker_stopping(mirror) || rk_mongo_ping(mirror->mongo))
-		return -EIO;
-	if (round->count > 1) {
-		mirror->take = (round->count + 1) / 2;
-		return 0;
-	}
+	if (r)
+		return r == RK_ROUND_SMALLER ? 0 : r;
 	rk_log(RK_LOG_WARN, "mirror", "MongoDB fails over a record", RK_LOG_SLICE("did", item->did),
 		RK_LOG_SLICE("rkey", item->rkey), RK_LOG_STR("reason", reason));
-	r = rk_round_refuse(round, reason);
-	if (r)
-		return r;
 	rk_round_tell(round);
 	return rk_round_told(round);
 }
