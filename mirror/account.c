@@ -105,7 +105,7 @@ static bool is_stopping(void *context)
 	const struct rk_account_options *options = &account->options;
 
 	return (options->cancel && atomic_load(options->cancel)) ||
-		(options->stopping && options->stopping(options->context));
+		(options->stop && atomic_load(options->stop));
 }
 
 static bool pause_ms(struct rk_account_client *account, int64_t ms)

@@ -28,8 +28,7 @@ struct rk_account_options {
 	unsigned failures_most;    /* in a row, and the PDS is taken for unreachable; 0: 12 */
 	const atomic_bool *cancel; /* ends requests under way; NULL: nothing does */
 	struct rk_logins *logins;  /* kept between users, and shared; NULL: each user logs in */
-	/* Begin nothing more; NULL: nothing stops. */
-	bool (*stopping)(void *context);
+	const atomic_bool *stop;   /* set: begin nothing more; NULL: nothing sets it */
 	/* It begins to wait for a limit, for a second or more; NULL is fine. */
 	void (*waiting)(void *context, int64_t ms);
 	void *context;

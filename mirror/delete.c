@@ -55,19 +55,9 @@ struct target {
 	bool marked;
 };
 
-static bool is_stopping(void *context)
+static bool is_stopping(const struct deleting *d)
 {
-	const struct deleting *d = context;
-
 	return d->request->stop && atomic_load(d->request->stop);
-}
-
-static void waiting(void *context, int64_t ms)
-{
-	const struct deleting *d = context;
-
-	if (d->request->waiting)
-		d->request->waiting(d->request->context, ms);
 }
 
 static int mongo_result(struct deleting *d, int r)
@@ -559,9 +549,8 @@ int rk_delete_run(struct rk_store *store, struct rk_delete_summary *out,
 		.bypass_key = options->bypass_key,
 		.max_wait_ms = request->max_wait_ms,
 		.cancel = request->stop,
-		.stopping = is_stopping,
-		.waiting = waiting,
-		.context = &d,
+		.waiting = request->waiting,
+		.context = request->context,
 	};
 	int r;
 

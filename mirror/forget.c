@@ -44,19 +44,9 @@ uint64_t rk_forget_sum(const struct rk_forget_counts *counts, enum rk_forget_sid
 	return sum;
 }
 
-static bool is_stopping(void *context)
+static bool is_stopping(const struct forgetting *f)
 {
-	const struct forgetting *f = context;
-
 	return f->request->stop && atomic_load(f->request->stop);
-}
-
-static void waiting(void *context, int64_t ms)
-{
-	const struct forgetting *f = context;
-
-	if (f->request->waiting)
-		f->request->waiting(f->request->context, ms);
 }
 
 /* A side cannot be read or cleaned. What is said is for people. */
@@ -405,9 +395,8 @@ static int open_all(struct forgetting *f)
 		.bypass_key = f->options->bypass_key,
 		.max_wait_ms = f->request->max_wait_ms,
 		.cancel = f->request->stop,
-		.stopping = is_stopping,
-		.waiting = waiting,
-		.context = f,
+		.waiting = f->request->waiting,
+		.context = f->request->context,
 	};
 	int r = rk_mongo_create(
 		&f->mongo, f->options->mongo_uri, f->options->database, f->summary->error);

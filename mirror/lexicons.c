@@ -27,13 +27,6 @@ struct run {
 	} items[RK_LEXICONS_MOST];
 };
 
-static bool is_stopping(void *context)
-{
-	const struct run *run = context;
-
-	return run->request->stop && atomic_load(run->request->stop);
-}
-
 static void restart(void *context)
 {
 	struct run *run = context;
@@ -131,8 +124,6 @@ int rk_lexicons_publish(struct rk_lexicons_summary *out, const struct rk_lexicon
 		.bypass_key = request->bypass_key,
 		.max_wait_ms = -1,
 		.cancel = request->stop,
-		.stopping = is_stopping,
-		.context = run,
 	};
 	const struct rk_user *user = NULL;
 	struct rk_users users = {0};

@@ -408,7 +408,7 @@ void *rk_publish_work(void *context)
 		.failures_most = run->request->some ? FAILURES_OF_SOME : 0,
 		.logins = run->request->some ? run->request->some->logins : NULL,
 		.cancel = &run->cancel,
-		.stopping = is_stopping,
+		.stop = run->request->stop,
 		.waiting = tell_waiting,
 		.context = &w,
 	};

@@ -174,7 +174,7 @@ int rk_repair_open(struct rk_repair_run *run)
 		.pds = audit->pds,
 		.bypass_key = audit->bypass_key,
 		.max_wait_ms = run->request->max_wait_ms,
-		.stopping = rk_repair_stopping,
+		.stop = run->request->stop,
 		.waiting = waiting,
 		.context = run,
 	};
