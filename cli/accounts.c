@@ -219,7 +219,7 @@ static int run(struct printing *p, const struct rk_settings *settings)
 		.waiting = waiting,
 		.note = note,
 		.context = p,
-		.stop = rk_interrupt_take(),
+		.stop = rk_interrupt_take(0),
 	};
 	struct rk_accounts_summary summary;
 	int r = rk_accounts_run(&summary, &how, &request), code = exit_code(r, &summary);

@@ -1,7 +1,6 @@
 /* See interrupt.h. */
 #include "cli/interrupt.h"
 
-#include <signal.h>
 #include <stdbool.h>
 
 static atomic_bool stop;
@@ -12,10 +11,9 @@ static void interrupt(int signal_number)
 	signal(signal_number, SIG_DFL);
 }
 
-const atomic_bool *rk_interrupt_take(void)
+const atomic_bool *rk_interrupt_take(int flags)
 {
-	/* Without SA_RESTART, so that a write that waits for its reader ends. */
-	const struct sigaction action = {.sa_handler = interrupt};
+	const struct sigaction action = {.sa_handler = interrupt, .sa_flags = flags};
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);

@@ -143,7 +143,7 @@ static int run(const struct rk_command_call *call, const struct rk_lexicons *set
 		.dry_run = call->options->dry_run,
 		.line = line,
 		.context = &p,
-		.stop = rk_interrupt_take(),
+		.stop = rk_interrupt_take(0),
 	};
 	const char *id;
 	size_t wrong = 0;

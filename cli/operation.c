@@ -2,12 +2,12 @@
 #include "cli/operation.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/agree.h"
 #include "cli/control.h"
+#include "cli/interrupt.h"
 
 static const struct rk_operation_row rows[] = {
 	{"status", false, rk_operation_status},
@@ -126,23 +126,14 @@ static bool emit(void *context, json_t *event)
 	return true;
 }
 
-/* Ctrl-C ends an operation cleanly, with its summary; a second one ends the program. */
-static atomic_bool interrupted;
-
-static void interrupt(int signal_number)
-{
-	atomic_store(&interrupted, true);
-	signal(signal_number, SIG_DFL);
-}
-
 static int run_here(const struct rk_command_call *call, const struct rk_operation_row *row,
-	const json_t *request, struct printer *printer)
+	const json_t *request, const atomic_bool *stop, struct printer *printer)
 {
 	struct rk_service service;
 	struct rk_operation_run run = {
 		.service = &service,
 		.request = request,
-		.stop = &interrupted,
+		.stop = stop,
 		.emit = emit,
 		.context = printer,
 	};
@@ -181,16 +172,15 @@ int rk_operation_perform(const struct rk_command_call *call, const char *name, j
 	void (*print)(void *context, const json_t *event), void *context)
 {
 	struct printer printer = {.print = print, .context = context};
+	/* A lost line would be missed by who reads them. */
+	const atomic_bool *stop = rk_interrupt_take(SA_RESTART);
 	int code = RK_EXIT_FINDINGS, r;
 
-	signal(SIGINT, interrupt);
-	signal(SIGTERM, interrupt);
-	signal(SIGPIPE, SIG_IGN);
 	json_object_set_new(request, "operation", json_string(name));
 	rk_agree_tell(request, call->settings);
-	r = rk_control_ask(call->settings->data_dir, request, &interrupted, hear, &printer, &code);
+	r = rk_control_ask(call->settings->data_dir, request, stop, hear, &printer, &code);
 	if (r == -ENOENT) {
-		code = run_here(call, rk_operation_find(name), request, &printer);
+		code = run_here(call, rk_operation_find(name), request, stop, &printer);
 	} else if (r) {
 		fprintf(stderr, "refkey: the running serve did not answer to the end: %s\n",
 			strerror(-r));

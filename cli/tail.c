@@ -243,7 +243,7 @@ int rk_command_tail(const struct rk_command_call *call)
 	uint64_t cursor = call->options->cursor;
 	struct tail t = {
 		.call = call,
-		.stop = rk_interrupt_take(),
+		.stop = rk_interrupt_take(0),
 		.judge = {.options = call->options},
 		.line = {.limit = LINE_MOST},
 		.backoff = {.first_ms = BACKOFF_FIRST_MS, .most_ms = BACKOFF_MOST_MS},
