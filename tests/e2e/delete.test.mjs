@@ -13,12 +13,7 @@ describe('delete', () => {
   let refkey;
   let count = 0;
 
-  async function writer(user) {
-    const person = user ? await scene.person(scene.name(), user) : await scene.person();
-    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
-    await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': data.password } });
-    return person;
-  }
+  const writer = (user) => scene.writer({ user });
   const uri = (person, { rkey }, collection = MOOD) => `at://${person.did}/${collection}/${rkey}`;
 
   // A mood on both sides: { document, record }. record: changes of it; document: of it.
@@ -247,7 +242,7 @@ describe('delete', () => {
     await linked(refkey, one.record);
     await linked(refkey, two.record);
     await refkey.stop();
-    await scene.mongo.users.updateOne({ _id: bad.user }, { $set: { 'atproto.password': 'wrong' } });
+    await scene.storePassword(bad, 'wrong');
     const some = await del(one.record.uri, two.record.uri);
     assert.deepEqual([some.code, some.summary.failed, some.summary.deleted], [1, 1, 1], some.shown);
     assert.deepEqual(await find(one.document), one.document);

@@ -21,9 +21,7 @@ describe('forget', () => {
 
   // A user with records, documents that name them, and an undo entry; in all of them a text that is nowhere else.
   async function citizen({ moods = 3, paintings = 2, undo = 1 } = {}) {
-    const person = await scene.person();
-    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
-    await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': data.password } });
+    const person = await scene.writer();
     const secret = `secret-${count++}-${objectId()}`;
     const writes = [];
     const documents = [];
@@ -181,7 +179,7 @@ describe('forget', () => {
         await taken(person);
         await settle();
         const { atproto } = await scene.mongo.users.findOne({ _id: person.user });
-        await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': 'wrong' } });
+        await scene.storePassword(person, 'wrong');
         const stuck = await forget(person, '--yes');
         assert.deepEqual([stuck.code, stuck.stuck, stuck.clean], [1, 'pds', false], stuck.shown);
         assert.match(stuck.stderr, /PDS could not be cleaned: .*Run it again/);

@@ -33,12 +33,7 @@ describe('lexicon', () => {
     writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value));
     return file;
   }
-  async function writer(password) {
-    const person = await scene.person();
-    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
-    await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': password ?? data.password } });
-    return person;
-  }
+  const writer = (password) => scene.writer({ password });
 
   before(async () => {
     folder = mkdtempSync(path.join(os.tmpdir(), 'refkey-lexicons-'));

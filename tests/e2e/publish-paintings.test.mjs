@@ -31,12 +31,8 @@ class Gallery {
     await this.images.close();
   }
 
-  // A user of the site with an app password, as the site stores it.
-  async painter(user) {
-    const person = await this.scene.person(this.scene.name(), user);
-    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
-    await this.scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': data.password } });
-    return person;
+  painter(user) {
+    return this.scene.writer({ user });
   }
 
   // One for each image; `image` as the server of images takes it.

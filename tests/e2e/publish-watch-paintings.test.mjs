@@ -9,6 +9,7 @@ import { binary } from '../kit/refkey.mjs';
 import { PAINTING, objectId, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { assertChecks, explain, linked, settled, soon, startScene, status } from './scene.mjs';
+import { smallBatches } from './site.mjs';
 
 let count = 0;
 
@@ -21,11 +22,8 @@ describe('the dual write of paintings', () => {
   before(async () => {
     scene = await startScene();
     images = await startImages();
-    person = await scene.person();
-    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
-    await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': data.password } });
-    const batch = scene.mongo.kind === 'ferretdb' && { REFKEY_MONGO_BATCH: '40' };
-    refkey = await scene.refkey({ REFKEY_PUBLISH: 'exclusive', REFKEY_TEST_IMAGES: images.url, ...batch });
+    person = await scene.writer();
+    refkey = await scene.refkey({ REFKEY_PUBLISH: 'exclusive', REFKEY_TEST_IMAGES: images.url, ...smallBatches(scene) });
   });
   afterEach((t) => explain(t, refkey));
   after(async () => {

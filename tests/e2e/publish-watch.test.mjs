@@ -1,85 +1,12 @@
-// The dual write, by REFKEY_PUBLISH in serve and by `publish --watch`: what MongoDB gets is on the PDS, what
-// is deleted there goes; nothing twice, and nothing that a user deleted comes back.
+// The dual write, by REFKEY_PUBLISH in serve (by `publish --watch`: publish-watch-command.test.mjs): what
+// MongoDB gets is on the PDS, what is deleted there goes; nothing twice, and nothing that a user deleted comes back.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { binary } from '../kit/refkey.mjs';
 import { GUEST, MOOD, moodDocument, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { assertChecks, explain, linked, metrics, settled, soon, startScene, status, tid } from './scene.mjs';
-
-let count = 0;
-
-class Site {
-  constructor(scene) {
-    this.scene = scene;
-  }
-
-  async writer(password, user) {
-    const person = await this.scene.person(undefined, user);
-    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
-    person.password = data.password;
-    await this.password(person, password ?? data.password);
-    return person;
-  }
-  password(person, password) {
-    return this.scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': password } });
-  }
-  // As a function of the site posts it: MongoDB only.
-  async post(person, more = {}) {
-    const d = moodDocument({ user: person.user, mood: `mood ${count++} 🌱`, ...more });
-    if (!d.user) delete d.user;
-    await this.scene.mongo.moods.insertOne(d);
-    return d;
-  }
-  posts(person, n, more) {
-    return Promise.all(Array.from({ length: n }, () => this.post(person, more)));
-  }
-  find(d) {
-    return this.scene.mongo.moods.findOne({ _id: d._id });
-  }
-  set(d, update) {
-    return this.scene.mongo.moods.updateOne({ _id: d._id }, update);
-  }
-  records(person) {
-    return this.scene.pds.listRecordsAll(person.did, MOOD);
-  }
-
-  // Whether nothing of them is left to be published or withdrawn.
-  async done(people) {
-    const documents = await this.scene.mongo.moods.find({ user: { $in: people.map((p) => p.user) } }).toArray();
-    return documents.every((d) => !d.deleted === !!d.atproto?.rkey);
-  }
-
-  // The one record of a document, once it names it.
-  published(person, d) {
-    return until(
-      async () => {
-        const now = await this.find(d);
-        const theirs = (await this.records(person)).filter((r) => r.value.ref === String(d._id));
-        assert.ok(theirs.length <= 1, 'a ref is there twice');
-        assert.equal(theirs.length, 1, 'no record yet');
-        assert.equal(now.atproto?.rkey, theirs[0].uri.split('/').pop());
-        return theirs[0];
-      },
-      { what: `${d.mood} is published`, ...soon },
-    );
-  }
-
-  // No record with its ref, and no key.
-  withdrawn(person, d) {
-    return until(
-      async () => {
-        const theirs = (await this.records(person)).filter((r) => r.value.ref === String(d._id));
-        const now = await this.find(d);
-        assert.deepEqual([theirs.length, now.atproto?.rkey], [0, undefined]);
-        return now;
-      },
-      { what: `${d.mood} is withdrawn`, ...soon },
-    );
-  }
-}
+import { Site, smallBatches } from './site.mjs';
 
 const publishing = async (refkey) => (await status(refkey)).mongo.publish;
 const untilPublishing = (refkey, figures) =>
@@ -99,9 +26,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   before(async () => {
     scene = await startScene({ proxy: true });
     site = new Site(scene);
-    // FerretDB: the statements of all updates at a time must be fewer than 100, the mirror's among them.
-    const batch = scene.mongo.kind === 'ferretdb' && { REFKEY_MONGO_BATCH: '40' };
-    refkey = await scene.refkey({ REFKEY_PUBLISH: 'exclusive', ...batch });
+    refkey = await scene.refkey({ REFKEY_PUBLISH: 'exclusive', ...smallBatches(scene) });
   });
   afterEach((t) => explain(t, refkey));
   after(async () => {
@@ -110,7 +35,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('a new document is on the PDS, and each once', async () => {
-    const people = await Promise.all([site.writer(), site.writer(), site.writer()]);
+    const people = await Promise.all([scene.writer(), scene.writer(), scene.writer()]);
     const young = await site.post(people[0], { _id: objectId(0) });
     const all = await Promise.all(people.map((p) => site.posts(p, 7)));
     const record = await site.published(people[0], young);
@@ -131,12 +56,12 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it("guests' documents go to the guest's repo", async () => {
-    const guest = await site.writer(undefined, GUEST);
+    const guest = await scene.writer({ user: GUEST });
     await site.published(guest, await site.post({}));
   });
 
   it('a deleted document takes its record, and no other', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const [gone, stays] = await site.posts(person, 2);
     await site.published(person, gone);
     const kept = await site.published(person, stays);
@@ -151,7 +76,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('a deleted document that names the record of another gives up the key alone', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const d = await site.post(person);
     const { uri } = await site.published(person, d);
     const other = await site.post(person, { deleted: true, rkey: uri.split('/').pop() });
@@ -162,7 +87,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('a document that comes back to life is published again', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const d = await site.post(person);
     const first = await site.published(person, d);
     for (let i = 0; i < 2; i++) {
@@ -178,7 +103,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('what a user deletes on the PDS stays deleted', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const d = await site.post(person);
     const record = await site.published(person, d);
     await linked(refkey, record);
@@ -192,7 +117,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('a record of a document that has no key yet is linked, not written again', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     for (let i = 0; i < 5; i++) {
       const d = moodDocument({ user: person.user, mood: `both ${i}` });
       const record = moodRecord({ ...d, ref: d._id });
@@ -206,7 +131,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('what the index has pending work for is left to recovery', async () => {
-    const [person, other] = [await site.writer(), await site.writer()];
+    const [person, other] = [await scene.writer(), await scene.writer()];
     // Its document may still come, so recovery looks again in some minutes; another one's record, linked, shows that it has looked.
     const d = moodDocument({ _id: objectId(-200), user: person.user });
     const record = await scene.pds.createRecord(person, MOOD, moodRecord({ ...d, ref: d._id }));
@@ -222,14 +147,14 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('one who fails holds up nobody, shows, and is tried again', async () => {
-    const [wrong, good] = [await site.writer('hunter2-hunter2'), await site.writer()];
+    const [wrong, good] = [await scene.writer({ password: 'hunter2-hunter2' }), await scene.writer()];
     const all = await site.posts(wrong, 2);
     const long = await site.post(good, { mood: 'x'.repeat(5001) });
     await untilPublishing(refkey, { waiting: 3, failing: 3 });
     await site.published(good, await site.post(good));
     const late = await site.post(wrong);
     await untilPublishing(refkey, { waiting: 4, failing: 4 });
-    await site.password(wrong, wrong.password);
+    await scene.storePassword(wrong, wrong.appPassword);
     for (const d of [...all, late]) await site.published(wrong, d);
     await site.set(long, { $set: { mood: 'short' } });
     await site.published(good, { ...long, mood: 'short' });
@@ -242,17 +167,17 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('an app password that is taken back: the next one is used', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     await site.published(person, await site.post(person));
     await person.agent.com.atproto.server.revokeAppPassword({ name: 'site' });
     const d = await site.post(person);
     const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'new' });
-    await site.password(person, data.password);
+    await scene.storePassword(person, data.password);
     await site.published(person, d);
   });
 
   it('one user after another costs one login each', async () => {
-    const people = [await site.writer(), await site.writer()];
+    const people = [await scene.writer(), await scene.writer()];
     const before = scene.proxy.count('com.atproto.server.createSession');
     for (let i = 0; i < 3; i++) for (const p of people) await site.published(p, await site.post(p));
     assert.equal(scene.proxy.count('com.atproto.server.createSession') - before, 2);
@@ -266,7 +191,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
     'is slow': { delay: 2000 },
   })) {
     it(`a PDS that ${what}: nothing twice, nothing missing`, async () => {
-      const person = await site.writer();
+      const person = await scene.writer();
       const old = await site.post(person);
       await site.published(person, old);
       const faults = ['applyWrites', 'listRecords'].map((name) =>
@@ -282,7 +207,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   }
 
   it('one repo over which the PDS always fails holds up nobody', async () => {
-    const [broken, good] = [await site.writer(), await site.writer()];
+    const [broken, good] = [await scene.writer(), await scene.writer()];
     const fault = scene.proxy.http(
       { status: 500 },
       { method: 'com.atproto.repo.listRecords', query: (q) => q.get('repo') === broken.did },
@@ -295,7 +220,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('the PDS away, and back', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const old = await site.post(person);
     await site.published(person, old);
     await scene.proxy.down();
@@ -308,7 +233,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('MongoDB away, and back', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const old = await site.post(person);
     const first = await site.published(person, old);
     const fault = scene.proxy.http({ delay: 1500 }, { method: 'com.atproto.repo.applyWrites', times: 1 });
@@ -324,7 +249,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('killed between the yes of the PDS and the document: the same record', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     for (let i = 0; i < 2; i++) {
       const fault = scene.proxy.http({ hold: true }, { method: 'com.atproto.repo.applyWrites', times: 1 });
       const d = await site.post(person);
@@ -347,7 +272,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('deleted while it is being published, and killed before its document has the key: the record goes', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     for (const killed of [false, true]) {
       const { promise, resolve } = Promise.withResolvers();
       const fault = scene.proxy.http({ hold: promise }, { method: 'com.atproto.repo.applyWrites', times: 1 });
@@ -371,7 +296,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('killed between a deletion and the document: the key goes', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const [d, stays] = await site.posts(person, 2);
     await site.published(person, d);
     await site.published(person, stays);
@@ -386,7 +311,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('killed at any moment, again and again', async () => {
-    const people = await Promise.all([site.writer(), site.writer(), site.writer()]);
+    const people = await Promise.all([scene.writer(), scene.writer(), scene.writer()]);
     const live = [];
     const gone = [];
     for (let round = 0; round < 6; round++) {
@@ -408,7 +333,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('`publish` beside it waits for its turn; a second watch is refused', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const fault = scene.proxy.http({ delay: 1500 }, { method: 'com.atproto.repo.listRecords', times: 1 });
     const all = await site.posts(person, 20);
     await until(() => fault.fired === 1, { what: 'a turn is under way', ...soon });
@@ -424,7 +349,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('what a forgotten user posts is not published', async () => {
-    const [person, other] = [await site.writer(), await site.writer()];
+    const [person, other] = [await scene.writer(), await scene.writer()];
     await site.published(person, await site.post(person));
     const { code, stdout, stderr } = await refkey.run(['forget', `@${person.name}`, '--yes']);
     assert.equal(code, 0, stdout + stderr);
@@ -437,7 +362,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
 
   it('counts what it does', async () => {
     const before = await metrics(refkey);
-    const person = await site.writer();
+    const person = await scene.writer();
     const d = await site.post(person);
     await site.published(person, d);
     await site.set(d, { $set: { deleted: true } });
@@ -455,7 +380,7 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   });
 
   it('ends cleanly in the middle, and goes on', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const fault = scene.proxy.http({ delay: 1000 }, { method: 'com.atproto.repo.applyWrites', times: 1 });
     const all = await site.posts(person, 5);
     await until(() => fault.fired === 1, { what: 'it writes', ...soon });
@@ -480,7 +405,7 @@ describe('REFKEY_PUBLISH=on', () => {
   after(() => scene?.close());
 
   it('leaves what is young to the site', async () => {
-    const person = await site.writer();
+    const person = await scene.writer();
     const young = await site.post(person, { _id: objectId(0) });
     const gone = await site.post(person, { _id: objectId(0), deleted: true, rkey: tid() });
     const odd = await site.post(person, { _id: objectId(-3600) });
@@ -491,80 +416,4 @@ describe('REFKEY_PUBLISH=on', () => {
     await untilPublishing(refkey, { waiting: 2, failing: 0 });
     await scene.mongo.moods.deleteMany({ _id: { $in: [young._id, gone._id] } });
   });
-});
-
-describe('publish moods --watch', () => {
-  let scene;
-  let site;
-  let refkey;
-
-  before(async () => {
-    scene = await startScene({ proxy: true });
-    site = new Site(scene);
-    refkey = await scene.refkey();
-    await refkey.stop();
-  });
-  after(() => scene?.close());
-
-  it('is refused where it could not be right', async () => {
-    const unlink = { REFKEY_ON_DELETE: 'unlink' };
-    const cases = [
-      [['publish', 'moods', '--watch', '--dry-run'], {}, /--dry-run/],
-      [['publish', 'moods', '--watch', '--limit', '3'], {}, /--limit/],
-      [['publish', 'moods', '--watch'], unlink, /REFKEY_ON_DELETE/],
-      [['publish', 'moods', '--watch', '--user', '@nobody-at-all'], {}, /nobody-at-all/],
-      [['publish', 'moods', '--watch', '--skip', '@nobody-at-all'], {}, /nobody-at-all/],
-      [['publish', 'moods', '--watch'], { REFKEY_SOURCE: 'relay' }, /REFKEY_SOURCE/],
-      [['serve'], { REFKEY_PUBLISH: 'on', REFKEY_SOURCE: 'relay' }, /REFKEY_SOURCE/],
-      [['serve'], { REFKEY_PUBLISH: 'on', REFKEY_MONGO_URI: '' }, /REFKEY_MONGO_URI/],
-      ...['on', 'exclusive'].flatMap((publish) =>
-        ['unlink', 'keep'].map((keep) => [
-          ['serve'],
-          { REFKEY_PUBLISH: publish, REFKEY_ON_DELETE: keep },
-          /REFKEY_PUBLISH.*REFKEY_ON_DELETE/,
-        ]),
-      ),
-    ];
-    for (const [args, env, message] of cases) {
-      const { code, stdout, stderr } = await refkey.run(args, { env });
-      assert.equal(code, 2, `${args} ${JSON.stringify(env)}: ${stdout}${stderr}`);
-      assert.match(stderr, message);
-    }
-  });
-
-  // As a person sees it.
-  function watch(...args) {
-    const child = spawn(binary, ['publish', 'moods', '--watch', ...args], { env: refkey.env });
-    const shown = { out: '', err: '' };
-    child.stdout.setEncoding('utf8').on('data', (text) => (shown.out += text));
-    child.stderr.setEncoding('utf8').on('data', (text) => (shown.err += text));
-    const ended = new Promise((resolve) => child.on('close', resolve));
-    const says = (text) => until(() => shown.out.includes(text), { what: `it says ${text}`, ...soon });
-    return { child, shown, ended, says };
-  }
-
-  for (const beside of [false, true]) {
-    it(beside ? 'beside a running serve' : 'alone', async () => {
-      if (beside) {
-        await refkey.start(scene.mongo.kind === 'ferretdb' ? { REFKEY_MONGO_BATCH: '40' } : {});
-        await refkey.ready({ deadline: 60_000 });
-      }
-      const [person, other] = [await site.writer(), await site.writer()];
-      const left = await site.post(other);
-      // Beside serve, its REFKEY_PUBLISH holds, which is off: what is old enough.
-      const running = watch('--user', `@${person.name}`, ...(beside ? [] : ['--publish', 'exclusive']));
-      const d = await site.post(person, { _id: objectId(beside ? 120 : 0) });
-      const { uri } = await site.published(person, d);
-      const rkey = uri.split('/').pop();
-      await running.says(`] @${person.name} - ${d.mood} ✅ Synced (${rkey})\n`);
-      await site.set(d, { $set: { deleted: true } });
-      await site.withdrawn(person, d);
-      await running.says(`Deleted (${rkey})\n`);
-      assert.equal((await site.find(left)).atproto, undefined);
-      running.child.kill('SIGTERM');
-      assert.equal(await running.ended, 0, running.shown.out + running.shown.err);
-      assert.match(running.shown.out, /Synced: +1\nSkipped: 0\nFailed: +0\nDeleted: 1\n/);
-      if (beside) await refkey.stop();
-    });
-  }
 });

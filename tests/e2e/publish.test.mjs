@@ -18,13 +18,7 @@ describe('publish moods', () => {
   let refkey;
   let count = 0;
 
-  // A user of the site with an app password, as the site stores it.
-  async function writer(password) {
-    const person = await scene.person();
-    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
-    await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': password ?? data.password } });
-    return person;
-  }
+  const writer = (password) => scene.writer({ password });
   async function moods(person, n, more = {}) {
     const when = Date.now() - 3_600_000;
     const all = Array.from({ length: n }, (_, i) =>
@@ -194,9 +188,7 @@ describe('publish moods', () => {
   });
 
   it('guests only with --guests', async () => {
-    const guest = await scene.person(scene.name(), GUEST);
-    const { data } = await guest.agent.com.atproto.server.createAppPassword({ name: 'site' });
-    await scene.mongo.users.updateOne({ _id: GUEST }, { $set: { 'atproto.password': data.password } });
+    const guest = await scene.writer({ user: GUEST });
     const [d] = await moods({}, 1);
     const { user, ...guests } = d;
     await scene.mongo.moods.replaceOne({ _id: d._id }, guests);
@@ -499,7 +491,7 @@ describe('publish moods on a PDS with limits', () => {
 
   it('keeps to them before they bite; REFKEY_PDS_BYPASS_KEY lifts them', async () => {
     const person = await scene.person();
-    await scene.mongo.users.updateOne({ _id: person.user }, { $set: { 'atproto.password': person.password } });
+    await scene.storePassword(person, person.password);
     const refkey = await scene.refkey();
     await refkey.stop();
     // 1,600 of the 1,666 records that an account may write in an hour.

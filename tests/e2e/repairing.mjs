@@ -25,14 +25,7 @@ export function repairing(scene, refkey) {
   const undoFiles = () =>
     existsSync(undoFolder()) ? readdirSync(undoFolder()).map((name) => path.join(undoFolder(), name)) : [];
 
-  // A user of the site with an app password, as the site stores it.
-  async function writer(password) {
-    const person = await scene.person();
-    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
-    const $set = { 'atproto.password': password ?? data.password };
-    await scene.mongo.users.updateOne({ _id: person.user }, { $set });
-    return person;
-  }
+  const writer = (password) => scene.writer({ password });
   const record = (person, ref, rkey, mood = 'calm') =>
     scene.pds.createRecord(person, MOOD, moodRecord({ mood, ref }), rkey);
 

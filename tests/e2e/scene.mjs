@@ -86,6 +86,18 @@ export class Scene {
     return { ...account, user, name };
   }
 
+  // A person whose app password the site has; password: another one in its place.
+  async writer({ user, password } = {}) {
+    const person = await this.person(undefined, user);
+    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'site' });
+    const writer = { ...person, appPassword: data.password };
+    await this.storePassword(writer, password ?? writer.appPassword);
+    return writer;
+  }
+  storePassword({ user }, password) {
+    return this.mongo.users.updateOne({ _id: user }, { $set: { 'atproto.password': password } });
+  }
+
   people(count) {
     return Promise.all(Array.from({ length: count }, () => this.person()));
   }
