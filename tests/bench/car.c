@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "atproto/mst.h"
 #include "atproto/verify.h"
 #include "base/clock.h"
+#include "tests/bench/tool.h"
 
 #define DID        "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"
 #define COLLECTION "computer.aesthetic.mood"
@@ -28,14 +28,6 @@ struct entry {
 
 static FILE *out;
 static struct rk_buf block; /* the one being made */
-
-static void must(bool good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "bench_car: %s\n", what);
-	exit(1);
-}
 
 static void varint_write(size_t value)
 {
@@ -228,27 +220,6 @@ static void make(const char *path, size_t records, struct rk_key *key)
 	free(entries);
 }
 
-static long own_kib(void)
-{
-	char line[256];
-	long kib = -1;
-	FILE *file = fopen("/proc/self/status", "r");
-
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "RssAnon: %ld", &kib);
-	if (file)
-		fclose(file);
-	return kib;
-}
-
-static double cpu_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static bool visit(void *context, struct rk_slice key, const struct rk_cid *value)
 {
 	(void)key;
@@ -287,10 +258,10 @@ int main(int argc, char **argv)
 		int r;
 
 		seen = 0;
-		start = cpu_s();
+		start = cpu_us();
 		r = rk_verify_repo(
 			&verified, rk_slice_make(map, size), did, &options, visit, &seen);
-		start = cpu_s() - start;
+		start = (cpu_us() - start) / 1e6;
 		must(r == RK_VERDICT_OK && seen == records,
 			r > 0 ? rk_verdict_rows[r].help : "entries");
 		best = start < best ? start : best;

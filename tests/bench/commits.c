@@ -11,15 +11,15 @@
 #include <secp256k1.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "atproto/verify.h"
 #include "base/clock.h"
 #include "indexer/apply.h"
 #include "indexer/ring.h"
 #include "store/writer.h"
+#include "tests/bench/tool.h"
 
-enum { COMMITS_LEAST = 1000, ROUNDS = 15, BATCH = 10000, DID_BYTES = 32 };
+enum { COMMITS_LEAST = 1000, ROUNDS = 15, BATCH = 10000 };
 
 static const struct rk_slice source = RK_SLICE_LIT("http://source");
 
@@ -46,34 +46,6 @@ struct world {
 	uint64_t count;               /* of those to write */
 	size_t commits;               /* of a round, in one transaction: as many as a handful */
 };
-
-static void must(bool good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "bench_commits: %s\n", what);
-	exit(1);
-}
-
-static double cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-/* Spread, so that numbers next to each other are not neighbours in the index. */
-static void did_make(uint8_t out[DID_BYTES], uint64_t number)
-{
-	uint64_t mixed = number * UINT64_C(0x9e3779b97f4a7c15);
-
-	memcpy(out, "did:plc:", 8);
-	for (int i = 8; i < DID_BYTES; i++) {
-		out[i] = (uint8_t) "abcdefghijklmnopqrstuvwxyz234567"[mixed & 31];
-		mixed = mixed >> 5 | mixed << 59;
-	}
-}
 
 static void secret_make(uint8_t out[32], uint64_t number)
 {
@@ -223,19 +195,6 @@ static int all_apply(void *context, struct rk_write *w)
 		rk_course_take(&course, slot->decoded.event.seq);
 	}
 	return r ? r : rk_course_write(&course, w, source);
-}
-
-static long own_kib(void)
-{
-	char line[256];
-	long kib = -1;
-	FILE *file = fopen("/proc/self/status", "r");
-
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "RssAnon: %ld", &kib);
-	if (file)
-		fclose(file);
-	return kib;
 }
 
 static void decode_all(struct world *world)

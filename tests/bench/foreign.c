@@ -8,32 +8,16 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "atproto/peek.h"
 #include "indexer/foreign.h"
 #include "indexer/ring.h"
 #include "store/writer.h"
+#include "tests/bench/tool.h"
 
 enum { FRAMES = 16384, ROUNDS = 40, AT_ONCE = 1024, BATCH = 10000, DID_LETTERS = 24 };
 
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
-
-static void must(bool good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "bench_foreign: %s\n", what);
-	exit(1);
-}
-
-static double cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
 
 static uint64_t draw(void)
 {
@@ -106,19 +90,6 @@ static struct rk_slice frame_read(const char *folder)
 static bool collection_is_ours(struct rk_slice nsid)
 {
 	return rk_collection_find(nsid) >= 0;
-}
-
-static long own_kib(void)
-{
-	char line[256];
-	long kib = -1;
-	FILE *file = fopen("/proc/self/status", "r");
-
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "RssAnon: %ld", &kib);
-	if (file)
-		fclose(file);
-	return kib;
 }
 
 static void round_run(

@@ -11,34 +11,15 @@
 
 #include "base/clock.h"
 #include "store/writer.h"
+#include "tests/bench/tool.h"
 
-enum { BATCH = 20000, DID_BYTES = 32 };
+enum { BATCH = 20000 };
 
 struct world {
 	uint64_t from, to;
 	uint64_t rev;
 	struct rk_key_ready key;
 };
-
-static void must(bool good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "bench_known: %s\n", what);
-	exit(1);
-}
-
-/* Spread, so that numbers next to each other are not neighbours in the index. */
-static void did_make(uint8_t out[DID_BYTES], uint64_t number)
-{
-	uint64_t mixed = number * UINT64_C(0x9e3779b97f4a7c15);
-
-	memcpy(out, "did:plc:", 8);
-	for (int i = 8; i < DID_BYTES; i++) {
-		out[i] = (uint8_t) "abcdefghijklmnopqrstuvwxyz234567"[mixed & 31];
-		mixed = mixed >> 5 | mixed << 59;
-	}
-}
 
 static int repos_write(void *context, struct rk_write *w)
 {

@@ -8,12 +8,11 @@
 #include <openssl/ecdsa.h>
 #include <openssl/obj_mac.h>
 #include <secp256k1.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
+
+#include "tests/bench/tool.h"
 
 enum { MANY = 1024, RUNS = 21 };
 
@@ -24,14 +23,6 @@ static struct {
 	EC_KEY *p256;
 	ECDSA_SIG *p256_signature;
 } all[MANY];
-
-static void must(bool good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "bench_signatures: %s\n", what);
-	exit(1);
-}
 
 static uint8_t draw(void)
 {
@@ -77,14 +68,6 @@ static void p256(int i)
 {
 	must(ECDSA_do_verify(all[i].digest, 32, all[i].p256_signature, all[i].p256) == 1,
 		"P-256 signature");
-}
-
-static double cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
 static int order(const void *a, const void *b)

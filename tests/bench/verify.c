@@ -10,10 +10,10 @@
 #include <secp256k1.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "atproto/ops.h"
 #include "atproto/verify.h"
+#include "tests/bench/tool.h"
 
 enum { RUNS = 15, TIMES = 1000 };
 
@@ -33,22 +33,6 @@ static struct {
 	EC_KEY *p256;
 	ECDSA_SIG *p256_signature;
 } w;
-
-static void must(bool good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "bench_verify: %s\n", what);
-	exit(1);
-}
-
-static double cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
 
 static double measure(void (*step)(void))
 {
