@@ -88,48 +88,58 @@ static void serve(struct server_conn *conn, void *user)
 	}
 }
 
-static struct rk_session *session_on(const struct server *server, const char *bypass)
+/* A session with a fake PDS. */
+struct talk {
+	struct fake fake;
+	struct server server;
+	struct rk_session *session;
+	struct rk_pds_reply reply;
+};
+
+static void talk_begin(struct talk *t, const char *bypass, const char *admin)
 {
-	const struct rk_session_options options = {.http.allow_private = true,
-		.origin = server->http,
+	struct rk_session_options options = {.http.allow_private = true,
 		.bypass_key = bypass,
+		.admin_password = admin,
 		.timeout_ms = 3000,
 		.idle_ms = 300};
-	struct rk_session *session = rk_session_create(&options);
 
-	assert_non_null(session);
-	return session;
+	server_start(&t->server, serve, &t->fake);
+	options.origin = t->server.http;
+	t->session = rk_session_create(&options);
+	assert_non_null(t->session);
 }
 
-static int write_two(struct rk_session *session, struct rk_pds_reply *reply)
+static void talk_end(struct talk *t)
+{
+	rk_session_destroy(t->session);
+	server_stop(&t->server);
+}
+
+static int write_two(struct talk *t)
 {
 	const struct rk_session_write writes[] = {
 		{RK_SESSION_CREATE, MOOD, "3kaaaaaaaaa22", RK_SLICE_LIT("{\"mood\":\"calm\"}")},
 		{RK_SESSION_DELETE, MOOD, "3kaaaaaaaaa23", {0}},
 	};
 
-	return rk_session_apply_writes(session, reply, writes, 2);
+	return rk_session_apply_writes(t->session, &t->reply, writes, 2);
 }
 
 static void logs_in_once_and_writes(void **state)
 {
-	struct fake fake = {0};
-	struct rk_session *session;
-	struct rk_pds_reply reply;
-	struct server server;
+	struct talk t = {.fake = {0}};
 
-	server_start(&server, serve, &fake);
-	session = session_on(&server, "the-key");
-	assert_int_equal(write_two(session, &reply), RK_PDS_DENIED);
-	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
-	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
-	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
-	rk_session_destroy(session);
-	server_stop(&server);
-	assert_int_equal(fake.logins, 1);
-	assert_int_equal(fake.writes, 2);
-	assert_true(fake.saw_token);
-	assert_true(fake.saw_bypass);
+	talk_begin(&t, "the-key", NULL);
+	assert_int_equal(write_two(&t), RK_PDS_DENIED);
+	assert_int_equal(rk_session_open(t.session, &t.reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(write_two(&t), RK_PDS_OK);
+	assert_int_equal(write_two(&t), RK_PDS_OK);
+	talk_end(&t);
+	assert_int_equal(t.fake.logins, 1);
+	assert_int_equal(t.fake.writes, 2);
+	assert_true(t.fake.saw_token);
+	assert_true(t.fake.saw_bypass);
 }
 
 static void logins_mean_what_they_say(void **state)
@@ -158,24 +168,18 @@ static void logins_mean_what_they_say(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct fake fake = {.login_status = cases[i].status, .login = cases[i].body};
-		struct rk_session *session;
-		struct rk_pds_reply reply;
-		struct server server;
+		struct talk t = {.fake = {.login_status = cases[i].status, .login = cases[i].body}};
 		int rc;
 
-		server_start(&server, serve, &fake);
-		session = session_on(&server, NULL);
-		rc = rk_session_open(session, &reply, DID, PASSWORD);
+		talk_begin(&t, NULL, NULL);
+		rc = rk_session_open(t.session, &t.reply, DID, PASSWORD);
 		if (rc != cases[i].result)
 			fail_msg("%s %s is %s: %s", cases[i].status, cases[i].body,
-				rk_pds_result_name(rc), reply.message);
-		assert_null(strstr(reply.message, "hunter2"));
+				rk_pds_result_name(rc), t.reply.message);
+		assert_null(strstr(t.reply.message, "hunter2"));
 		/* Nothing is left of a login that failed. */
-		assert_int_equal(
-			write_two(session, &reply), rc == RK_PDS_OK ? RK_PDS_OK : RK_PDS_DENIED);
-		rk_session_destroy(session);
-		server_stop(&server);
+		assert_int_equal(write_two(&t), rc == RK_PDS_OK ? RK_PDS_OK : RK_PDS_DENIED);
+		talk_end(&t);
 	}
 }
 
@@ -199,44 +203,34 @@ static void writes_mean_what_they_say(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct fake fake = {.write_status = cases[i].status,
-			.write_extra = cases[i].extra,
-			.write_body = cases[i].body};
-		struct rk_session *session;
-		struct rk_pds_reply reply;
-		struct server server;
+		struct talk t = {.fake = {.write_status = cases[i].status,
+					 .write_extra = cases[i].extra,
+					 .write_body = cases[i].body}};
 		int64_t wait;
 		int rc;
 
-		server_start(&server, serve, &fake);
-		session = session_on(&server, NULL);
-		assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
-		rc = write_two(session, &reply);
+		talk_begin(&t, NULL, NULL);
+		assert_int_equal(rk_session_open(t.session, &t.reply, DID, PASSWORD), RK_PDS_OK);
+		rc = write_two(&t);
 		if (rc != cases[i].result)
 			fail_msg("%s %s is %s: %s", cases[i].status, cases[i].body,
-				rk_pds_result_name(rc), reply.message);
-		wait = rk_pace_wait_ms(rk_session_pace(session), rk_clock_wall_ms());
+				rk_pds_result_name(rc), t.reply.message);
+		wait = rk_pace_wait_ms(rk_session_pace(t.session), rk_clock_wall_ms());
 		assert_true(wait >= cases[i].wait_ms && (wait > 0) == (cases[i].wait_ms > 0));
-		rk_session_destroy(session);
-		server_stop(&server);
+		talk_end(&t);
 	}
 }
 
 static void silence_is_to_be_looked_at_again(void **state)
 {
-	struct fake fake = {.hang = true};
-	struct rk_session *session;
-	struct rk_pds_reply reply;
-	struct server server;
+	struct talk t = {.fake = {.hang = true}};
 
-	server_start(&server, serve, &fake);
-	session = session_on(&server, NULL);
-	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
-	assert_int_equal(write_two(session, &reply), RK_PDS_RETRY);
-	assert_int_equal(reply.http_status, 0);
-	rk_session_destroy(session);
-	server_stop(&server);
-	assert_int_equal(fake.writes, 1);
+	talk_begin(&t, NULL, NULL);
+	assert_int_equal(rk_session_open(t.session, &t.reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(write_two(&t), RK_PDS_RETRY);
+	assert_int_equal(t.reply.http_status, 0);
+	talk_end(&t);
+	assert_int_equal(t.fake.writes, 1);
 }
 
 #define BLOB(ref, mime, size)                                                                      \
@@ -273,128 +267,104 @@ static void uploads_mean_what_they_say(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct fake fake = {.expired = i % 2 == 0,
-			.write_status = cases[i].status,
-			.write_extra = cases[i].extra,
-			.write_body = cases[i].body};
+		struct talk t = {.fake = {.expired = i % 2 == 0,
+					 .write_status = cases[i].status,
+					 .write_extra = cases[i].extra,
+					 .write_body = cases[i].body}};
 		struct rk_session_blob blob;
-		struct rk_session *session;
-		struct rk_pds_reply reply;
-		struct server server;
 		int64_t wait;
 		int rc;
 
-		server_start(&server, serve, &fake);
-		session = session_on(&server, NULL);
+		talk_begin(&t, NULL, NULL);
 		rc = rk_session_upload_blob(
-			session, &reply, &blob, rk_slice_str("png"), "image/png");
+			t.session, &t.reply, &blob, rk_slice_str("png"), "image/png");
 		assert_int_equal(rc, RK_PDS_DENIED);
-		assert_int_equal(fake.uploads, 0);
-		assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
+		assert_int_equal(t.fake.uploads, 0);
+		assert_int_equal(rk_session_open(t.session, &t.reply, DID, PASSWORD), RK_PDS_OK);
 		rc = rk_session_upload_blob(
-			session, &reply, &blob, rk_slice_str("png"), "image/png");
+			t.session, &t.reply, &blob, rk_slice_str("png"), "image/png");
 		if (rc != cases[i].result)
 			fail_msg("%s %s is %s: %s", cases[i].status, cases[i].body,
-				rk_pds_result_name(rc), reply.message);
+				rk_pds_result_name(rc), t.reply.message);
 		if (rc == RK_PDS_OK) {
 			assert_string_equal(blob.ref, "bafkreig");
 			assert_string_equal(blob.mime, "image/png");
 			assert_int_equal(blob.size, 3);
 		}
-		wait = rk_pace_upload_wait_ms(rk_session_pace(session), rk_clock_wall_ms());
+		wait = rk_pace_upload_wait_ms(rk_session_pace(t.session), rk_clock_wall_ms());
 		assert_true(wait >= cases[i].wait_ms && (wait > 0) == (cases[i].wait_ms > 0));
-		rk_session_destroy(session);
-		server_stop(&server);
-		assert_true(fake.saw_image);
-		assert_int_equal(fake.uploads, fake.expired ? 2 : 1);
-		assert_int_equal(fake.renewals, fake.expired ? 1 : 0);
+		talk_end(&t);
+		assert_true(t.fake.saw_image);
+		assert_int_equal(t.fake.uploads, t.fake.expired ? 2 : 1);
+		assert_int_equal(t.fake.renewals, t.fake.expired ? 1 : 0);
 	}
 }
 
 static void what_is_left_is_kept_to(void **state)
 {
-	struct fake fake = {.write_extra = "RateLimit-Limit: 5000\r\nRateLimit-Remaining: 7\r\n"
-					   "RateLimit-Reset: 9999999999\r\n"
-					   "RateLimit-Policy: 5000;w=3600\r\n"};
-	struct rk_session *session;
-	struct rk_pds_reply reply;
-	struct server server;
+	struct talk t = {
+		.fake = {.write_extra = "RateLimit-Limit: 5000\r\nRateLimit-Remaining: 7\r\n"
+					"RateLimit-Reset: 9999999999\r\n"
+					"RateLimit-Policy: 5000;w=3600\r\n"}};
 	int64_t wait;
 
-	server_start(&server, serve, &fake);
-	session = session_on(&server, NULL);
-	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
-	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
-	assert_int_equal(rk_pace_writes(rk_session_pace(session), &wait, 200, RK_PACE_CREATE,
+	talk_begin(&t, NULL, NULL);
+	assert_int_equal(rk_session_open(t.session, &t.reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(write_two(&t), RK_PDS_OK);
+	assert_int_equal(rk_pace_writes(rk_session_pace(t.session), &wait, 200, RK_PACE_CREATE,
 				 rk_clock_wall_ms()),
 		2);
 	/* The same account logged in again has none more; the next one has limits of its own. */
-	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
-	assert_int_equal(rk_pace_writes(rk_session_pace(session), &wait, 200, RK_PACE_CREATE,
+	assert_int_equal(rk_session_open(t.session, &t.reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(rk_pace_writes(rk_session_pace(t.session), &wait, 200, RK_PACE_CREATE,
 				 rk_clock_wall_ms()),
 		2);
-	assert_int_equal(rk_session_open(session, &reply, OTHER, PASSWORD), RK_PDS_WRONG);
-	assert_int_equal(rk_pace_writes(rk_session_pace(session), &wait, 200, RK_PACE_CREATE,
+	assert_int_equal(rk_session_open(t.session, &t.reply, OTHER, PASSWORD), RK_PDS_WRONG);
+	assert_int_equal(rk_pace_writes(rk_session_pace(t.session), &wait, 200, RK_PACE_CREATE,
 				 rk_clock_wall_ms()),
 		200);
-	rk_session_destroy(session);
-	server_stop(&server);
+	talk_end(&t);
 }
 
 static void an_old_token_is_renewed_once(void **state)
 {
-	struct fake fake = {.expired = true};
-	struct rk_session *session;
-	struct rk_pds_reply reply;
-	struct server server;
+	struct talk t = {.fake = {.expired = true}};
 
-	server_start(&server, serve, &fake);
-	session = session_on(&server, NULL);
-	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
-	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
-	assert_int_equal(write_two(session, &reply), RK_PDS_OK);
-	rk_session_destroy(session);
-	server_stop(&server);
-	assert_int_equal(fake.renewals, 1);
-	assert_int_equal(fake.writes, 3);
-	assert_int_equal(fake.logins, 1);
+	talk_begin(&t, NULL, NULL);
+	assert_int_equal(rk_session_open(t.session, &t.reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(write_two(&t), RK_PDS_OK);
+	assert_int_equal(write_two(&t), RK_PDS_OK);
+	talk_end(&t);
+	assert_int_equal(t.fake.renewals, 1);
+	assert_int_equal(t.fake.writes, 3);
+	assert_int_equal(t.fake.logins, 1);
 }
 
 static void asks_as_whom_it_is_told(void **state)
 {
-	struct fake fake = {0};
+	struct talk t = {.fake = {0}};
 	struct rk_session_call call = {.method = "com.example.ask?n=1"};
-	struct rk_session_options options = {.http.allow_private = true,
-		.timeout_ms = 3000,
-		.idle_ms = 300,
-		.admin_password = "hunter2"};
-	struct rk_session *session;
-	struct rk_pds_reply reply;
-	struct server server;
 	json_t *answer;
 
-	server_start(&server, serve, &fake);
-	options.origin = server.http;
-	session = rk_session_create(&options);
-	assert_int_equal(rk_session_ask(session, &reply, &answer, &call), RK_PDS_OK);
+	talk_begin(&t, NULL, "hunter2");
+	assert_int_equal(rk_session_ask(t.session, &t.reply, &answer, &call), RK_PDS_OK);
 	assert_string_equal(json_string_value(json_object_get(answer, "as")), "nobody");
 	json_decref(answer);
 	call.as = RK_SESSION_AS_USER;
-	assert_int_equal(rk_session_ask(session, &reply, &answer, &call), RK_PDS_DENIED);
+	assert_int_equal(rk_session_ask(t.session, &t.reply, &answer, &call), RK_PDS_DENIED);
 	assert_null(answer);
-	assert_int_equal(rk_session_open(session, &reply, DID, PASSWORD), RK_PDS_OK);
-	assert_int_equal(rk_session_ask(session, &reply, &answer, &call), RK_PDS_OK);
+	assert_int_equal(rk_session_open(t.session, &t.reply, DID, PASSWORD), RK_PDS_OK);
+	assert_int_equal(rk_session_ask(t.session, &t.reply, &answer, &call), RK_PDS_OK);
 	assert_string_equal(json_string_value(json_object_get(answer, "as")), "query");
 	json_decref(answer);
-	assert_true(fake.saw_token && !fake.saw_admin);
+	assert_true(t.fake.saw_token && !t.fake.saw_admin);
 	call = (struct rk_session_call){
 		.method = call.method, .as = RK_SESSION_AS_ADMIN, .body = RK_SLICE_LIT("{}")};
-	assert_int_equal(rk_session_ask(session, &reply, &answer, &call), RK_PDS_OK);
+	assert_int_equal(rk_session_ask(t.session, &t.reply, &answer, &call), RK_PDS_OK);
 	assert_string_equal(json_string_value(json_object_get(answer, "as")), "procedure");
 	json_decref(answer);
-	assert_true(fake.saw_admin);
-	rk_session_destroy(session);
-	server_stop(&server);
+	assert_true(t.fake.saw_admin);
+	talk_end(&t);
 }
 
 struct listed {
@@ -437,21 +407,16 @@ static void lists_all_pages(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct fake fake = {.pages = cases[i].pages};
+		struct talk t = {.fake = {.pages = cases[i].pages}};
 		struct listed listed = {.stop = cases[i].stop};
-		struct rk_session *session;
-		struct rk_pds_reply reply;
-		struct server server;
 
-		server_start(&server, serve, &fake);
-		session = session_on(&server, NULL);
+		talk_begin(&t, NULL, NULL);
 		assert_int_equal(
-			rk_session_list(session, &reply, DID, MOOD, 1000, list_one, &listed),
+			rk_session_list(t.session, &t.reply, DID, MOOD, 1000, list_one, &listed),
 			cases[i].result);
 		assert_int_equal(listed.count, cases[i].count);
-		rk_session_destroy(session);
-		server_stop(&server);
-		assert_int_equal(fake.lists, cases[i].lists);
+		talk_end(&t);
+		assert_int_equal(t.fake.lists, cases[i].lists);
 	}
 }
 

@@ -7,6 +7,9 @@
 
 #include "tests/unit/test.h"
 
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "store/inside.h"
 
 struct kit {
@@ -83,6 +86,18 @@ int kit_pending_flags(struct kit *k, bool gone, const char *ref, rk_repo_id repo
 		if (!rk_slice_equal(kit_a, kit_b))                                                 \
 			fail_msg("\"%.*s\" is not \"%.*s\"", RK_SLICE_ARG(kit_a),                  \
 				RK_SLICE_ARG(kit_b));                                              \
+	} while (0)
+
+/* Until a condition holds; never for a number of seconds. */
+enum { KIT_DEADLINE_MS = 20000 };
+#define wait_for(condition)                                                                        \
+	do {                                                                                       \
+		int64_t wait_end = rk_clock_mono_ms() + KIT_DEADLINE_MS;                           \
+		while (!(condition)) {                                                             \
+			if (rk_clock_mono_ms() > wait_end)                                         \
+				fail_msg("never: %s", #condition);                                 \
+			usleep(500);                                                               \
+		}                                                                                  \
 	} while (0)
 
 #endif

@@ -8,23 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "store/writer.h"
-
-enum { DEADLINE_MS = 20000 };
-
-/* Until a condition holds; never for a number of seconds. */
-#define wait_for(condition)                                                                        \
-	do {                                                                                       \
-		int64_t wait_end = rk_clock_mono_ms() + DEADLINE_MS;                               \
-		while (!(condition)) {                                                             \
-			if (rk_clock_mono_ms() > wait_end)                                         \
-				fail_msg("never: %s", #condition);                                 \
-			usleep(500);                                                               \
-		}                                                                                  \
-	} while (0)
 
 struct job {
 	struct rk_writer_job job; /* first */
