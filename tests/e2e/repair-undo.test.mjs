@@ -2,11 +2,11 @@
 // believed as far as it proves itself.
 
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { MOOD, PAINTING, moodDocument, moodRecord, objectId } from '../kit/shapes.mjs';
+import { MOOD, PAINTING, moodRecord, objectId } from '../kit/shapes.mjs';
 import { entries, repairing, users } from './repairing.mjs';
 import { settled, startScene, tid } from './scene.mjs';
 

@@ -3,12 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
-import { MOOD, moodDocument, moodRecord, objectId } from '../kit/shapes.mjs';
+import { MOOD, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { entries, repairing, users } from './repairing.mjs';
 import { assertChecks, issues, settled, startScene } from './scene.mjs';
