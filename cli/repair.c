@@ -58,6 +58,15 @@ static void torn(const struct rk_operation_run *run, size_t line)
 	error(run, message);
 }
 
+/* Of a dry run: what --yes would be told. */
+static void refusal(const struct rk_operation_run *run, const char *text)
+{
+	char message[600];
+
+	snprintf(message, sizeof(message), "--yes would do nothing of this: %s", text);
+	run->emit(run->context, json_pack("{s:s, s:s}", "event", "note", "message", message));
+}
+
 static void unread_take(void *context, const struct rk_audit_person *person)
 {
 	char message[512];
@@ -119,13 +128,14 @@ static void result_fill(json_t *result, const struct rk_repair_summary *summary,
 	}
 	json_object_set_new(result, "kinds", kinds_json(kinds));
 	json_object_set_new(result, "onDelete", json_string(rk_repair_on_delete_names[on_delete]));
-	json_object_set_new(result, "dryRun", json_boolean(!yes));
+	json_object_set_new(result, "dryRun", json_boolean(!yes || summary->refused));
 	json_object_set_new(result, "planned", json_integer((json_int_t)planned));
 	json_object_set_new(result, "failed", json_integer((json_int_t)failed));
 	json_object_set_new(result, "unread", json_integer((json_int_t)summary->unread));
 	json_object_set_new(result, "putOff", json_integer((json_int_t)summary->put_off));
 	json_object_set_new(
 		result, "undo", summary->undo[0] ? json_string(summary->undo) : json_null());
+	json_object_set_new(result, "refused", json_boolean(summary->refused));
 	json_object_set_new(result, "torn", json_boolean(summary->torn > 0));
 	json_object_set_new(result, "complete", json_boolean(complete));
 	json_object_set_new(result, "stopped", json_boolean(summary->stopped));
@@ -186,7 +196,12 @@ static int operate(const struct rk_operation_run *run, json_t *result,
 	if (!summary)
 		return RK_EXIT_FINDINGS;
 	if (r)
-		error(run, summary->error[0] ? summary->error : strerror(-r));
+		error(run,
+			r == -EPERM                 ? summary->refusal
+				: summary->error[0] ? summary->error
+						    : strerror(-r));
+	else if (summary->refusal[0])
+		refusal(run, summary->refusal);
 	else if (summary->torn)
 		torn(run, summary->torn);
 	if (summary->begun)

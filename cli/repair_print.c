@@ -128,8 +128,8 @@ static void print_summary(struct rk_repair_print *print, const json_t *event)
 		free(text);
 		return;
 	}
-	if (!print->yes)
-		puts("Dry run: nothing was written.");
+	if (json_is_true(json_object_get(event, "dryRun")))
+		puts(print->yes ? "Nothing was written." : "Dry run: nothing was written.");
 	if (print->options->undo)
 		printf("Put back: %" JSON_INTEGER_FORMAT "\n", rk_event_number(event, "create"));
 	else

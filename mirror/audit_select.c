@@ -134,6 +134,12 @@ int rk_audit_select(struct rk_audit_run *run)
 	}
 	if (r == 0)
 		r = subjects_make(&s);
+	if (r == 0 && run->subject_count == 0 && !s.skip) {
+		snprintf(run->error, sizeof(run->error),
+			"MongoDB: database %.100s has neither a user with an account nor a document: is it the right one (REFKEY_MONGO_DB), and was it lost?",
+			options->database);
+		r = -ENOENT;
+	}
 	if (r == -EIO) {
 		snprintf(run->error, sizeof(run->error), "MongoDB: %.200s", rk_mongo_error(mongo));
 		r = -EHOSTUNREACH;

@@ -2,6 +2,7 @@
 #include "mirror/repair.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,6 +34,52 @@ static void limit_take(struct rk_repair_run *run, struct rk_repair_steps *steps)
 	run->left -= steps->count;
 }
 
+/* A plan is a list that somebody looked at. */
+static bool is_guarded(const struct rk_repair_run *run)
+{
+	return !run->request->plan && run->request->kinds & RK_REPAIR_BIT(ORPHANS);
+}
+
+static bool are_too_many(uint64_t removed, uint64_t records)
+{
+	return removed > RK_REPAIR_ORPHANS_MOST && removed > records / RK_REPAIR_ORPHANS_SHARE;
+}
+
+static void orphans_refuse(
+	struct rk_repair_run *run, struct rk_slice of, uint64_t removed, uint64_t records)
+{
+	if (!run->too_many)
+		snprintf(run->summary->refusal, sizeof(run->summary->refusal),
+			"orphans: the documents of %" PRIu64 " of %" PRIu64
+			" records of %.*s are not there any more, which is more than %d and one in %d: if MongoDB was lost, or REFKEY_MONGO_DB is another, `refkey recover --restore` or the right name helps; if they are to go, make a plan (--plan FILE), look at it, and --apply it",
+			removed, records, of.len < 100 ? (int)of.len : 100, (const char *)of.data,
+			RK_REPAIR_ORPHANS_MOST, RK_REPAIR_ORPHANS_SHARE);
+	run->too_many = true;
+}
+
+/* Records whose documents were there once, and are not marked but gone. */
+static void orphans_count(struct rk_repair_run *run, const struct rk_audit_person *person)
+{
+	uint64_t removed = 0, records = 0, all;
+
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		const struct rk_audit_collection *c = &person->collections[i];
+
+		records += c->record_count;
+		for (size_t k = 0; k < c->record_count; k++)
+			removed += c->records[k].kind == RK_AUDIT_ORPHANED &&
+				c->records[k].document == RK_AUDIT_NONE;
+	}
+	run->removed += removed;
+	run->records += records;
+	if (are_too_many(removed, records))
+		orphans_refuse(run, person->user->id, removed, records);
+	/* Later on, of what the pass before counted; before, it is known only at the end. */
+	all = run->records_before;
+	if (all && are_too_many(run->removed, all))
+		orphans_refuse(run, rk_slice_str("all"), run->removed, all);
+}
+
 static int person_take(void *context, const struct rk_audit_person *person)
 {
 	struct rk_repair_run *run = context;
@@ -54,6 +101,10 @@ static int person_take(void *context, const struct rk_audit_person *person)
 	}
 	if (person->user->did.len == 0 || (request->plan && !part))
 		return 0;
+	if (is_guarded(run))
+		orphans_count(run, person);
+	if (run->yes && !run->checking && run->too_many)
+		return -EPERM;
 	r = rk_repair_plan(&steps, run, person);
 	if (r == 0 && part && !rk_repair_plan_apply(&steps, part, person)) {
 		snprintf(run->summary->error, sizeof(run->summary->error),
@@ -130,6 +181,31 @@ static int pass(struct rk_repair_run *run, const char *const *users)
 	if (r && summary.error[0])
 		snprintf(run->summary->error, sizeof(run->summary->error), "%s", summary.error);
 	return r;
+}
+
+/* One pass that only counts, where orphans are to be deleted: then all that would be deleted is named, or it
+ * is done. */
+static int run_kinds(struct rk_repair_run *run)
+{
+	const char *const *users = run->request->users;
+	int r = 0;
+
+	if (run->yes && is_guarded(run)) {
+		run->checking = true;
+		r = pass(run, users);
+		run->checking = false;
+		if (are_too_many(run->removed, run->records))
+			orphans_refuse(run, rk_slice_str("all"), run->removed, run->records);
+		run->yes = !run->too_many;
+		run->summary->refused = run->too_many;
+		run->records_before = run->records;
+		run->records = run->removed = 0;
+	}
+	if (r == 0 && !run->summary->stopped)
+		r = pass(run, users);
+	if (!run->request->yes && are_too_many(run->removed, run->records))
+		orphans_refuse(run, rk_slice_str("all"), run->removed, run->records);
+	return r == 0 && run->too_many && run->request->yes ? -EPERM : r;
 }
 
 static int run_plan(struct rk_repair_run *run)
@@ -214,7 +290,7 @@ int rk_repair_run(struct rk_store *store, struct rk_writer *writer, struct rk_re
 	}
 	r = rk_repair_open(&run);
 	if (r == 0)
-		r = request->plan ? run_plan(&run) : pass(&run, request->users);
+		r = request->plan ? run_plan(&run) : run_kinds(&run);
 	rk_repair_close(&run);
 	out->stopped |= r == -ECANCELED;
 	out->begun |= r == 0;

@@ -9,6 +9,10 @@
  * vanished: a document whose record was missing from a copy of the repo that the index did not believe,
  *   and is missing from the PDS now, is treated as if the record had been deleted (on_delete).
  *
+ * After MongoDB was lost, all records are orphans: so where documents were removed (not marked) of more than
+ * RK_REPAIR_ORPHANS_MOST records and more than one in RK_REPAIR_ORPHANS_SHARE, of a repo or of all that are looked
+ * at, nothing is done but by a plan.
+ *
  * What is deleted stands in an undo file first (mirror/undo.h), on disk.
  */
 #ifndef RK_MIRROR_REPAIR_H
@@ -19,6 +23,8 @@
 #include "mirror/audit.h"
 #include "mirror/mirror.h"
 #include "store/writer.h"
+
+enum { RK_REPAIR_ORPHANS_MOST = 20, RK_REPAIR_ORPHANS_SHARE = 10 };
 
 /* X(id, name) */
 #define RK_REPAIR_KINDS(X)                                                                         \
@@ -99,14 +105,16 @@ struct rk_repair_summary {
 	uint64_t unread;  /* users whose repo could not be read */
 	uint64_t put_off; /* steps left for another run: a limit of the PDS lasts too long */
 	bool begun;       /* somebody was looked at */
+	bool refused;     /* for refusal nothing was done */
 	bool stopped, limited;
-	char undo[4096]; /* the file; "": nothing was deleted */
-	size_t torn;     /* of an undo file that is read: struct rk_undo_file */
-	char error[256];
+	char undo[4096];   /* the file; "": nothing was deleted */
+	size_t torn;       /* of an undo file that is read: struct rk_undo_file */
+	char refusal[512]; /* why orphans are, or would be, left to a plan; "": they are not */
+	char error[512];
 };
 
 /* 0 done (failures are in the counts); -ESTALE: a side has moved since the plan was made, and nothing was
- * written; -EHOSTUNREACH: MongoDB or the PDS stayed unreachable; -ENOENT: a user is not known; -EINVAL:
+ * written; -EPERM: too many orphans (refusal; steps were told as planned); -EHOSTUNREACH: MongoDB or the PDS stayed unreachable; -ENOENT: a user is not known; -EINVAL:
  * the plan is none (error says why); or negative, of the undo file too. */
 int rk_repair_run(struct rk_store *store, struct rk_writer *writer, struct rk_repair_summary *out,
 	const struct rk_repair_options *options, const struct rk_repair_request *request)

@@ -26,6 +26,9 @@ struct rk_repair_run {
 	bool yes;
 	uint64_t left; /* of the limit */
 	uint64_t seen; /* users of the plan that are as they were */
+	bool too_many; /* orphans whose documents were removed; summary->refusal says so */
+	uint64_t records, removed; /* so many are there, and so many of them such orphans */
+	uint64_t records_before;   /* records, of the pass before */
 	uint64_t batches;
 };
 

@@ -64,6 +64,7 @@ describe('audit', () => {
       [['--user', '@a', '--all'], {}, /--all/],
       [['--report', '/proc/refkey'], {}, /\/proc\/refkey/],
       [['--dry-run'], {}, /--dry-run/],
+      [[], { REFKEY_MONGO_DB: 'empty' }, /database empty has neither .*REFKEY_MONGO_DB/],
       [[], { REFKEY_MONGO_URI: '' }, /REFKEY_MONGO_URI/],
       [[], { REFKEY_PDS_URL: '' }, /REFKEY_PDS_URL/],
       [['--index', '--user', '@a'], { REFKEY_MONGO_URI: '' }, /REFKEY_MONGO_URI/],
