@@ -35,6 +35,8 @@
 		"Repos listed by the source and not taken: too many that never came in")           \
 	X(IDENTITY_FETCHES, COUNTER, "identity_fetches_total", "DID documents fetched")            \
 	X(IDENTITY_FAILURES, COUNTER, "identity_failures_total", "DID documents not to be had")    \
+	X(IDENTITIES_DROPPED, COUNTER, "identities_dropped_total",                                 \
+		"Identities of accounts without a repo here, dropped again")                       \
 	X(MONGO_CONNECTED, GAUGE, "mongo_connected", "1 while MongoDB answers")                    \
 	X(MONGO_PENDING, GAUGE, "mongo_pending", "Records whose MongoDB side is to be looked at")  \
 	X(MONGO_INSERTS, COUNTER, "mongo_inserts_total", "Documents inserted")                     \

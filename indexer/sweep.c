@@ -370,6 +370,42 @@ static int repos_walk(struct rk_sweep *s)
 	return r;
 }
 
+static int strangers_run(void *context, struct rk_write *w)
+{
+	const struct rk_sweep *s = context;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->strangers.count; i++)
+		r = rk_write_stranger_drop(w, &s->strangers.keys[i], s->before_ms);
+	return r;
+}
+
+/* Documents read to judge frames of accounts that no repo came of: kept for the next frame until the next
+ * sweep, and not for ever. */
+static int strangers_drop(struct rk_sweep *s)
+{
+	struct rk_indexer *indexer = s->fetcher.indexer;
+	int r = s->before_ms ? 0 : RK_STORE_ABSENT;
+
+	s->strangers.at.len = 0;
+	while (r == 0 && !atomic_load(&indexer->stopping)) {
+		int done;
+
+		r = rk_snapshot_begin(s->fetcher.snapshot);
+		if (r)
+			return r;
+		r = rk_read_strangers(s->fetcher.snapshot, &s->strangers, s->before_ms);
+		rk_snapshot_end(s->fetcher.snapshot);
+		done = r < 0 || s->strangers.count == 0
+			? 0
+			: rk_writer_call(indexer->writer, strangers_run, s);
+		if (done)
+			return done;
+		rk_metric_add(RK_METRIC_IDENTITIES_DROPPED, (int64_t)s->strangers.count);
+	}
+	return r == RK_STORE_ABSENT ? 0 : r;
+}
+
 /* An enum rk_pds_result, or negative. */
 static int source_list(struct rk_sweep *s, struct rk_pds_reply *reply)
 {
@@ -459,8 +495,11 @@ static int sweep(struct rk_sweep *s)
 	}
 	if (r == 0)
 		r = repos_walk(s);
+	if (r == 0)
+		r = strangers_drop(s);
 	if (r)
 		return r;
+	s->before_ms = s->started_ms;
 	rk_metric_add(RK_METRIC_SWEEPS, 1);
 	rk_log(RK_LOG_INFO, "sweep", "compared with the source", RK_LOG_INT("repos", s->repos),
 		RK_LOG_INT("differed", s->count));

@@ -24,6 +24,7 @@ struct rk_sweep_entry {
 struct rk_sweep {
 	struct rk_fetcher fetcher;
 	int64_t started_ms;             /* wall clock */
+	int64_t before_ms;              /* … of the last one that went through; 0: none */
 	struct rk_sweep_entry *entries; /* that differ */
 	size_t count, cap;
 	size_t fresh;    /* of them not known yet */
@@ -33,8 +34,9 @@ struct rk_sweep {
 	uint64_t proven;      /* repos that came in once */
 	uint64_t unproven[2]; /* those that never did; of accounts that are active, and of others */
 	uint64_t proven_before; /* in the sweep before */
-	unsigned in_vain;    /* sweeps that left some, and none had come in since the one before */
-	uint64_t refused;    /* listed, and not taken for there are too many of those */
+	unsigned in_vain; /* sweeps that left some, and none had come in since the one before */
+	uint64_t refused; /* listed, and not taken for there are too many of those */
+	struct rk_strangers strangers;
 	bool survey_overdue; /* some hosts have more repos than could be asked for in time */
 };
 

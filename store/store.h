@@ -63,6 +63,19 @@ int rk_read_repo_by_did(struct rk_snapshot *s, struct rk_repo *out, struct rk_sl
 int rk_read_repo_by_handle(struct rk_snapshot *s, struct rk_repo *out, struct rk_slice handle);
 /* Of any account, also one whose repo is not known. */
 int rk_read_identity(struct rk_snapshot *s, struct rk_identity *out, struct rk_slice did);
+/* Identities of accounts whose repo is not known, last read before that time, among the RK_STRANGERS_MOST
+ * behind out->at (zeroed: the first), which is moved. ABSENT: those were the last. */
+enum { RK_STRANGERS_MOST = 256, RK_IDENTITY_KEY_MOST = 511 };
+struct rk_identity_key {
+	size_t len;
+	uint8_t bytes[RK_IDENTITY_KEY_MOST];
+};
+struct rk_strangers {
+	struct rk_identity_key at;
+	struct rk_identity_key keys[RK_STRANGERS_MOST];
+	size_t count;
+};
+int rk_read_strangers(struct rk_snapshot *s, struct rk_strangers *out, int64_t before_ms);
 /* The next repo with an id above *id (start at 0), for loops over all of them. */
 int rk_read_repo_after(struct rk_snapshot *s, struct rk_repo *out, rk_repo_id id);
 /* The desynchronized, active repo that may be fetched first, among those not in skip[]. *wait_ms

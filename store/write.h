@@ -22,6 +22,8 @@ int rk_write_repo_make(struct rk_write *w, struct rk_repo *out, struct rk_slice 
 /* Stores repo (by id); keeps the queue of fetches and the counts in step. counts[] is ignored. */
 int rk_write_repo(struct rk_write *w, const struct rk_repo *repo);
 int rk_write_identity(struct rk_write *w, struct rk_slice did, const struct rk_identity *identity);
+/* Drops the identity of rk_read_strangers, if it still is one of those. */
+int rk_write_stranger_drop(struct rk_write *w, const struct rk_identity_key *at, int64_t before_ms);
 
 /* One record put or removed. */
 struct rk_change_record {

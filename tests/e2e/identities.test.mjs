@@ -9,7 +9,7 @@ import { encodeFrame } from '../kit/firehose.mjs';
 import { startProxy } from '../kit/proxy.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { resigned } from './forging.mjs';
+import { recommitted, resigned } from './forging.mjs';
 import { assertChecks, explain, linked, metrics, parts, seen, settled, startScene, status, unseen } from './scene.mjs';
 
 const soon = { deadline: 30_000, every: 25 };
@@ -240,6 +240,22 @@ describe('identities', () => {
     release();
     await seen(refkey, record);
     assert.equal(await count('signature_wrong'), wrong);
+  });
+
+  it('of strangers are dropped by the next sweeps', async () => {
+    const sweeper = await scene.refkey({ REFKEY_PLC_URL: directory.url, REFKEY_SWEEP_SECONDS: '1' });
+    const dropped = async () => (await metrics(sweeper)).refkey_identities_dropped_total;
+    const { record, frame } = await held('with strangers before it');
+    for (const letter of 'abc') {
+      const did = `did:plc:${letter.repeat(24)}`;
+      scene.proxy.inject(await recommitted({ ...frame, body: { ...frame.body, repo: did } }, (commit) => ({ ...commit, did })));
+    }
+    scene.proxy.inject(frame.bytes);
+    await until(async () => (await dropped()) === 3, { ...soon, what: 'three identities are dropped' });
+    await seen(sweeper, record);
+    assert.equal(await dropped(), 3, 'none of an account whose repo is here');
+    await assertChecks(sweeper);
+    await sweeper.stop();
   });
 
   it('stops without a warning', async () => {
