@@ -13,11 +13,6 @@
 
 enum { FINDINGS_MOST = 1000 }; /* in one event: a line to a command is bounded */
 
-static json_t *text_json(struct rk_slice text)
-{
-	return text.len ? json_stringn((const char *)text.data, text.len) : json_null();
-}
-
 /* The operation */
 
 static json_t *number(uint64_t value, bool known)
@@ -62,8 +57,9 @@ static void findings_emit(
 			json_array_append_new(list,
 				json_pack("{s:s, s:s, s:o, s:o, s:s}", "kind",
 					rk_audit_kind_rows[finding->kind].name, "collection", nsid,
-					"ref", text_json(finding->ref), "rkey",
-					text_json(finding->rkey), "reason", finding->reason));
+					"ref", rk_event_text_json(finding->ref), "rkey",
+					rk_event_text_json(finding->rkey), "reason",
+					finding->reason));
 		}
 		run->emit(run->context,
 			json_pack("{s:s, s:o}", "event", "findings", "findings", list));
@@ -94,8 +90,9 @@ void rk_audit_person_emit(
 	}
 	run->emit(run->context,
 		json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "event", "user", "user",
-			text_json(person->user->id), "handle", text_json(person->user->handle),
-			"did", text_json(person->user->did), "rev", rev_json(person->rev),
+			rk_event_text_json(person->user->id), "handle",
+			rk_event_text_json(person->user->handle), "did",
+			rk_event_text_json(person->user->did), "rev", rev_json(person->rev),
 			"indexRev", rev_json(person->index_rev), "unread",
 			person->unread ? json_string(person->unread) : json_null(), "found",
 			(json_int_t)rk_audit_found(person), "collections", collections));
@@ -261,9 +258,10 @@ static void print_user(struct printing *p, const json_t *event)
 		printf("%s%s", p->begun ? ",\n" : "{\"users\":[\n", text ? text : "null");
 		free(text);
 	} else {
-		char title[512];
+		char title[RK_EVENT_PLAIN_SIZE + 8], plain[RK_EVENT_PLAIN_SIZE];
 
-		snprintf(title, sizeof(title), "user: %s", id ? id : "nobody");
+		rk_event_plain(plain, id ? id : "nobody");
+		snprintf(title, sizeof(title), "user: %s", plain);
 		rk_audit_print(title, counts, p->findings,
 			json_string_value(json_object_get(user, "unread")), p->options->index);
 	}

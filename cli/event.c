@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/operation.h"
@@ -17,6 +18,45 @@ const char *rk_event_text(const json_t *event, const char *name)
 json_int_t rk_event_number(const json_t *event, const char *name)
 {
 	return json_integer_value(json_object_get(event, name));
+}
+
+json_t *rk_event_text_json(struct rk_slice text)
+{
+	json_t *json = text.len ? json_stringn((const char *)text.data, text.len) : json_null();
+	char *copy;
+
+	if (json)
+		return json;
+	copy = malloc(text.len);
+	for (size_t i = 0; copy && i < text.len; i++)
+		copy[i] = text.data[i] < 0x80 ? (char)text.data[i] : '?';
+	json = copy ? json_stringn(copy, text.len) : NULL;
+	free(copy);
+	return json ? json : json_null();
+}
+
+void rk_event_plain(char out[RK_EVENT_PLAIN_SIZE], const char *text)
+{
+	static const char cut[] = "…";
+	size_t most = RK_EVENT_PLAIN_SIZE - sizeof(cut), len = 0;
+
+	for (; text[len] && len < most; len++) {
+		unsigned char c = (unsigned char)text[len];
+
+		out[len] = text[len];
+		if (c < 0x20 || c == 0x7f)
+			out[len] = '?';
+		else if (c == 0xc2 && (unsigned char)text[len + 1] >= 0x80 &&
+			(unsigned char)text[len + 1] < 0xa0 && len + 1 < most) {
+			/* U+0080 to U+009F */
+			out[len] = out[len + 1] = '?';
+			len++;
+		}
+	}
+	/* No half a character. */
+	while (text[len] && len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	memcpy(out + len, text[len] ? cut : "", text[len] ? sizeof(cut) : 1);
 }
 
 static void print_waiting(const json_t *event)

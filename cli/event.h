@@ -8,11 +8,19 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "base/slice.h"
 #include "cli/progress.h"
+
+enum { RK_EVENT_PLAIN_SIZE = 260 };
 
 const char *rk_event_text(
 	const json_t *event, const char *name); /* borrowed; "" where it is none */
 json_int_t rk_event_number(const json_t *event, const char *name); /* 0 where it is none */
+
+/* A text from MongoDB or a repo: null where it is empty; what is not UTF-8 in it stands as "?". */
+json_t *rk_event_text_json(struct rk_slice text);
+/* The same for people, into out: control characters stand as "?", and its end is cut off. */
+void rk_event_plain(char out[RK_EVENT_PLAIN_SIZE], const char *text);
 
 /* Whether a "result" tells of work: an operation that ended before it began any has nothing to sum up. */
 bool rk_event_has_summary(const json_t *result);

@@ -14,20 +14,15 @@
 
 enum { PLAN_MOST = 256 << 20 }; /* bytes */
 
-static json_t *text_json(struct rk_slice text)
-{
-	return text.len ? json_stringn((const char *)text.data, text.len) : json_null();
-}
-
 static void step_take(void *context, const struct rk_user *user, const struct rk_repair_step *step)
 {
 	const struct rk_operation_run *run = context;
 
 	run->emit(run->context,
 		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s}", "event", "line", "user",
-			text_json(user->id), "handle", text_json(user->handle), "did",
-			text_json(user->did), "step", rk_repair_step_json(step), "outcome",
-			rk_repair_state_names[step->state], "reason", step->reason));
+			rk_event_text_json(user->id), "handle", rk_event_text_json(user->handle),
+			"did", rk_event_text_json(user->did), "step", rk_repair_step_json(step),
+			"outcome", rk_repair_state_names[step->state], "reason", step->reason));
 }
 
 static void user_take(void *context, const struct rk_audit_person *person, const char *documents)
@@ -38,8 +33,9 @@ static void user_take(void *context, const struct rk_audit_person *person, const
 	rk_tid_format(rev, person->rev);
 	run->emit(run->context,
 		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s}", "event", "user", "user",
-			text_json(person->user->id), "handle", text_json(person->user->handle),
-			"did", text_json(person->user->did), "rev",
+			rk_event_text_json(person->user->id), "handle",
+			rk_event_text_json(person->user->handle), "did",
+			rk_event_text_json(person->user->did), "rev",
 			person->rev ? json_string(rev) : json_null(), "documents", documents));
 }
 

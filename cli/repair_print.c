@@ -51,6 +51,7 @@ static void print_text(const struct rk_repair_print *print, const json_t *event)
 	const char *action = rk_event_text(step, "action"),
 		   *outcome = rk_event_text(event, "outcome");
 	const char *handle = rk_event_text(event, "handle"), *verb = "deleted";
+	char who[RK_EVENT_PLAIN_SIZE];
 
 	if (strcmp(action, "link") == 0)
 		verb = "linked";
@@ -58,7 +59,8 @@ static void print_text(const struct rk_repair_print *print, const json_t *event)
 		verb = "marked";
 	else if (strcmp(action, "create") == 0)
 		verb = "put back";
-	printf("%s%s ", *handle ? "@" : "", *handle ? handle : rk_event_text(event, "user"));
+	rk_event_plain(who, *handle ? handle : rk_event_text(event, "user"));
+	printf("%s%s ", *handle ? "@" : "", who);
 	if (strcmp(outcome, "failed") == 0)
 		printf("❌ Failed, not %s: ", verb);
 	else if (strcmp(outcome, "done") == 0)

@@ -49,6 +49,8 @@ extern const struct rk_audit_kind_row rk_audit_kind_rows[RK_AUDIT_KIND_COUNT];
 struct rk_audit_document {
 	struct rk_oid id;
 	bool foreign;         /* its _id is no ObjectId: nothing can be linked to it */
+	struct rk_slice name; /* foreign: the _id, for people */
+	const char *flaw;     /* what of it can never be synced, or is no key; NULL: nothing */
 	bool gone;            /* marked deleted or nuked */
 	bool vanished;        /* its record went in a copy that the index did not believe */
 	struct rk_slice rkey; /* that it names; empty: none */

@@ -170,8 +170,8 @@ void rk_audit_compare(struct rk_audit_collection *c)
 			continue;
 		}
 		document->kind = document->rkey.len ? RK_AUDIT_DANGLING : RK_AUDIT_NOT_SYNCED;
-		if (document->foreign)
-			document->reason = "the _id is no ObjectId";
+		if (document->flaw)
+			document->reason = document->flaw;
 		else if (document->vanished)
 			document->reason = "vanished";
 		else if (document->rkey.len &&
@@ -229,6 +229,7 @@ int rk_audit_findings(struct rk_audit_collection *c, struct rk_arena *arena)
 			const struct rk_audit_document *document = &c->documents[i];
 			struct rk_audit_finding finding = {
 				.kind = document->kind,
+				.ref = document->name,
 				.rkey = document->rkey,
 				.reason = document->reason,
 			};

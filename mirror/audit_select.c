@@ -27,7 +27,20 @@ static bool is_wanted(const struct selection *s, const struct rk_user *user)
 	return (!s->only || is_among(s->only, user)) && !is_among(s->skip, user);
 }
 
-static int document_take(void *context, const struct rk_document *document, bool foreign)
+/* In the words of publish. */
+static const char *flaw_of(const struct rk_document *document, bool foreign)
+{
+	if (document->user.presence == RK_PRESENCE_OTHER)
+		return "its user is no string";
+	if (foreign)
+		return "the _id is no ObjectId";
+	if (document->rkey.presence == RK_PRESENCE_OTHER ||
+		(document->rkey.presence == RK_PRESENCE_STRING && document->rkey.text.len == 0))
+		return "its atproto.rkey is no key";
+	return NULL;
+}
+
+static int document_take(void *context, const struct rk_document *document, struct rk_slice id)
 {
 	struct selection *s = context;
 	struct rk_audit_run *run = s->run;
@@ -54,7 +67,9 @@ static int document_take(void *context, const struct rk_document *document, bool
 		.owner = user ? user->id : owner,
 		.collection = s->collection,
 		.document = {.id = document->id,
-			.foreign = foreign,
+			.foreign = id.len > 0,
+			.name = id,
+			.flaw = flaw_of(document, id.len > 0),
 			.gone = document->gone,
 			.rkey = rk_document_rkey(document)},
 	};

@@ -265,6 +265,7 @@ static bool document_renew(const struct rk_audit_run *run, const struct rk_user 
 		return false;
 	document->gone = now->gone;
 	document->rkey = rk_document_rkey(now);
+	document->flaw = NULL; /* what it was for a moment is not told */
 	return true;
 }
 

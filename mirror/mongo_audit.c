@@ -10,6 +10,7 @@ int rk_mongo_each(struct rk_mongo *mongo, const struct rk_collection *row, struc
 {
 	mongoc_collection_t *collection = rk_mongo_collection(mongo, row->documents);
 	bson_t filter = BSON_INITIALIZER, fields;
+	struct rk_buf text = {0};
 	mongoc_cursor_t *cursor;
 	const bson_t *one;
 	int r = 0;
@@ -19,12 +20,22 @@ int rk_mongo_each(struct rk_mongo *mongo, const struct rk_collection *row, struc
 	while (r == 0 && mongoc_cursor_next(cursor, &one)) {
 		struct rk_document document;
 		bool failed = false;
-		bool foreign = !rk_document_read(&document, arena, one, row, &failed);
+		struct rk_slice id = {0};
 
-		r = failed ? -ENOMEM : visit(context, &document, foreign);
+		if (!rk_document_read(&document, arena, one, row, &failed) && !failed) {
+			const char *copy;
+
+			rk_buf_clear(&text);
+			rk_document_id_text(&text, one);
+			copy = rk_arena_copy(arena, rk_buf_slice(&text));
+			failed = rk_buf_failed(&text) || !copy;
+			id = rk_slice_make(copy, text.len);
+		}
+		r = failed ? -ENOMEM : visit(context, &document, id);
 	}
 	if (r == 0 && mongoc_cursor_error(cursor, &mongo->error))
 		r = -EIO;
+	rk_buf_finish(&text);
 	mongoc_cursor_destroy(cursor);
 	bson_destroy(&filter);
 	mongoc_collection_destroy(collection);

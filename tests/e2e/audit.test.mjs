@@ -207,7 +207,7 @@ $`, 'u'));
     assert.equal(of('auth0|not-a-user').did, null);
     assert.deepEqual(of(null).findings.map((f) => f.ref), [String(odd._id)]);
     assert.match(of(owner.user).findings[0].reason, /no ObjectId/);
-    assert.equal(of(owner.user).findings[0].ref, null);
+    assert.equal(of(owner.user).findings[0].ref, '"no-object-id"');
     // Everybody once, and the sums are theirs.
     assert.equal(new Set(all.map((u) => u.user)).size, all.length);
     assert.equal(summary.audited, all.length);
@@ -216,6 +216,46 @@ $`, 'u'));
     const without = await audit('--skip', GUEST, '--all');
     assert.equal(without.users.some((u) => u.user === GUEST), false);
     await scene.mongo.moods.deleteMany({ _id: { $in: [lost._id, odd._id, strange._id] } });
+  });
+
+  it('documents of odd forms: counted where publish looks for them, and named', async () => {
+    const [person] = await scene.people(1);
+    const insert = async (more) => {
+      const document = { ...moodDocument({ user: person.user }), ...more };
+      await scene.mongo.moods.insertOne(document);
+      return document;
+    };
+    const keys = [];
+    for (const rkey of ['', 5, false, null, { a: 1 }]) keys.push(await insert({ atproto: { rkey } }));
+    const ids = ['a \u001b[31m\n\u0085' + 'é'.repeat(2000), 17, { a: [1] }, ''];
+    for (const _id of ids) await insert({ _id });
+    const named = await insert({ _id: 18, atproto: { rkey: tid(1000) } });
+    await insert({ _id: 19, deleted: true });
+    const nobodys = await insert({ user: { id: person.user } });
+    const strange = 'auth0|\u001b]0;x\u0007' + 'y'.repeat(1000);
+    const [strangers] = [await insert({ user: strange })];
+    const { code, users: [found], shown } = await audit(...users(person));
+    assert.equal(code, 1, shown);
+    assert.deepEqual(counts(found), { documents: 10, notSynced: 9, softDeleted: 1, dangling: 1 }, shown);
+    const reasons = Object.fromEntries(found.findings.map((f) => [f.ref, f.reason]));
+    const none = 'its atproto.rkey is no key';
+    assert.deepEqual(keys.map((d) => reasons[d._id]), [none, none, none, '', none], shown);
+    assert.deepEqual(
+      found.findings.filter((f) => f.reason === 'the _id is no ObjectId').map((f) => [f.kind, f.rkey, f.ref.length < 200]),
+      [...ids.map(() => ['notSynced', null, true]), ['dangling', named.atproto.rkey, true]],
+      shown,
+    );
+    for (const name of ['17', '18', '{ "a" : [ 1 ] }', '""']) assert.ok(name in reasons, name);
+    const all = await audit('--all');
+    const of = (user) => all.users.find((u) => u.user === user).findings.map((f) => [f.kind, f.ref, f.reason]);
+    assert.deepEqual(of(null), [['notSynced', String(nobodys._id), 'its user is no string']]);
+    assert.deepEqual(of(strange), [['notSynced', String(strangers._id), '']]);
+    const { stdout } = await refkey.run(['audit', '--all']);
+    assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    for (const line of stdout.split('\n')) assert.ok(line.length < 2500, line);
+    assert.match(stdout, /for user: auth0\|\?\]0;x\?y+…\n/);
+    assert.match(stdout, /- 9 moods not synced to ATProto \(IDs: .*17.*\)/);
+    await scene.mongo.moods.deleteMany({});
   });
 
   it('beside a running serve, which it waits for', async () => {
