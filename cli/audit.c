@@ -120,17 +120,14 @@ static void progress_take(void *context, uint64_t done, uint64_t total)
 {
 	const struct auditing *a = context;
 
-	a->run->emit(a->run->context,
-		json_pack("{s:s, s:I, s:I}", "event", "progress", "done", (json_int_t)done, "total",
-			(json_int_t)total));
+	rk_operation_progress((void *)a->run, done, total);
 }
 
 static void waiting_take(void *context, int64_t ms)
 {
 	const struct auditing *a = context;
 
-	a->run->emit(
-		a->run->context, json_pack("{s:s, s:I}", "event", "waiting", "ms", (json_int_t)ms));
+	rk_operation_waiting((void *)a->run, ms);
 }
 
 static bool refuse(const struct rk_operation_run *run, const char *command, const char *text)
@@ -138,7 +135,7 @@ static bool refuse(const struct rk_operation_run *run, const char *command, cons
 	char message[256];
 
 	snprintf(message, sizeof(message), "%s: `%s` reads both sides", text, command);
-	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
+	rk_operation_error(run, message);
 	return false;
 }
 
@@ -214,10 +211,7 @@ int rk_operation_audit(const struct rk_operation_run *run, json_t *result)
 	}
 	free(users);
 	free(skip);
-	if (r)
-		run->emit(run->context,
-			json_pack("{s:s, s:s}", "event", "error", "message",
-				summary.error[0] ? summary.error : strerror(-r)));
+	rk_operation_failed(run, r, summary.error);
 	if (r && summary.told == 0)
 		return exit_code(r, &a);
 	json_object_set_new(result, "index", json_boolean(a.index_only));
@@ -239,24 +233,20 @@ struct printing {
 	json_t *sums;     /* by collection */
 	json_t *users;    /* for the report; NULL: none is wanted */
 	json_t *summary;
-	bool begun;
+	struct rk_event_list list;
 };
 
 static void print_user(struct printing *p, const json_t *event)
 {
-	json_t *user = json_copy((json_t *)event);
+	json_t *user = rk_event_copy(event);
 	const json_t *counts = json_object_get(user, "collections");
 	const char *id = json_string_value(json_object_get(user, "user"));
-	char *text;
 
-	json_object_del(user, "event");
 	json_object_set(user, "findings", p->findings);
 	rk_audit_counts_add(p->sums, counts);
 	rk_progress_clear(&p->progress);
 	if (p->options->json) {
-		text = json_dumps(user, JSON_COMPACT);
-		printf("%s%s", p->begun ? ",\n" : "{\"users\":[\n", text ? text : "null");
-		free(text);
+		rk_event_list_add(&p->list, user);
 	} else {
 		char title[RK_EVENT_PLAIN_SIZE + 8], plain[RK_EVENT_PLAIN_SIZE];
 
@@ -265,7 +255,6 @@ static void print_user(struct printing *p, const json_t *event)
 		rk_audit_print(title, counts, p->findings,
 			json_string_value(json_object_get(user, "unread")), p->options->index);
 	}
-	p->begun = true;
 	if (p->users)
 		json_array_append(p->users, user);
 	json_decref(user);
@@ -276,20 +265,14 @@ static void print_user(struct printing *p, const json_t *event)
 static void print_summary(struct printing *p, const json_t *event)
 {
 	char title[64];
-	char *text;
 
 	rk_progress_clear(&p->progress);
 	if (!rk_event_has_summary(event))
 		return;
-	p->summary = json_copy((json_t *)event);
-	json_object_del(p->summary, "event");
-	json_object_del(p->summary, "exit");
+	p->summary = rk_event_copy(event);
 	json_object_set(p->summary, "collections", p->sums);
 	if (p->options->json) {
-		text = json_dumps(p->summary, JSON_COMPACT);
-		printf("%s],\n\"summary\":%s}\n", p->begun ? "\n" : "{\"users\":[",
-			text ? text : "null");
-		free(text);
+		rk_event_list_end(&p->list, p->summary);
 		return;
 	}
 	snprintf(title, sizeof(title), "users in all: %" JSON_INTEGER_FORMAT,
@@ -335,7 +318,7 @@ static int report(const struct printing *p, int code)
 int rk_command_audit(const struct rk_command_call *call)
 {
 	const struct rk_command_options *options = call->options;
-	struct printing p = {.options = options};
+	struct printing p = {.options = options, .list.name = "users"};
 	json_t *request;
 	int code = rk_report_folder(options->report);
 

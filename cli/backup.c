@@ -36,8 +36,7 @@ int rk_operation_backup(const struct rk_operation_run *run, json_t *result)
 		snprintf(message, sizeof(message), "cannot write a backup to %.300s: %s%s",
 			dir ? dir : "", strerror(-r),
 			r == -ENOTEMPTY ? "; accepted: a folder that is empty or not there" : "");
-		run->emit(run->context,
-			json_pack("{s:s, s:s}", "event", "error", "message", message));
+		rk_operation_error(run, message);
 		return is_wrong_folder(r) ? RK_EXIT_USAGE : RK_EXIT_FINDINGS;
 	}
 	json_object_set_new(result, "dir", json_string(dir));

@@ -1,6 +1,7 @@
 /* refkey check: proves that the index agrees with itself. */
 #include <stdio.h>
 
+#include "cli/event.h"
 #include "cli/operation.h"
 
 static void report(void *context, const char *what)
@@ -17,10 +18,9 @@ int rk_operation_check(const struct rk_operation_run *run, json_t *result)
 	json_int_t records = 0;
 
 	if (wrong < 0) {
-		run->emit(run->context,
-			json_pack("{s:s, s:s}", "event", "error", "message",
-				"the index cannot be read to its end: restore a backup, or delete the data folder: "
-				"it is built again from the PDS"));
+		rk_operation_error(run,
+			"the index cannot be read to its end: restore a backup, or delete the data folder: "
+			"it is built again from the PDS");
 		return RK_EXIT_FINDINGS;
 	}
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
@@ -52,10 +52,8 @@ static void print(void *context, const json_t *event)
 		else
 			printf("wrong: %s\n", json_string_value(wrong));
 	} else if (wrong && p->json) {
-		json_t *copy = json_copy((json_t *)event);
+		json_t *copy = rk_event_copy(event);
 
-		json_object_del(copy, "event");
-		json_object_del(copy, "exit");
 		json_object_set(copy, "findings", p->findings);
 		json_dumpf(copy, stdout, JSON_INDENT(2));
 		putchar('\n');

@@ -29,13 +29,6 @@ static void line(void *context, const struct rk_delete_line *line)
 			"records", records, "document", *line->document ? line->document : NULL));
 }
 
-static void waiting(void *context, int64_t ms)
-{
-	const struct rk_operation_run *run = context;
-
-	run->emit(run->context, json_pack("{s:s, s:I}", "event", "waiting", "ms", (json_int_t)ms));
-}
-
 static int exit_code(int result, const struct rk_delete_summary *summary)
 {
 	if (result == -EHOSTUNREACH)
@@ -65,7 +58,7 @@ int rk_operation_delete(const struct rk_operation_run *run, json_t *result)
 		.dry_run = json_is_true(json_object_get(run->request, "dryRun")),
 		.max_wait_ms = json_is_integer(max_wait) ? json_integer_value(max_wait) * 1000 : -1,
 		.line = line,
-		.waiting = waiting,
+		.waiting = rk_operation_waiting,
 		.context = (void *)run,
 		.stop = run->stop,
 	};
@@ -79,10 +72,7 @@ int rk_operation_delete(const struct rk_operation_run *run, json_t *result)
 	r = rk_delete_run(service->store, &summary, &options, &request);
 	rk_turn_command_end(&service->turns);
 	free(names);
-	if (r)
-		run->emit(run->context,
-			json_pack("{s:s, s:s}", "event", "error", "message",
-				summary.error[0] ? summary.error : strerror(-r)));
+	rk_operation_failed(run, r, summary.error);
 	for (int i = 0; i < RK_DELETE_OUTCOME_COUNT; i++)
 		json_object_set_new(result, rk_delete_outcome_rows[i].name,
 			json_integer((json_int_t)summary.counts[i]));
@@ -95,7 +85,7 @@ int rk_operation_delete(const struct rk_operation_run *run, json_t *result)
 
 struct printing {
 	bool json, dry_run;
-	uint64_t lines;
+	struct rk_event_list records;
 };
 
 static const char *outcome_text(const char *name)
@@ -107,20 +97,7 @@ static const char *outcome_text(const char *name)
 	return name;
 }
 
-static void print_json(const json_t *event, const char *before)
-{
-	json_t *copy = json_copy((json_t *)event);
-	char *text;
-
-	json_object_del(copy, "event");
-	json_object_del(copy, "exit");
-	text = json_dumps(copy, JSON_COMPACT);
-	printf("%s%s", before, text ? text : "null");
-	free(text);
-	json_decref(copy);
-}
-
-static void print_line(struct printing *p, const json_t *event)
+static void print_line(const struct printing *p, const json_t *event)
 {
 	const char *outcome = rk_event_text(event, "outcome"),
 		   *reason = rk_event_text(event, "reason");
@@ -128,10 +105,6 @@ static void print_line(struct printing *p, const json_t *event)
 	const json_t *uri;
 	size_t i;
 
-	if (p->json) {
-		print_json(event, p->lines++ ? ",\n" : "{\"records\":[\n");
-		return;
-	}
 	printf("%s: %s%s%s%s\n", rk_event_text(event, "name"),
 		p->dry_run && strcmp(outcome, "deleted") == 0 ? "would be " : "",
 		outcome_text(outcome), *reason ? ": " : "", reason);
@@ -145,8 +118,11 @@ static void print(void *context, const json_t *event)
 {
 	struct printing *p = context;
 	const char *kind = rk_event_text(event, "event");
+	json_t *copy = p->json ? rk_event_copy(event) : NULL;
 
-	if (strcmp(kind, "line") == 0) {
+	if (p->json && strcmp(kind, "line") == 0) {
+		rk_event_list_add(&p->records, copy);
+	} else if (strcmp(kind, "line") == 0) {
 		print_line(p, event);
 	} else if (strcmp(kind, "error") == 0) {
 		rk_operation_print_error(event);
@@ -155,19 +131,19 @@ static void print(void *context, const json_t *event)
 			printf("⏳ The PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",
 				json_integer_value(json_object_get(event, "ms")) / 1000);
 	} else if (p->json && strcmp(kind, "result") == 0) {
-		printf("%s],\n\"summary\":", p->lines ? "\n" : "{\"records\":[");
-		print_json(event, "");
-		puts("}");
+		rk_event_list_end(&p->records, copy);
 	} else if (json_is_true(json_object_get(event, "stopped"))) {
 		puts("Stopped; running it again continues.");
 	}
+	json_decref(copy);
 	fflush(stdout);
 }
 
 int rk_command_delete(const struct rk_command_call *call)
 {
 	const struct rk_command_options *options = call->options;
-	struct printing p = {.json = options->json, .dry_run = options->dry_run};
+	struct printing p = {
+		.json = options->json, .dry_run = options->dry_run, .records.name = "records"};
 	json_t *request;
 
 	if (rk_http_global_init() != 0) {

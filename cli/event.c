@@ -108,6 +108,41 @@ void rk_event_print_ended(const json_t *result)
 		puts("The limit was reached; running it again continues.");
 }
 
+json_t *rk_event_copy(const json_t *event)
+{
+	json_t *copy = json_copy((json_t *)event);
+
+	json_object_del(copy, "event");
+	json_object_del(copy, "exit");
+	return copy;
+}
+
+static void list_begin(const struct rk_event_list *list)
+{
+	printf("{\"%s\":[", list->name);
+}
+
+void rk_event_list_add(struct rk_event_list *list, const json_t *item)
+{
+	if (!list->begun)
+		list_begin(list);
+	puts(list->begun ? "," : "");
+	json_dumpf(item, stdout, JSON_COMPACT);
+	list->begun = true;
+}
+
+void rk_event_list_end(const struct rk_event_list *list, const json_t *summary)
+{
+	if (list->begun)
+		putchar('\n');
+	else
+		list_begin(list);
+	puts("],");
+	fputs("\"summary\":", stdout);
+	json_dumpf(summary, stdout, JSON_COMPACT);
+	puts("}");
+}
+
 int rk_event_exit(int result, bool findings)
 {
 	switch (result) {

@@ -31,6 +31,17 @@ bool rk_event_print_usual(struct rk_progress *progress, const json_t *event);
 void rk_event_print_put_off(const json_t *result);
 void rk_event_print_ended(const json_t *result);
 
+/* A new object: the event without what is only of its way here ("event", "exit"). */
+json_t *rk_event_copy(const json_t *event);
+
+/* With --json one object is printed as it comes: {"NAME":[item, …],"summary":{…}}. */
+struct rk_event_list {
+	const char *name;
+	bool begun; /* an item was printed */
+};
+void rk_event_list_add(struct rk_event_list *list, const json_t *item);
+void rk_event_list_end(const struct rk_event_list *list, const json_t *summary);
+
 /* How an operation ends: 0 and whether there were findings, -ENOENT (a name is nobody's), -EHOSTUNREACH, or
  * another failure. */
 int rk_event_exit(int result, bool findings);

@@ -42,18 +42,6 @@ static void cleaned(void *context, enum rk_forget_side side, uint64_t count)
 			rk_forget_side_rows[side].name, "count", (json_int_t)count));
 }
 
-static void waiting(void *context, int64_t ms)
-{
-	const struct rk_operation_run *run = context;
-
-	run->emit(run->context, json_pack("{s:s, s:I}", "event", "waiting", "ms", (json_int_t)ms));
-}
-
-static void error(const struct rk_operation_run *run, const char *message)
-{
-	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
-}
-
 static int exit_code(int result, const struct rk_forget_summary *summary)
 {
 	if (result == -EPERM)
@@ -68,13 +56,13 @@ static void failure_tell(
 	char text[512];
 
 	if (summary->stuck < 0) {
-		error(run, why);
+		rk_operation_error(run, why);
 		return;
 	}
 	snprintf(text, sizeof(text), "%s could not be %s: %s. Run it again to continue",
 		rk_forget_side_rows[summary->stuck].text,
 		json_is_true(json_object_get(run->request, "yes")) ? "cleaned" : "read", why);
-	error(run, text);
+	rk_operation_error(run, text);
 }
 
 int rk_operation_forget(const struct rk_operation_run *run, json_t *result)
@@ -97,7 +85,7 @@ int rk_operation_forget(const struct rk_operation_run *run, json_t *result)
 		.max_wait_ms = json_is_integer(max_wait) ? json_integer_value(max_wait) * 1000 : -1,
 		.found = found,
 		.cleaned = cleaned,
-		.waiting = waiting,
+		.waiting = rk_operation_waiting,
 		.context = (void *)run,
 		.stop = run->stop,
 	};

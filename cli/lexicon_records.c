@@ -156,14 +156,10 @@ int rk_operation_lexicon(const struct rk_operation_run *run, json_t *result)
 		r = batch_take(&c->batch, snapshot);
 		for (size_t i = 0; (r == 0 || r == RK_STORE_ABSENT) && i < c->batch.count; i++)
 			one_check(c, &c->batch.list[i]);
-		run->emit(run->context,
-			json_pack("{s:s, s:I, s:I}", "event", "progress", "done",
-				(json_int_t)c->records, "total", (json_int_t)c->total));
+		rk_operation_progress((void *)run, c->records, c->total);
 	}
 	if (r && r != RK_STORE_ABSENT)
-		run->emit(run->context,
-			json_pack("{s:s, s:s}", "event", "error", "message",
-				"the index cannot be read to its end: see `refkey check`"));
+		rk_operation_error(run, "the index cannot be read to its end: see `refkey check`");
 	json_object_set_new(result, "records", json_integer((json_int_t)c->records));
 	json_object_set_new(result, "invalid", json_integer((json_int_t)c->invalid));
 	json_object_set_new(result, "findings", json_integer((json_int_t)c->findings));
@@ -176,20 +172,20 @@ int rk_operation_lexicon(const struct rk_operation_run *run, json_t *result)
 	return r;
 }
 
-/* With --json one object is printed as it comes: {"findings": […], "summary": {…}}. */
 struct printing {
 	bool json;
-	uint64_t lines;
+	struct rk_event_list findings;
 	struct rk_progress progress;
 };
 
-static void print_copy(const json_t *event)
+static void print_json(struct printing *p, const json_t *event, bool ended)
 {
-	json_t *copy = json_copy((json_t *)event);
+	json_t *copy = rk_event_copy(event);
 
-	json_object_del(copy, "event");
-	json_object_del(copy, "exit");
-	json_dumpf(copy, stdout, JSON_COMPACT);
+	if (ended)
+		rk_event_list_end(&p->findings, copy);
+	else
+		rk_event_list_add(&p->findings, copy);
 	json_decref(copy);
 }
 
@@ -202,17 +198,14 @@ static void print(void *context, const json_t *event)
 		return;
 	rk_progress_clear(&p->progress);
 	if (strcmp(kind, "line") == 0 && p->json) {
-		fputs(p->lines++ ? ",\n" : "{\"findings\":[\n", stdout);
-		print_copy(event);
+		print_json(p, event, false);
 	} else if (strcmp(kind, "line") == 0) {
 		const char *path = rk_event_text(event, "path");
 
 		printf("%s: %s %s\n", rk_event_text(event, "uri"), *path ? path : "the record",
 			rk_event_text(event, "text"));
 	} else if (json_object_get(event, "records") && p->json) {
-		printf("%s],\n\"summary\":", p->lines ? "\n" : "{\"findings\":[");
-		print_copy(event);
-		puts("}");
+		print_json(p, event, true);
 	} else if (json_object_get(event, "records")) {
 		printf("%" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT
 		       " do not fit their lexicon\n",
@@ -225,7 +218,7 @@ static void print(void *context, const json_t *event)
 
 int rk_lexicon_records(const struct rk_command_call *call)
 {
-	struct printing p = {.json = call->options->json};
+	struct printing p = {.json = call->options->json, .findings.name = "findings"};
 	json_t *request = json_object();
 
 	if (!request)

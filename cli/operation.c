@@ -31,13 +31,40 @@ const struct rk_operation_row *rk_operation_find(const char *name)
 	return NULL;
 }
 
+void rk_operation_progress(void *context, uint64_t done, uint64_t total)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context,
+		json_pack("{s:s, s:I, s:I}", "event", "progress", "done", (json_int_t)done, "total",
+			(json_int_t)total));
+}
+
+void rk_operation_waiting(void *context, int64_t ms)
+{
+	const struct rk_operation_run *run = context;
+
+	run->emit(run->context, json_pack("{s:s, s:I}", "event", "waiting", "ms", (json_int_t)ms));
+}
+
+void rk_operation_error(const struct rk_operation_run *run, const char *message)
+{
+	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
+}
+
+void rk_operation_failed(const struct rk_operation_run *run, int result, const char *text)
+{
+	if (result)
+		rk_operation_error(run, *text ? text : strerror(-result));
+}
+
 static bool refuse(const struct rk_operation_run *run, const char *format)
 {
 	const char *name = json_string_value(json_object_get(run->request, "operation"));
 	char text[256];
 
 	snprintf(text, sizeof(text), format, name ? name : "this");
-	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", text));
+	rk_operation_error(run, text);
 	return false;
 }
 

@@ -39,6 +39,13 @@ bool rk_operation_writes_to_pds(const struct rk_operation_run *run);
 /* Why nothing can be written to the PDS with these settings, a format with what wants to in it; NULL: it can. */
 const char *rk_operation_pds_refusal(const struct rk_settings *settings);
 
+/* What operations send. The first two go into requests whose context is the run. */
+void rk_operation_progress(void *run, uint64_t done, uint64_t total);
+void rk_operation_waiting(void *run, int64_t ms);
+void rk_operation_error(const struct rk_operation_run *run, const char *message);
+/* The error of a result that is not 0: the text, or errno's where it is empty. */
+void rk_operation_failed(const struct rk_operation_run *run, int result, const char *text);
+
 const struct rk_operation_row *rk_operation_find(const char *name); /* NULL: none */
 
 int rk_operation_audit(const struct rk_operation_run *run, json_t *result);

@@ -96,9 +96,7 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 	int r;
 
 	if (collection < 0) {
-		run->emit(run->context,
-			json_pack("{s:s, s:s}", "event", "error", "message",
-				"publish: what is to be published is not known"));
+		rk_operation_error(run, "publish: what is to be published is not known");
 		return RK_EXIT_USAGE;
 	}
 	if (json_is_true(json_object_get(run->request, "watch")))
@@ -135,10 +133,7 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 	rk_turn_command_end(&service->turns);
 	free(users);
 	free(skip);
-	if (r)
-		run->emit(run->context,
-			json_pack("{s:s, s:s}", "event", "error", "message",
-				summary.error[0] ? summary.error : strerror(-r)));
+	rk_operation_failed(run, r, summary.error);
 	json_object_set_new(result, "found", json_integer((json_int_t)summary.found));
 	for (int i = 0; i < RK_PUBLISH_OUTCOME_COUNT; i++)
 		json_object_set_new(result, rk_publish_outcome_rows[i].name,

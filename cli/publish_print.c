@@ -13,6 +13,7 @@ int rk_publish_print_begin(struct rk_publish_print *print, const struct rk_comma
 {
 	*print = (struct rk_publish_print){
 		.options = options,
+		.list.name = "records",
 		.lines = options->verbose || options->watch || !isatty(STDOUT_FILENO),
 		.without = json_array(),
 		.errors = json_array(),
@@ -24,15 +25,10 @@ int rk_publish_print_begin(struct rk_publish_print *print, const struct rk_comma
 /* One element of "records"; takes over nothing. */
 static void print_json(struct rk_publish_print *print, const json_t *event)
 {
-	json_t *copy = json_copy((json_t *)event);
-	char *text;
+	json_t *copy = rk_event_copy(event);
 
-	json_object_del(copy, "event");
 	json_object_del(copy, "handle");
-	text = json_dumps(copy, JSON_COMPACT);
-	printf("%s%s", print->begun ? ",\n" : "{\"records\":[\n", text ? text : "null");
-	print->begun = true;
-	free(text);
+	rk_event_list_add(&print->list, copy);
 	json_decref(copy);
 }
 
@@ -121,15 +117,9 @@ static void print_summary(struct rk_publish_print *print, const json_t *event)
 	rk_progress_clear(&print->progress);
 	if (!json_object_get(event, "found"))
 		return;
-	print->summary = json_copy((json_t *)event);
-	json_object_del(print->summary, "event");
-	json_object_del(print->summary, "exit");
+	print->summary = rk_event_copy(event);
 	if (print->options->json) {
-		char *text = json_dumps(print->summary, JSON_COMPACT);
-
-		printf("%s],\n\"summary\":%s}\n", print->begun ? "\n" : "{\"records\":[",
-			text ? text : "null");
-		free(text);
+		rk_event_list_end(&print->list, print->summary);
 		return;
 	}
 	if (!print->found)

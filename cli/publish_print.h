@@ -5,12 +5,14 @@
 #include <jansson.h>
 
 #include "cli/command.h"
+#include "cli/event.h"
 #include "cli/progress.h"
 
 struct rk_publish_print {
 	const struct rk_command_options *options;
-	bool lines, begun; /* of the JSON array: one was printed */
-	bool found;        /* what is to be done was told */
+	bool lines;
+	bool found; /* what is to be done was told */
+	struct rk_event_list list;
 	json_t *without, *errors, *summary;
 	uint64_t settled;
 	struct rk_progress progress;

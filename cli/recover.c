@@ -8,15 +8,6 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 
-static void recover_progress(void *context, uint64_t done, uint64_t total)
-{
-	const struct rk_operation_run *run = context;
-
-	run->emit(run->context,
-		json_pack("{s:s, s:I, s:I}", "event", "progress", "done", (json_int_t)done, "total",
-			(json_int_t)total));
-}
-
 static void recover_line(void *context, const char *uri, const char *ref, const char *action)
 {
 	const struct rk_operation_run *run = context;
@@ -44,7 +35,7 @@ int rk_operation_recover(const struct rk_operation_run *run, json_t *result)
 		.delay_ms = rk_operation_number(run->request, "delay"),
 		.dry_run = json_is_true(json_object_get(run->request, "dryRun")),
 		.restore = json_is_true(json_object_get(run->request, "restore")),
-		.progress = recover_progress,
+		.progress = rk_operation_progress,
 		.line = recover_line,
 		.context = (void *)run,
 		.stop = run->stop,
@@ -54,10 +45,7 @@ int rk_operation_recover(const struct rk_operation_run *run, json_t *result)
 
 	free(users);
 	free(skip);
-	if (r)
-		run->emit(run->context,
-			json_pack("{s:s, s:s}", "event", "error", "message",
-				summary.error[0] ? summary.error : strerror(-r)));
+	rk_operation_failed(run, r, summary.error);
 	json_object_set_new(result, "dryRun", json_boolean(request.dry_run));
 	json_object_set_new(result, "records", json_integer((json_int_t)summary.records));
 	for (int i = 0; i < RK_RECOVER_OUTCOME_COUNT; i++)
@@ -68,12 +56,11 @@ int rk_operation_recover(const struct rk_operation_run *run, json_t *result)
 	return exit_code(r, &summary);
 }
 
-/* With --json one object is printed as it comes: {"actions": […], "summary": {…}}. */
 struct printing {
 	bool json, dry_run, unreported;
 	const char *report; /* folder; NULL: none */
 	json_t *actions;    /* for the report */
-	uint64_t lines;
+	struct rk_event_list list;
 	struct rk_progress progress;
 };
 
@@ -81,22 +68,17 @@ static void print_line(struct printing *p, const json_t *event)
 {
 	const char *uri = json_string_value(json_object_get(event, "uri"));
 	const char *action = json_string_value(json_object_get(event, "action"));
-	json_t *copy = json_copy((json_t *)event);
+	json_t *copy = rk_event_copy(event);
 
-	json_object_del(copy, "event");
 	if (p->report)
 		json_array_append(p->actions, copy);
 	if (p->json) {
-		char *text = json_dumps(copy, JSON_COMPACT);
-
-		printf("%s%s", p->lines ? ",\n" : "{\"actions\":[\n", text ? text : "null");
-		free(text);
+		rk_event_list_add(&p->list, copy);
 	} else {
 		rk_progress_clear(&p->progress);
 		printf("%s%s: %s\n", p->dry_run ? "would be " : "", action, uri);
 	}
 	json_decref(copy);
-	p->lines++;
 }
 
 /* The same object as --json prints. */
@@ -116,17 +98,11 @@ static void print_summary(struct printing *p, const json_t *event)
 	if (!json_object_get(event, "records"))
 		return;
 	rk_progress_clear(&p->progress);
-	summary = json_copy((json_t *)event);
-	json_object_del(summary, "event");
-	json_object_del(summary, "exit");
+	summary = rk_event_copy(event);
 	if (p->report)
 		p->unreported = !report_write(p, summary);
 	if (p->json) {
-		char *text = json_dumps(summary, JSON_COMPACT);
-
-		printf("%s],\n\"summary\":%s}\n", p->lines ? "\n" : "{\"actions\":[",
-			text ? text : "null");
-		free(text);
+		rk_event_list_end(&p->list, summary);
 		json_decref(summary);
 		return;
 	}
@@ -163,8 +139,10 @@ static void print(void *context, const json_t *event)
 int rk_command_recover(const struct rk_command_call *call)
 {
 	const struct rk_command_options *options = call->options;
-	struct printing p = {
-		.json = options->json, .dry_run = options->dry_run, .report = options->report};
+	struct printing p = {.json = options->json,
+		.dry_run = options->dry_run,
+		.report = options->report,
+		.list.name = "actions"};
 	json_t *request = json_pack("{s:I, s:I, s:I, s:b, s:b}", "limit",
 		(json_int_t)options->limit, "batchSize", (json_int_t)options->batch_size, "delay",
 		(json_int_t)options->delay_ms, "dryRun", options->dry_run, "restore",

@@ -39,11 +39,6 @@ static void user_take(void *context, const struct rk_audit_person *person, const
 			person->rev ? json_string(rev) : json_null(), "documents", documents));
 }
 
-static void error(const struct rk_operation_run *run, const char *message)
-{
-	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
-}
-
 static void torn(const struct rk_operation_run *run, size_t line)
 {
 	char message[256];
@@ -51,7 +46,7 @@ static void torn(const struct rk_operation_run *run, size_t line)
 	snprintf(message, sizeof(message),
 		"the undo file: line %zu, the last, was cut off while it was written, and stands for nothing: what it names was not deleted",
 		line);
-	error(run, message);
+	rk_operation_error(run, message);
 }
 
 /* Of a dry run: what --yes would be told. */
@@ -69,23 +64,7 @@ static void unread_take(void *context, const struct rk_audit_person *person)
 
 	snprintf(message, sizeof(message), "%.*s: left alone, its repo could not be read: %s",
 		RK_SLICE_ARG(person->user->id), person->unread);
-	error(context, message);
-}
-
-static void progress_take(void *context, uint64_t done, uint64_t total)
-{
-	const struct rk_operation_run *run = context;
-
-	run->emit(run->context,
-		json_pack("{s:s, s:I, s:I}", "event", "progress", "done", (json_int_t)done, "total",
-			(json_int_t)total));
-}
-
-static void waiting_take(void *context, int64_t ms)
-{
-	const struct rk_operation_run *run = context;
-
-	run->emit(run->context, json_pack("{s:s, s:I}", "event", "waiting", "ms", (json_int_t)ms));
+	rk_operation_error(context, message);
 }
 
 static int exit_code(int r, const struct rk_repair_summary *summary)
@@ -174,8 +153,8 @@ static int operate(const struct rk_operation_run *run, json_t *result,
 		.step = step_take,
 		.user = user_take,
 		.unread = unread_take,
-		.progress = progress_take,
-		.waiting = waiting_take,
+		.progress = rk_operation_progress,
+		.waiting = rk_operation_waiting,
 		.context = (void *)run,
 		.stop = run->stop,
 	};
@@ -192,10 +171,7 @@ static int operate(const struct rk_operation_run *run, json_t *result,
 	if (!summary)
 		return RK_EXIT_FINDINGS;
 	if (r)
-		error(run,
-			r == -EPERM                 ? summary->refusal
-				: summary->error[0] ? summary->error
-						    : strerror(-r));
+		rk_operation_failed(run, r, r == -EPERM ? summary->refusal : summary->error);
 	else if (summary->refusal[0])
 		refusal(run, summary->refusal);
 	else if (summary->torn)
@@ -226,7 +202,7 @@ static json_t *plan_read(const struct rk_operation_run *run, const char *path)
 				: fd == -EINVAL ? "it is no file"
 				: fd == -EFBIG  ? "it is too large for one"
 						: strerror(-fd));
-		error(run, message);
+		rk_operation_error(run, message);
 	}
 	return plan;
 }

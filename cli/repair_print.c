@@ -12,6 +12,7 @@ void rk_repair_print_begin(struct rk_repair_print *print, const struct rk_comman
 {
 	*print = (struct rk_repair_print){
 		.options = options,
+		.list.name = "steps",
 		.yes = (options->yes || options->apply || options->undo) && !options->dry_run,
 		.steps = json_array(),
 	};
@@ -90,22 +91,17 @@ static void print_line(struct rk_repair_print *print, const json_t *event)
 		json_array_append(print->all, line);
 	rk_progress_clear(&print->progress);
 	if (print->options->json) {
-		char *text = json_dumps(line, JSON_COMPACT);
-
-		printf("%s%s", print->begun ? ",\n" : "{\"steps\":[\n", text ? text : "null");
-		free(text);
+		rk_event_list_add(&print->list, line);
 	} else {
 		print_text(print, event);
 	}
-	print->begun = true;
 	json_decref(line);
 }
 
 static void plan_user(struct rk_repair_print *print, const json_t *event)
 {
-	json_t *user = json_copy((json_t *)event);
+	json_t *user = rk_event_copy(event);
 
-	json_object_del(user, "event");
 	json_object_set(user, "steps", print->steps);
 	json_array_append_new(print->planned, user);
 	json_decref(print->steps);
@@ -119,15 +115,9 @@ static void print_summary(struct rk_repair_print *print, const json_t *event)
 	rk_progress_clear(&print->progress);
 	if (!rk_event_has_summary(event))
 		return;
-	print->summary = json_copy((json_t *)event);
-	json_object_del(print->summary, "event");
-	json_object_del(print->summary, "exit");
+	print->summary = rk_event_copy(event);
 	if (print->options->json) {
-		char *text = json_dumps(print->summary, JSON_COMPACT);
-
-		printf("%s],\n\"summary\":%s}\n", print->begun ? "\n" : "{\"steps\":[",
-			text ? text : "null");
-		free(text);
+		rk_event_list_end(&print->list, print->summary);
 		return;
 	}
 	if (json_is_true(json_object_get(event, "dryRun")))

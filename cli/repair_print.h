@@ -5,12 +5,13 @@
 #include <jansson.h>
 
 #include "cli/command.h"
+#include "cli/event.h"
 #include "cli/progress.h"
 
 struct rk_repair_print {
 	const struct rk_command_options *options;
 	bool yes, said_mode;
-	bool begun;            /* of the JSON array, one was printed */
+	struct rk_event_list list;
 	json_t *steps;         /* of the user who comes next, for a plan */
 	json_t *planned, *all; /* users of the plan, steps of the report; NULL: none is wanted */
 	json_t *summary;

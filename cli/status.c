@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "cli/event.h"
 #include "cli/operation.h"
 
 static json_t *records_json(const struct rk_counts *counts)
@@ -121,9 +122,7 @@ int rk_operation_status(const struct rk_operation_run *run, json_t *result)
 	}
 	rk_snapshot_destroy(snapshot);
 	if (r) {
-		run->emit(run->context,
-			json_pack("{s:s, s:s}", "event", "error", "message",
-				"the index cannot be read; see `refkey check`"));
+		rk_operation_error(run, "the index cannot be read; see `refkey check`");
 		json_decref(sources.list);
 		return RK_EXIT_FINDINGS;
 	}
@@ -214,10 +213,8 @@ static void print(void *context, const json_t *event)
 	if (kind && strcmp(kind, "error") == 0) {
 		rk_operation_print_error(event);
 	} else if (*as_json) {
-		json_t *copy = json_copy((json_t *)event);
+		json_t *copy = rk_event_copy(event);
 
-		json_object_del(copy, "event");
-		json_object_del(copy, "exit");
 		json_dumpf(copy, stdout, JSON_INDENT(2));
 		putchar('\n');
 		json_decref(copy);

@@ -163,7 +163,7 @@ void rk_watch_destroy(struct rk_watch *watch)
 
 static int refuse(const struct rk_operation_run *run, const char *message)
 {
-	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
+	rk_operation_error(run, message);
 	return RK_EXIT_USAGE;
 }
 
