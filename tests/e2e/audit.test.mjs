@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -274,6 +274,62 @@ $`, 'u'));
     } finally {
       await refkey.stop();
     }
+  });
+
+  it('names what an index that was restored from an old backup has otherwise, until it has caught up', async () => {
+    const [person] = await scene.people(1);
+    const [gone, changed, marked, kept] = [await pair(person), await pair(person), await pair(person), await pair(person)];
+    const agree = (expected) => async () => {
+      const now = await audit(...users(person));
+      assert.deepEqual(counts(now.users[0]), expected, now.shown);
+      return true;
+    };
+    await index(agree({ documents: 4, synced: 4, records: 4, matched: 4, indexed: 4, indexLinked: 4 }));
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'refkey-copy-'));
+    try {
+      const copied = await refkey.run(['backup', path.join(folder, 'copy')]);
+      assert.equal(copied.code, 0, copied.stderr);
+      await scene.mongo.moods.deleteOne({ _id: gone._id });
+      await scene.pds.deleteRecord(person, MOOD, gone.rkey);
+      await scene.pds.putRecord(person, MOOD, changed.rkey, moodRecord({ mood: 'another', ref: changed._id }));
+      await scene.mongo.moods.updateOne({ _id: marked._id }, { $set: { deleted: true } });
+      const added = await pair(person);
+      const sides = { documents: 3, synced: 3, softDeleted: 1, records: 4, matched: 3, orphaned: 1 };
+      const agreed = { ...sides, indexed: 4, indexLinked: 3 };
+      await index(agree(agreed));
+
+      for (const name of readdirSync(refkey.dataDirectory)) if (/\.mdb$/.test(name)) rmSync(path.join(refkey.dataDirectory, name));
+      copyFileSync(path.join(folder, 'copy', 'data.mdb'), path.join(refkey.dataDirectory, 'data.mdb'));
+      const { code, users: [found], shown } = await audit(...users(person));
+      assert.equal(code, 1, shown);
+      const told = found.findings.filter((f) => f.kind.startsWith('index')).map((f) => [f.kind, f.rkey, f.reason]);
+      const expected = [
+        ['indexMissing', added.rkey, ''],
+        ['indexExtra', gone.rkey, ''],
+        ['indexDiffers', changed.rkey, 'another version'],
+        ['indexDiffers', marked.rkey, 'linked in the index alone'],
+      ];
+      const order = (a, b) => (String(a) < String(b) ? -1 : 1);
+      assert.deepEqual(told.sort(order), expected.sort(order), shown);
+      const { indexed, indexLinked, indexMissing, indexExtra, indexDiffers, ...rest } = counts(found);
+      assert.deepEqual([indexed, indexLinked, indexMissing, indexExtra, indexDiffers], [4, 4, 1, 1, 2], shown);
+      assert.deepEqual(rest, sides, shown);
+      assert.notEqual(found.indexRev, found.rev);
+      const alone = await audit('--index', ...users(person));
+      assert.deepEqual(counts(alone.users[0]), { records: 4, matched: 4, indexed: 4, indexLinked: 4 }, alone.shown);
+      assert.ok(!found.findings.some((f) => f.rkey === kept.rkey), shown);
+
+      await refkey.start();
+      await refkey.ready();
+      await settled(refkey);
+      await until(agree(agreed), { what: 'the three to agree', deadline: 30_000 });
+      await refkey.stop();
+      await agree(agreed)();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    await assertChecks(refkey);
+    await scene.mongo.moods.deleteMany({ user: person.user });
   });
 
   it('what changes while it reads is looked at again', async () => {

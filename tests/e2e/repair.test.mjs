@@ -2,12 +2,11 @@
 // is not in the undo file, and nothing that a rule does not name.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { binary } from '../kit/refkey.mjs';
 import { MOOD, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { entries, repairing, users } from './repairing.mjs';
@@ -258,33 +257,6 @@ Failed:  0
       assert.deepEqual(await keys(person), [rkeys[1]]);
     });
   });
-
-  // Killed at each step, and run again: what is kept is kept, and all that went is in an undo file.
-  for (const [when, method, wrong] of [
-    ['while it reads the repo', 'com.atproto.sync.getRepo', { hang: true }],
-    ['before it looks at the records', 'com.atproto.repo.listRecords', { hang: true }],
-    ['before it logs in', 'com.atproto.server.createSession', { hang: true }],
-    ['before the PDS deletes', 'com.atproto.repo.applyWrites', { hang: true }],
-    ['after the PDS deleted', 'com.atproto.repo.applyWrites', { hold: true }],
-  ]) {
-    it(`killed ${when}, and run again`, async () => {
-      const person = await writer();
-      const { _id, rkeys } = await mood(person, 3);
-      const had = undoFiles();
-      const fault = scene.proxy.http(wrong, { method, times: 1 });
-      const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, 'repair', '--all', '--yes', ...users(person)], { env: refkey.env, stdio: 'ignore' });
-      const ended = new Promise((resolve) => child.on('exit', resolve));
-      await until(() => (wrong.hold ? fault.held : fault.fired), { what: when });
-      child.kill('SIGKILL');
-      await ended;
-      const { code, shown } = await repair('--all', '--yes', ...users(person));
-      assert.equal(code, 0, shown);
-      assert.deepEqual(await keys(person), [rkeys[0]]);
-      assert.equal((await find(_id)).atproto.rkey, rkeys[0]);
-      const lines = undoFiles().filter((file) => !had.includes(file)).flatMap(entries);
-      assert.deepEqual([...new Set(lines.map((e) => e.rkey))].sort(), rkeys.slice(1));
-    });
-  }
 
   it('beside a running serve, which sees the end of it; one at a time', async () => {
     const person = await writer();

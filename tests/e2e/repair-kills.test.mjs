@@ -1,0 +1,109 @@
+// `refkey repair` killed at each of its steps, and run again: it comes to the same end, and the undo files of both
+// runs put back all that went.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { binary } from '../kit/refkey.mjs';
+import { until } from '../kit/wait.mjs';
+import { entries, repairing, users } from './repairing.mjs';
+import { assertChecks, startScene } from './scene.mjs';
+
+describe('repair, killed', () => {
+  let scene;
+  let refkey;
+  let folder;
+  let repair, find, records, keys, undoFiles, writer, everything;
+
+  before(async () => {
+    folder = mkdtempSync(path.join(os.tmpdir(), 'refkey-kills-'));
+    scene = await startScene({ proxy: true });
+    refkey = await scene.refkey({ REFKEY_RECOVER: 'off', REFKEY_SWEEP_SECONDS: '1' });
+    await refkey.stop();
+    ({ repair, find, records, keys, undoFiles, writer, everything } = repairing(scene, refkey));
+  });
+  after(async () => {
+    await scene?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  // Killed once the nth request of this method is under way.
+  async function killed(args, method, nth, wrong) {
+    let seen = 0;
+    const fault = scene.proxy.http(wrong, { method, times: 1, query: () => seen++ === nth });
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, 'repair', ...args], { env: refkey.env, stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ?? code)));
+    await Promise.race([
+      until(() => (wrong.hold ? fault.held : fault.fired), { what: `${method} ${nth}`, deadline: 60_000 }),
+      ended.then((how) => assert.fail(`it ended before: ${how}`)),
+    ]);
+    child.kill('SIGKILL');
+    assert.equal(await ended, 'SIGKILL');
+    fault.end();
+  }
+
+  // Both look at the repo twice: --yes counts orphans first, --apply looks whether a side has moved.
+  for (const [when, method, nth, wrong, moved] of [
+    ['while it looks at the repo', 'com.atproto.sync.getRepo', 0, { hang: true }, false],
+    ['while it reads the repo', 'com.atproto.sync.getRepo', 1, { hang: true }, false],
+    ['behind the documents, before it looks at the records', 'com.atproto.repo.listRecords', 0, { hang: true }, true],
+    ['behind the undo file, before it logs in', 'com.atproto.server.createSession', 0, { hang: true }, true],
+    ['before the PDS deletes', 'com.atproto.repo.applyWrites', 0, { hang: true }, true],
+    ['after the PDS deleted some', 'com.atproto.repo.applyWrites', 0, { hold: true }, true],
+    ['between two batches', 'com.atproto.repo.applyWrites', 1, { hang: true }, true],
+    ['after the PDS deleted the last, before the end', 'com.atproto.repo.applyWrites', 2, { hold: true }, true],
+  ]) {
+    for (const by of ['--yes', '--apply']) {
+      it(`${by}: ${when}`, async () => {
+        const person = await writer();
+        const all = await everything(person);
+        const there = await records(person);
+        const had = undoFiles();
+        const plan = path.join(folder, `${person.name}.json`);
+        if (by === '--apply') assert.equal((await repair('--all', '--plan', plan, ...users(person))).code, 0);
+        const args = by === '--apply' ? ['--apply', plan] : ['--all', '--yes', ...users(person)];
+        await killed([...args, '--batch-size', '2'], method, nth, wrong);
+
+        const again = await repair(...args);
+        if (by === '--apply' && moved) {
+          // A plan is for what was: the rest takes a new one.
+          assert.equal(again.code, 1, again.shown);
+          assert.match(again.stderr, /moved since the plan was made, so nothing is done/);
+          assert.equal((await repair('--all', '--yes', ...users(person))).code, 0);
+        } else {
+          assert.equal(again.code, 0, again.shown);
+        }
+        const gone = [all.named.rkeys[0], all.named.rkeys[1], all.unnamed.rkeys[1], ...all.orphan.rkeys].sort();
+        assert.deepEqual(await keys(person), there.map((r) => r.uri.split('/').pop()).filter((key) => !gone.includes(key)).sort());
+        for (const document of [all.unnamed, all.unlinked, all.stale]) assert.equal((await find(document._id)).atproto.rkey, document.rkeys[0]);
+        assert.deepEqual((await repair('--all', '--yes', ...users(person))).steps, []);
+
+        const files = undoFiles().filter((file) => !had.includes(file));
+        assert.deepEqual([...new Set(files.flatMap(entries).map((e) => e.rkey))].sort(), gone);
+        for (const file of files) {
+          const undo = await repair('--undo', file);
+          assert.deepEqual([undo.code, undo.summary.failed], [0, 0], undo.shown);
+        }
+        assert.deepEqual(await records(person), there);
+        await scene.mongo.moods.deleteMany({ user: person.user });
+      });
+    }
+  }
+
+  it('--undo itself, between two repos: run again, all is there once', async () => {
+    const people = [await writer(), await writer()];
+    for (const person of people) await everything(person);
+    const there = await Promise.all(people.map(records));
+    const { code, summary, shown } = await repair('--all', '--yes', ...users(...people));
+    assert.deepEqual([code, summary.delete], [0, 10], shown);
+    for (const [nth, wrong] of [[0, { hold: true }], [0, { hang: true }]])
+      await killed(['--undo', summary.undo], 'com.atproto.repo.applyWrites', nth, wrong);
+    const undo = await repair('--undo', summary.undo);
+    assert.deepEqual([undo.code, undo.summary.create], [0, 10], undo.shown);
+    assert.deepEqual(await Promise.all(people.map(records)), there);
+    await assertChecks(refkey);
+  });
+});
