@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SIZE_LEAST = 8 };
+enum { SIZE_LEAST = 8, BATCH = 16 /* blocks hashed at once */ };
 
 static uint32_t digest_short(const struct rk_cid *cid)
 {
@@ -80,49 +80,64 @@ static int table_create(struct rk_blocks *blocks, struct rk_arena *arena, size_t
 	return blocks->slots ? 0 : -ENOMEM;
 }
 
-int rk_blocks_load(
-	struct rk_blocks *out, struct rk_arena *arena, struct rk_slice in, size_t count_most)
+/* Enters blocks that stand one behind the other. `room`: how many more the table was made for. */
+static int batch_enter(
+	struct rk_blocks *out, const struct rk_car_block *batch, size_t count, size_t *room)
 {
-	struct rk_car_block block;
-	struct rk_car car;
-	size_t count = 0;
-	int result;
+	uint8_t digests[BATCH][RK_SHA256_BYTES];
+	struct rk_slice bytes[BATCH] = {0};
 
-	*out = (struct rk_blocks){.car = in};
-	result = count_blocks(&count, &out->root, in, count_most);
-	if (result)
-		return result;
-	result = table_create(out, arena, count);
-	if (result) {
-		rk_blocks_finish(out);
-		return result;
-	}
-	if (!rk_car_open(&car, in))
-		goto changed;
-	while (rk_car_next(&car, &block)) {
-		struct rk_blocks_slot *slot = slot_of(out, &block.cid);
+	for (size_t i = 0; i < count; i++)
+		bytes[i] = batch[i].bytes;
+	rk_sha256_each(digests, bytes, count);
+	for (size_t i = 0; i < count; i++) {
+		const struct rk_car_block *block = &batch[i];
+		struct rk_blocks_slot *slot = slot_of(out, &block->cid);
 
 		/* Of a block seen before, too: the CID is the same, the bytes may differ. */
-		if (!rk_cid_matches(&block.cid, block.bytes)) {
-			rk_blocks_finish(out);
+		if (memcmp(digests[i], rk_cid_digest(&block->cid), RK_SHA256_BYTES) != 0)
 			return RK_BLOCKS_BAD_CID;
-		}
 		if (slot->offset != 0)
 			continue;
-		if (count-- == 0)
-			goto changed;
+		if ((*room)-- == 0)
+			return RK_BLOCKS_MALFORMED; /* a mapped file that somebody writes to */
 		*slot = (struct rk_blocks_slot){
-			.offset = block.offset,
-			.len = (uint32_t)block.bytes.len,
-			.digest = digest_short(&block.cid),
+			.offset = block->offset,
+			.len = (uint32_t)block->bytes.len,
+			.digest = digest_short(&block->cid),
 		};
 		out->count++;
 	}
-	if (!car.reader.failed)
-		return RK_BLOCKS_OK;
-changed: /* a mapped file that somebody writes to */
-	rk_blocks_finish(out);
-	return RK_BLOCKS_MALFORMED;
+	return RK_BLOCKS_OK;
+}
+
+int rk_blocks_load(
+	struct rk_blocks *out, struct rk_arena *arena, struct rk_slice in, size_t count_most)
+{
+	struct rk_car_block batch[BATCH];
+	struct rk_car car;
+	size_t room = 0, filled = 0;
+	int result;
+
+	*out = (struct rk_blocks){.car = in};
+	result = count_blocks(&room, &out->root, in, count_most);
+	if (result == RK_BLOCKS_OK)
+		result = table_create(out, arena, room);
+	if (result == RK_BLOCKS_OK && !rk_car_open(&car, in))
+		result = RK_BLOCKS_MALFORMED; /* a mapped file that somebody writes to */
+	while (result == RK_BLOCKS_OK && rk_car_next(&car, &batch[filled])) {
+		if (++filled < BATCH)
+			continue;
+		result = batch_enter(out, batch, filled, &room);
+		filled = 0;
+	}
+	if (result == RK_BLOCKS_OK)
+		result = batch_enter(out, batch, filled, &room);
+	if (result == RK_BLOCKS_OK && car.reader.failed)
+		result = RK_BLOCKS_MALFORMED;
+	if (result)
+		rk_blocks_finish(out);
+	return result;
 }
 
 void rk_blocks_finish(struct rk_blocks *blocks)

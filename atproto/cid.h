@@ -6,9 +6,10 @@
 #ifndef RK_ATPROTO_CID_H
 #define RK_ATPROTO_CID_H
 
+#include "atproto/sha256.h"
 #include "base/buf.h"
 
-enum { RK_CID_BYTES = 36, RK_CID_TEXT = 59, RK_SHA256_BYTES = 32 };
+enum { RK_CID_BYTES = 36, RK_CID_TEXT = 59 };
 enum { RK_CODEC_RAW = 0x55, RK_CODEC_DAG_CBOR = 0x71, RK_MULTIHASH_SHA256 = 0x12 };
 
 struct rk_cid {
@@ -30,8 +31,6 @@ void rk_cid_compute(struct rk_cid *out, uint8_t codec, struct rk_slice block);
 /* The same of a block in parts. */
 void rk_cid_compute_parts(
 	struct rk_cid *out, uint8_t codec, const struct rk_slice *parts, size_t count);
-/* True if the block's SHA-256 is the one the CID names. */
-bool rk_cid_matches(const struct rk_cid *cid, struct rk_slice block);
 
 static inline bool rk_cid_equal(const struct rk_cid *a, const struct rk_cid *b)
 {
@@ -45,9 +44,5 @@ static inline const uint8_t *rk_cid_digest(const struct rk_cid *cid)
 {
 	return cid->bytes + 4;
 }
-
-void rk_sha256(uint8_t out[RK_SHA256_BYTES], struct rk_slice in);
-/* Of the parts one behind the other. */
-void rk_sha256_parts(uint8_t out[RK_SHA256_BYTES], const struct rk_slice *parts, size_t count);
 
 #endif

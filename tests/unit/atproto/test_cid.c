@@ -15,8 +15,6 @@ static void text_and_bytes_are_one_form_each(void **state)
 
 	rk_cid_compute(&raw, RK_CODEC_RAW, block);
 	rk_cid_compute(&cbor, RK_CODEC_DAG_CBOR, block);
-	assert_true(rk_cid_matches(&raw, block) && rk_cid_matches(&cbor, block));
-	assert_false(rk_cid_matches(&raw, rk_slice_str("hellp")));
 	assert_false(rk_cid_equal(&raw, &cbor));
 	rk_cid_format(&text, &raw);
 	assert_string_equal(rk_buf_cstr(&text), hello_raw);
