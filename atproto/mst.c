@@ -30,8 +30,8 @@ struct walk {
 	struct level levels[RK_MST_DEPTH_MOST];
 	size_t depth;
 	uint8_t key[RK_MST_KEY_MOST]; /* the last one */
-	size_t key_len;
-	bool any; /* a key was seen */
+	size_t key_len, slash;        /* its slash */
+	bool any;                     /* a key was seen */
 };
 
 unsigned rk_mst_layer(struct rk_slice key)
@@ -54,6 +54,10 @@ size_t rk_mst_common_prefix(struct rk_slice a, struct rk_slice b)
 {
 	size_t most = a.len < b.len ? a.len : b.len, at = 0;
 
+	/* Keys begin with the name of a collection: mostly whole words are the same. */
+	while (most - at >= sizeof(uint64_t) &&
+		memcmp(a.data + at, b.data + at, sizeof(uint64_t)) == 0)
+		at += sizeof(uint64_t);
 	while (at < most && a.data[at] == b.data[at])
 		at++;
 	return at;
@@ -105,18 +109,26 @@ static inline bool key_letter(uint8_t c)
 	return c < 128 && key_letters[c >> 6] >> (c & 63) & 1;
 }
 
+bool rk_mst_key_follows(size_t *slash, struct rk_slice key, size_t shared)
+{
+	size_t at = *slash < shared ? *slash : SIZE_MAX;
+
+	for (size_t i = shared; i < key.len; i++) {
+		if (key_letter(key.data[i]))
+			continue;
+		if (key.data[i] != '/' || at != SIZE_MAX)
+			return false;
+		at = i;
+	}
+	*slash = at;
+	return at != SIZE_MAX && at > 0 && at + 1 < key.len;
+}
+
 bool rk_mst_key_valid(struct rk_slice key)
 {
 	size_t slash = SIZE_MAX;
 
-	for (size_t i = 0; i < key.len; i++) {
-		if (key_letter(key.data[i]))
-			continue;
-		if (key.data[i] != '/' || slash != SIZE_MAX)
-			return false;
-		slash = i;
-	}
-	return slash != SIZE_MAX && slash > 0 && slash + 1 < key.len;
+	return rk_mst_key_follows(&slash, key, 0);
 }
 
 /* Bytes that the last key and the one of the entry have in common, which the entry's prefix is known
@@ -154,7 +166,8 @@ static enum rk_mst_result entry_visit(struct walk *walk)
 	walk->key_len = entry.prefix + entry.rest.len;
 	walk->any = true;
 	key = rk_slice_make(walk->key, walk->key_len);
-	if (!rk_mst_key_valid(key) || rk_mst_layer(key) != level->layer)
+	if (!rk_mst_key_follows(&walk->slash, key, entry.prefix) ||
+		rk_mst_layer(key) != level->layer)
 		return RK_MST_MALFORMED;
 	level->shared = walk->key_len;
 	for (size_t i = 0; i < walk->depth - 1; i++) {
@@ -173,7 +186,7 @@ enum rk_mst_result rk_mst_walk(const struct rk_blocks *blocks, const struct rk_c
 	walk.blocks = blocks;
 	walk.visit = visit;
 	walk.context = context;
-	walk.depth = walk.key_len = 0;
+	walk.depth = walk.key_len = walk.slash = 0;
 	walk.any = false;
 	result = descend(&walk, root);
 	while (result == RK_MST_OK && walk.depth > 0) {

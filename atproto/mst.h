@@ -34,6 +34,9 @@ enum rk_mst_result rk_mst_walk(const struct rk_blocks *blocks, const struct rk_c
 
 /* Two parts with a slash between, not empty, of letters that NSIDs and record keys are made of. */
 bool rk_mst_key_valid(struct rk_slice key);
+/* The same of a key whose first `shared` bytes are those of a valid key with its slash at *slash: they are
+ * not looked at again. *slash becomes that of this key. */
+bool rk_mst_key_follows(size_t *slash, struct rk_slice key, size_t shared);
 /* The layer of a key: leading zero bits of its SHA-256, divided by two. */
 unsigned rk_mst_layer(struct rk_slice key);
 /* Bytes that both keys start with: what a node leaves out of the second. */

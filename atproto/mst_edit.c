@@ -189,7 +189,7 @@ static int entries_pass(
 {
 	const struct rk_cid *gap = node->left;
 	uint8_t key[RK_MST_KEY_MOST];
-	size_t len = 0;
+	size_t len = 0, slash = 0;
 
 	for (size_t i = 0; i < node->count; i++) {
 		struct range before = {range.from, range.from};
@@ -208,7 +208,8 @@ static int entries_pass(
 		memcpy(key + entry.prefix, entry.rest.data, entry.rest.len);
 		len = entry.prefix + entry.rest.len;
 		whole = rk_slice_make(key, len);
-		if (!rk_mst_key_valid(whole) || rk_mst_layer(whole) != layer)
+		if (!rk_mst_key_follows(&slash, whole, entry.prefix) ||
+			rk_mst_layer(whole) != layer)
 			return RK_MST_EDIT_MALFORMED;
 		if (range.from < range.to && rk_slice_equal(run->edits[range.from].key, whole))
 			result = edit_pass(run, &run->edits[range.from++], layer, entry.value);

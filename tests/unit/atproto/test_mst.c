@@ -101,12 +101,41 @@ static void nodes_without_entries_bridge_layers(void **state)
 	free((void *)car.data);
 }
 
+/* Whatever part of a key the one before it had, what is said of it is what is said of the whole. */
+static void a_key_that_follows_is_judged_as_the_whole(void **state)
+{
+	static const char *const before[] = {"a/b", "abc/def", "a.b.c/d"};
+	static const char *const keys[] = {"a/b", "a/bc", "a/", "a//b", "a/b/c", "ab", "abc",
+		"abc/def", "abc/deg", "abc/de/", "abc/", "abcd/e", "ab/c", "a.b.c/d/", "a.b.c/d",
+		"a.b.c/ e", "a.b.c/\xc3", "a.b.d/d", "a.b.c", "a.b.c.d", ""};
+
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]) * sizeof(keys) / sizeof(keys[0]);
+		i++) {
+		const struct rk_slice first = rk_slice_str(before[i % 3]);
+		const struct rk_slice key = rk_slice_str(keys[i / 3]);
+		const size_t common = rk_mst_common_prefix(first, key);
+		size_t whole = SIZE_MAX;
+		const bool valid = rk_mst_key_follows(&whole, key, 0);
+
+		assert_true(valid == rk_mst_key_valid(key));
+		for (size_t shared = 0; shared <= common; shared++) {
+			size_t slash = SIZE_MAX;
+
+			assert_true(rk_mst_key_follows(&slash, first, 0));
+			assert_true(rk_mst_key_follows(&slash, key, shared) == valid);
+			if (valid)
+				assert_int_equal(slash, whole);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trees_of_all_sizes_are_walked_in_order),
 		cmocka_unit_test(structure_is_checked),
 		cmocka_unit_test(visitor_may_stop),
+		cmocka_unit_test(a_key_that_follows_is_judged_as_the_whole),
 		cmocka_unit_test(nodes_without_entries_bridge_layers),
 	};
 	return cmocka_run_group_tests_name("atproto/mst", tests, trees_setup, NULL);
