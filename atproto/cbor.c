@@ -48,11 +48,17 @@ refuse:
 	return false;
 }
 
-/* Eight letters at a time as long as they are ASCII, which most text is. */
+/* Many letters at a time as long as they are ASCII, which most text is. */
 static bool text_valid(struct rk_slice text)
 {
-	uint64_t word;
+	uint64_t word, words[4];
 
+	while (text.len >= sizeof(words)) {
+		memcpy(words, text.data, sizeof(words));
+		if ((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080)
+			break;
+		text = rk_slice_sub(text, sizeof(words), text.len - sizeof(words));
+	}
 	while (text.len >= sizeof(word)) {
 		memcpy(&word, text.data, sizeof(word));
 		if (word & 0x8080808080808080)
