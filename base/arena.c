@@ -40,9 +40,14 @@ void rk_arena_finish(struct rk_arena *arena)
 
 void rk_arena_reset(struct rk_arena *arena)
 {
+	rk_arena_reset_within(arena, BLOCK_FIRST);
+}
+
+void rk_arena_reset_within(struct rk_arena *arena, size_t most)
+{
 	struct rk_arena_block *keep = arena->head;
 
-	while (keep && keep->size > BLOCK_FIRST)
+	while (keep && keep->size > most)
 		keep = keep->next;
 	blocks_free(arena, keep);
 	if (keep)

@@ -25,6 +25,9 @@ void rk_arena_init(struct rk_arena *arena, size_t limit);
 void rk_arena_finish(struct rk_arena *arena);
 /* Frees all but one small block, which is used again. */
 void rk_arena_reset(struct rk_arena *arena);
+/* The same, but what is kept is the newest block of `most` bytes or less: for one arena that takes much
+ * again and again. */
+void rk_arena_reset_within(struct rk_arena *arena, size_t most);
 
 /* Zeroed memory aligned for any type; NULL when out of memory or over the limit. */
 void *rk_arena_alloc(struct rk_arena *arena, size_t size) __attribute__((warn_unused_result));

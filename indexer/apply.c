@@ -94,6 +94,7 @@ static int commit_replayed(struct applying *a)
 
 static int commit_take(struct applying *a)
 {
+	const struct rk_repo held = a->repo;
 	const struct rk_change change = {
 		.repo = a->repo.id,
 		.source = RK_CHANGE_LIVE,
@@ -101,6 +102,7 @@ static int commit_take(struct applying *a)
 		.count = a->decoded->count,
 		.now_us = a->now_us,
 		.head = &a->repo,
+		.held = &held,
 	};
 	int r;
 

@@ -12,6 +12,7 @@
 enum {
 	STOP_MS = 5000,
 	CURSOR_US = 1000000, /* between cursors of a stream that has nothing for us */
+	SCRATCH_KEPT = 64 << 10,
 };
 
 /* A worker's own. */
@@ -52,7 +53,7 @@ static void slot_decode(struct rk_slot *slot, struct worker *worker)
 		rk_arena_reset(&worker->scratch);
 		rk_clock_pause(10);
 	}
-	rk_arena_reset(&worker->scratch);
+	rk_arena_reset_within(&worker->scratch, SCRATCH_KEPT);
 }
 
 static void *worker_run(void *context)
@@ -93,6 +94,7 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 	while (r >= 0 && drained->slots < RK_DRAIN_MOST &&
 		(slot = rk_ring_ready(indexer->ring, drained->slots))) {
 		r = 0;
+		rk_ring_fetch(indexer->ring, drained->slots + 1);
 		if (!slot->decoded.foreign) {
 			r = rk_apply(&indexer->apply, w, &slot->decoded, rk_clock_wall_us(), false);
 			ours++;

@@ -13,7 +13,7 @@
 
 #include "base/metrics.h"
 
-enum { SPARES_MOST = 1024, CACHE_LINE = 64 };
+enum { SPARES_MOST = RK_RING_SLOTS, CACHE_LINE = 64 };
 
 struct rk_ring {
 	pthread_mutex_t lock;
@@ -198,6 +198,21 @@ struct rk_slot *rk_ring_ready(struct rk_ring *ring, size_t at)
 	if (at >= RK_RING_SLOTS || !atomic_load_explicit(&slot->ready, memory_order_acquire))
 		return NULL;
 	return slot;
+}
+
+/* What another core wrote lies in that core's cache. A slot is read while it is written to, too: nothing of
+ * it is looked at before it is ready. */
+void rk_ring_fetch(struct rk_ring *ring, size_t at)
+{
+	const struct rk_slot *slot = slot_at(ring, ring->released + at);
+
+	if (at >= RK_RING_SLOTS || !atomic_load_explicit(&slot->ready, memory_order_acquire))
+		return;
+	for (size_t i = 0; i < sizeof(*slot); i += CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)slot + i);
+	for (size_t i = 0; i < slot->decoded.count * sizeof(*slot->decoded.records);
+		i += CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)slot->decoded.records + i);
 }
 
 static void arena_spare(struct rk_ring *ring, struct rk_arena *arena)

@@ -44,6 +44,8 @@ bool rk_ring_worked(struct rk_ring *ring, struct rk_slot *slot);
 
 /* Writer: the slot `at` places behind the oldest, if it and all before it are ready; else NULL. */
 struct rk_slot *rk_ring_ready(struct rk_ring *ring, size_t at);
+/* Has the processor fetch such a slot ahead of its use, if it is ready. */
+void rk_ring_fetch(struct rk_ring *ring, size_t at);
 /* Frames are left to decode, and no handful is ready yet. */
 bool rk_ring_gathers(struct rk_ring *ring);
 /* The oldest `count` slots are done with, and what they lent. */

@@ -243,11 +243,14 @@ int rk_write_change(struct rk_write *w, const struct rk_change *change)
 {
 	struct change c = {.w = w, .in = change, .repo = change->repo};
 	struct rk_repo repo;
-	int r;
+	int r = 0;
 
 	if (change->count == 0 && !change->head)
 		return 0;
-	r = rk_read_repo(&w->view, &repo, change->repo);
+	if (change->held)
+		repo = *change->held;
+	else
+		r = rk_read_repo(&w->view, &repo, change->repo);
 	if (r)
 		return r < 0 ? r : -EUCLEAN;
 	c.repo_flags = repo.flags;

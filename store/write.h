@@ -54,6 +54,7 @@ struct rk_change {
 	int64_t now_us; /* Unix µs */
 	const struct rk_repo
 		*head; /* also stored, as rk_write_repo does; with its DID. NULL: stays */
+	const struct rk_repo *held; /* as it was read in this transaction; NULL: to be read */
 };
 int rk_write_change(struct rk_write *w, const struct rk_change *change);
 

@@ -33,9 +33,26 @@ static void limit_and_overflow_refuse(void **state)
 	rk_arena_finish(&arena);
 }
 
+static void a_reset_keeps_the_newest_block_that_is_small_enough(void **state)
+{
+	struct rk_arena arena = {0};
+	const void *second;
+
+	assert_non_null(rk_arena_alloc(&arena, 4000));
+	second = rk_arena_alloc(&arena, 8000);
+	assert_non_null(rk_arena_alloc(&arena, 16000));
+	rk_arena_reset_within(&arena, 10000);
+	assert_ptr_equal(rk_arena_alloc(&arena, 1), second);
+	assert_true(arena.total <= 10000);
+	rk_arena_reset(&arena);
+	assert_int_equal(arena.total, 0);
+	rk_arena_finish(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reset_keeps_the_newest_block_that_is_small_enough),
 		cmocka_unit_test(memory_is_aligned_and_zeroed),
 		cmocka_unit_test(limit_and_overflow_refuse),
 	};
