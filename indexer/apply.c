@@ -46,11 +46,20 @@ static int desynchronize(struct applying *a, enum rk_repo_event event, const cha
 	return rk_write_repo(a->w, &a->repo);
 }
 
+/* Whether it was made while we watch, by the rev that the account signed: an old commit can be told again at
+ * any time, and then says nothing of what appeared. */
+static bool commit_is_of_now(const struct applying *a)
+{
+	int64_t made_ms = rk_tid_unix_us(a->event->rev) / 1000;
+
+	return made_ms >= atomic_load(&a->apply->notes->event_ms) - RK_COMMIT_LATE_MS;
+}
+
 /* A commit of a repo that is to be fetched: not applied, but what it did is remembered for judging the
  * fetched copy. */
 static int commit_wait(struct applying *a)
 {
-	int r = 0;
+	int r = commit_is_of_now(a) ? 0 : RK_APPLY_WAIT;
 
 	for (size_t i = 0; r == 0 && i < a->decoded->count; i++) {
 		const struct rk_change_record *record = &a->decoded->records[i];
@@ -68,7 +77,7 @@ static int commit_wait(struct applying *a)
 static int commit_replayed(struct applying *a)
 {
 	rk_metric_add(RK_METRIC_COMMITS_REPLAYED, 1);
-	for (size_t i = 0; i < a->decoded->count; i++) {
+	for (size_t i = 0; commit_is_of_now(a) && i < a->decoded->count; i++) {
 		const struct rk_change_record *record = &a->decoded->records[i];
 		const struct rk_change change = {
 			.repo = a->repo.id,
@@ -173,7 +182,7 @@ static int commit_born(struct applying *a)
 	r = rk_write_repo_make(a->w, &a->repo, a->event->did.text);
 	if (r)
 		return r;
-	if (tree_is_empty(&a->decoded->verified.before)) {
+	if (commit_is_of_now(a) && tree_is_empty(&a->decoded->verified.before)) {
 		happen(a, RK_REPO_EVENT_BORN);
 		if (a->event->op_count == 0 && tree_is_empty(&a->decoded->verified.commit.data)) {
 			happen(a, RK_REPO_EVENT_BORN_WHOLE);

@@ -63,6 +63,10 @@ export class Chance {
     return TID.fromTime(this.us, this.int(1024)).toString();
   }
 
+  pass(seconds) {
+    this.us += seconds * 1_000_000;
+  }
+
   get time() {
     return new Date(this.us / 1000).toISOString();
   }

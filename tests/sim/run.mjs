@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Refkey } from '../kit/refkey.mjs';
 import { until } from '../kit/wait.mjs';
 import { metrics, status } from '../e2e/scene.mjs';
+import { encodeFrame } from '../kit/firehose.mjs';
 import { Account, isActive, newKey } from './account.mjs';
-import { drawWrites } from './acts.mjs';
+import { commit, drawWrites } from './acts.mjs';
 import { Chance } from './chance.mjs';
 import { Documents } from './documents.mjs';
 import { Host } from './host.mjs';
@@ -47,6 +48,7 @@ export class Run {
     account.unlisted = !listed;
     if (this.relay) account.at = chance.int(pdses);
     account.sent = []; // frames of its commits under its present key
+    account.early = []; // … of those from before refkey was there
     this.accounts.set(account.did, account);
     return account;
   }
@@ -63,6 +65,7 @@ export class Run {
       account.oldCar = await account.car();
       this.ledger.gap(account.did, 'the first time');
     }
+    this.chance.pass(2 * 60 * 60);
     // Nothing ever happens to it: what is said of it shows how far refkey has come.
     if (this.relay) [this.anchor] = this.accounts.values();
     await this.host.listen();
@@ -81,8 +84,8 @@ export class Run {
 
   // Before refkey starts.
   async write(account, writes) {
-    const draft = await account.draft(writes, { rev: this.chance.tid() });
-    await account.apply(draft, await account.sign(draft));
+    const body = await commit(this, account, writes);
+    account.early.push({ seq: 1, bytes: encodeFrame({ op: 1, t: '#commit' }, { ...body, seq: 1 }) });
   }
 
   async close() {

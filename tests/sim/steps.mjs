@@ -99,9 +99,9 @@ const steps = [
     return account.did;
   }],
   [3, 'an old commit again', async (run) => {
-    const account = anyActive(run, (a) => a.sent.length);
+    const account = anyActive(run, (a) => a.sent.length || a.early.length);
     if (!account) return false;
-    run.host.send(run.chance.pick(account.sent), { kept: false });
+    run.host.send(run.chance.pick([...account.sent, ...account.early]), { kept: false });
     return account.did;
   }],
   // Once: what a second one bears out is believed.
@@ -228,7 +228,7 @@ const steps = [
     run.breaks = breaksMost;
     run.wasReset = true;
     // Its old frames bear numbers that are yet to come.
-    for (const account of run.accounts.values()) account.sent = [];
+    for (const account of run.accounts.values()) Object.assign(account, { sent: [], early: [] });
     await run.settled();
     const before = run.host.connects.length;
     await run.swept(async () => {
@@ -262,6 +262,7 @@ const steps = [
     if (!account) return false;
     await run.settled();
     account.before = account.sent.splice(0);
+    account.early = [];
     account.oldCar = undefined; // signed with the key before
     account.key = await newKey(account.curve, run.chance.bytes(32));
     run.host.send(identity(run, account));

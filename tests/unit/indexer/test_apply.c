@@ -181,6 +181,31 @@ static void record_fetched_before_its_event_is_not_from_before_either(void **sta
 	assert_int_equal(record.flags & RK_RECORD_FIRST, 0);
 }
 
+static void old_commit_told_again_says_nothing_of_what_appeared(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 10, true);
+	struct rk_change fetched = {
+		.source = RK_CHANGE_FIRST, .records = &change, .count = 1, .now_us = 1};
+	struct rk_record record;
+	struct rk_repo repo;
+
+	atomic_store(&world->notes.event_ms, 2 * RK_COMMIT_LATE_MS);
+	/* While its repo is to be fetched … */
+	assert_int_equal(rk_write_repo_make(&world->w, &repo, rk_slice_str(did)), 0);
+	fetched.repo = repo.id;
+	apply(world, &decoded);
+	assert_int_equal(rk_write_change(&world->w, &fetched), 0);
+	assert_int_equal(record_now(world, &record), 0);
+	assert_int_equal(record.flags & RK_RECORD_FIRST, RK_RECORD_FIRST);
+	/* … and once it is in. */
+	repo_in(world);
+	apply(world, &decoded);
+	assert_int_equal(record_now(world, &record), 0);
+	assert_int_equal(record.flags & RK_RECORD_FIRST, RK_RECORD_FIRST);
+}
+
 static void record_updated_during_the_first_fetch_is_from_before(void **state)
 {
 	struct world *world = *state;
@@ -276,6 +301,7 @@ int main(void)
 		RULE(later_events_wait_behind_earlier_ones),
 		RULE(record_created_during_the_first_fetch_is_not_from_before),
 		RULE(record_fetched_before_its_event_is_not_from_before_either),
+		RULE(old_commit_told_again_says_nothing_of_what_appeared),
 		RULE(record_updated_during_the_first_fetch_is_from_before),
 		RULE(sync_message_with_another_tree_is_a_gap),
 		RULE(the_cursor_is_kept_by_source),

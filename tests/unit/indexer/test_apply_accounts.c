@@ -123,6 +123,29 @@ static void first_commit_without_records_is_a_whole_repo(void **state)
 	assert_true(repo_now(world).flags & RK_REPO_BORN);
 }
 
+static void old_first_commit_told_again_is_no_birth(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+
+	decoded.event.op_count = decoded.count = 0;
+	assert_true(rk_cid_from_text(&decoded.verified.commit.data,
+		rk_slice_str("bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm")));
+	decoded.verified.before = decoded.verified.commit.data;
+	atomic_store(&world->notes.event_ms, 2 * RK_COMMIT_LATE_MS);
+	apply(world, &decoded);
+	assert_int_equal(repo_now(world).flags & RK_REPO_BORN, 0);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_DESYNCHRONIZED);
+	/* Nor is it one where the repo is known: it is an old commit. */
+	repo_in(world);
+	decoded.event.rev = 9;
+	apply(world, &decoded);
+	assert_int_equal(repo_now(world).flags & RK_REPO_BORN, 0);
+	assert_int_equal(repo_now(world).rev, 10);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+}
+
 /* Nobody signed that nothing came before it. */
 static void creation_is_shown_by_the_tree_and_not_by_what_is_said(void **state)
 {
@@ -203,6 +226,7 @@ int main(void)
 		RULE(account_events_of_a_relay_are_asked_at_the_host),
 		RULE(account_events_sent_again_change_nothing),
 		RULE(first_commit_without_records_is_a_whole_repo),
+		RULE(old_first_commit_told_again_is_no_birth),
 		RULE(creation_is_shown_by_the_tree_and_not_by_what_is_said),
 		RULE(strangers_come_in_by_a_record_that_is_shown),
 		RULE(documents_are_doubted_also_of_accounts_that_are_not_known),
