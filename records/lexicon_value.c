@@ -6,6 +6,7 @@
 
 #include "atproto/cid.h"
 #include "atproto/syntax.h"
+#include "records/lexicon_inside.h"
 
 /* Formats */
 
