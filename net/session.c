@@ -1,4 +1,4 @@
-/* See session.h. */
+/* See session.h: the login, and one call. What is done with a repo: session_repo.c. */
 #include "net/session.h"
 
 #include <errno.h>
@@ -8,22 +8,12 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "net/pds_answer.h"
+#include "net/session_inside.h"
 
 enum {
 	TIMEOUT_MS = 60 * 1000,
 	IDLE_MS = 30 * 1000,
-	ANSWER_MOST = 1 << 20,
-	PAGE_MOST = 16 << 20, /* 100 records, each of up to 64 KB or more */
-	PAGE_RECORDS = 100,
-	BLOB_MOST = 1 << 30,
 	HEADERS_MOST = 4,
-};
-
-struct rk_session {
-	struct rk_session_options options;
-	struct rk_http *http;
-	struct rk_pace pace;
-	struct rk_buf did, access, refresh, bypass, admin; /* all but did: whole header lines */
 };
 
 static void wipe(struct rk_buf *buf)
@@ -117,18 +107,6 @@ struct rk_pace *rk_session_pace(struct rk_session *session)
 	return &session->pace;
 }
 
-struct call {
-	const char *method;    /* with its query */
-	struct rk_buf *header; /* Authorization; NULL: none */
-	struct rk_slice body;
-	const char *type; /* of the body; NULL: JSON */
-	bool post;
-	enum rk_pace_kind counts;
-	unsigned count;
-	bool paces; /* the answer's limits are those of more than this method */
-	size_t most;
-};
-
 /* Refused as a login: 401, 403, and what the reference PDS says with a 400. */
 static bool is_denied(const struct rk_pds_reply *reply)
 {
@@ -144,9 +122,8 @@ static bool is_denied(const struct rk_pds_reply *reply)
 	return false;
 }
 
-/* One call. *root, where it is wanted: the caller's, NULL unless the result is RK_PDS_OK. */
-static int perform(struct rk_session *session, struct rk_pds_reply *reply, json_t **root,
-	const struct call *call)
+int rk_session_perform(struct rk_session *session, struct rk_pds_reply *reply, json_t **root,
+	const struct rk_session_request *call)
 {
 	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
 	struct rk_http_response response = {0};
@@ -251,8 +228,9 @@ int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, cons
 	const char *password)
 {
 	struct rk_buf body = {0};
-	struct call call = {
-		.method = "com.atproto.server.createSession", .post = true, .most = ANSWER_MOST};
+	struct rk_session_request call = {.method = "com.atproto.server.createSession",
+		.post = true,
+		.most = RK_SESSION_ANSWER_MOST};
 	json_t *root;
 	int rc;
 
@@ -273,7 +251,7 @@ int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, cons
 		return -ENOMEM;
 	}
 	call.body = rk_buf_slice(&body);
-	rc = perform(session, reply, &root, &call);
+	rc = rk_session_perform(session, reply, &root, &call);
 	wipe(&body);
 	if (rc == RK_PDS_OK)
 		rc = tokens_take(session, reply, root, did);
@@ -283,12 +261,12 @@ int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, cons
 
 static int renew(struct rk_session *session, struct rk_pds_reply *reply)
 {
-	const struct call call = {.method = "com.atproto.server.refreshSession",
+	const struct rk_session_request call = {.method = "com.atproto.server.refreshSession",
 		.post = true,
 		.header = &session->refresh,
-		.most = ANSWER_MOST};
+		.most = RK_SESSION_ANSWER_MOST};
 	json_t *root;
-	int rc = perform(session, reply, &root, &call);
+	int rc = rk_session_perform(session, reply, &root, &call);
 
 	if (rc == RK_PDS_OK)
 		rc = tokens_take(session, reply, root, rk_buf_cstr(&session->did));
@@ -296,9 +274,8 @@ static int renew(struct rk_session *session, struct rk_pds_reply *reply)
 	return rc;
 }
 
-/* A call as the account; a token that is too old is renewed on the way. */
-static int perform_open(struct rk_session *session, struct rk_pds_reply *reply, json_t **root,
-	const struct call *call)
+int rk_session_perform_open(struct rk_session *session, struct rk_pds_reply *reply, json_t **root,
+	const struct rk_session_request *call)
 {
 	int rc;
 
@@ -308,66 +285,11 @@ static int perform_open(struct rk_session *session, struct rk_pds_reply *reply, 
 		rk_pds_wrong(reply, "not logged in");
 		return RK_PDS_DENIED;
 	}
-	rc = perform(session, reply, root, call);
+	rc = rk_session_perform(session, reply, root, call);
 	if (rc != RK_PDS_DENIED || strcmp(reply->error, "ExpiredToken") != 0)
 		return rc;
 	rc = renew(session, reply);
-	return rc == RK_PDS_OK ? perform(session, reply, root, call) : rc;
-}
-
-static const struct {
-	const char *type;
-	unsigned points;
-} actions[RK_SESSION_ACTION_COUNT] = {
-	[RK_SESSION_CREATE] = {"create", RK_PACE_CREATE},
-	[RK_SESSION_UPDATE] = {"update", RK_PACE_UPDATE},
-	[RK_SESSION_DELETE] = {"delete", RK_PACE_DELETE},
-};
-
-unsigned rk_session_points(enum rk_session_action action)
-{
-	return actions[action].points;
-}
-
-int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *reply,
-	const struct rk_session_write *writes, size_t count)
-{
-	struct rk_buf body = {0};
-	struct call call = {.method = "com.atproto.repo.applyWrites",
-		.header = &session->access,
-		.post = true,
-		.counts = RK_PACE_POINTS,
-		.paces = true,
-		.most = ANSWER_MOST};
-	json_t *root;
-	int rc;
-
-	rk_buf_add_str(&body, "{\"repo\":");
-	rk_buf_add_json(&body, rk_buf_slice(&session->did));
-	rk_buf_add_str(&body, ",\"writes\":[");
-	for (size_t i = 0; i < count; i++) {
-		call.count += rk_session_points(writes[i].action);
-		rk_buf_printf(&body,
-			"%s{\"$type\":\"com.atproto.repo.applyWrites#%s\",\"collection\":\"%s\","
-			"\"rkey\":",
-			i ? "," : "", actions[writes[i].action].type, writes[i].collection);
-		rk_buf_add_json(&body, rk_slice_str(writes[i].rkey));
-		if (writes[i].action != RK_SESSION_DELETE) {
-			rk_buf_add_str(&body, ",\"value\":");
-			rk_buf_add_slice(&body, writes[i].record);
-		}
-		rk_buf_add_byte(&body, '}');
-	}
-	rk_buf_add_str(&body, "]}");
-	if (rk_buf_failed(&body)) {
-		rk_buf_finish(&body);
-		return -ENOMEM;
-	}
-	call.body = rk_buf_slice(&body);
-	rc = perform_open(session, reply, &root, &call);
-	json_decref(root);
-	rk_buf_finish(&body);
-	return rc;
+	return rc == RK_PDS_OK ? rk_session_perform(session, reply, root, call) : rc;
 }
 
 int rk_session_ask(struct rk_session *session, struct rk_pds_reply *reply, json_t **answer,
@@ -376,12 +298,12 @@ int rk_session_ask(struct rk_session *session, struct rk_pds_reply *reply, json_
 	struct rk_buf *const headers[] = {[RK_SESSION_AS_NOBODY] = NULL,
 		[RK_SESSION_AS_USER] = &session->access,
 		[RK_SESSION_AS_ADMIN] = &session->admin};
-	const struct call call = {.method = asked->method,
+	const struct rk_session_request call = {.method = asked->method,
 		.header = headers[asked->as],
 		.body = asked->body,
 		.post = asked->body.len > 0,
 		.paces = asked->paces,
-		.most = ANSWER_MOST};
+		.most = RK_SESSION_ANSWER_MOST};
 
 	*answer = NULL;
 	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
@@ -389,168 +311,5 @@ int rk_session_ask(struct rk_session *session, struct rk_pds_reply *reply, json_
 		rk_pds_wrong(reply, "not logged in");
 		return RK_PDS_DENIED;
 	}
-	return perform(session, reply, answer, &call);
-}
-
-static bool text_take(char *out, size_t size, const json_t *text)
-{
-	const char *value = json_string_value(text);
-	size_t len = json_string_length(text);
-
-	if (!value || len == 0 || len >= size || strlen(value) != len)
-		return false;
-	memcpy(out, value, len + 1);
-	return true;
-}
-
-int rk_session_upload_blob(struct rk_session *session, struct rk_pds_reply *reply,
-	struct rk_session_blob *out, struct rk_slice bytes, const char *mime)
-{
-	const struct call call = {.method = "com.atproto.repo.uploadBlob",
-		.header = &session->access,
-		.post = true,
-		.body = bytes,
-		.type = mime,
-		.counts = RK_PACE_BLOBS,
-		.count = 1,
-		.paces = true,
-		.most = ANSWER_MOST};
-	const json_t *blob;
-	json_t *root;
-	double size;
-	int rc = perform_open(session, reply, &root, &call);
-
-	*out = (struct rk_session_blob){0};
-	if (rc != RK_PDS_OK)
-		return rc;
-	blob = json_object_get(root, "blob");
-	size = json_number_value(json_object_get(blob, "size"));
-	if (!text_take(out->ref, sizeof(out->ref),
-		    json_object_get(json_object_get(blob, "ref"), "$link")) ||
-		!text_take(out->mime, sizeof(out->mime), json_object_get(blob, "mimeType")) ||
-		!(size > 0 && size <= BLOB_MOST))
-		rc = rk_pds_wrong(reply, "the answer has no blob");
-	else
-		out->size = (uint64_t)size;
-	json_decref(root);
-	return rc;
-}
-
-static bool is_cancelled(void *context)
-{
-	const struct rk_session *session = context;
-
-	return session->options.http.cancel && atomic_load(session->options.http.cancel);
-}
-
-static struct rk_slice rkey_of(const json_t *record)
-{
-	const char *uri = json_string_value(json_object_get(record, "uri"));
-	const char *last = uri ? strrchr(uri, '/') : NULL;
-
-	return rk_slice_str(last ? last + 1 : NULL);
-}
-
-static int page_visit(const json_t *records, rk_session_visit *visit, void *context)
-{
-	const json_t *item;
-	size_t i;
-	int rc = 0;
-
-	json_array_foreach(records, i, item)
-	{
-		const struct rk_session_record record = {.rkey = rkey_of(item),
-			.cid = rk_slice_str(json_string_value(json_object_get(item, "cid"))),
-			.value = json_object_get(item, "value")};
-
-		if (record.rkey.len > 0)
-			rc = visit(context, &record);
-		if (rc)
-			break;
-	}
-	return rc;
-}
-
-/* The reference PDS says of an unknown repo only that the request is wrong: its status is said better. */
-static int list_refused(struct rk_session *session, struct rk_pds_reply *reply, const char *did)
-{
-	const struct rk_pds_reply said = *reply;
-	struct rk_buf method = {0};
-	struct call call = {.most = ANSWER_MOST};
-	json_t *root;
-	int rc = -ENOMEM;
-
-	rk_buf_add_str(&method, "com.atproto.sync.getRepoStatus?did=");
-	rk_http_escape(&method, rk_slice_str(did));
-	call.method = rk_buf_cstr(&method);
-	if (!rk_buf_failed(&method)) {
-		rc = perform(session, reply, &root, &call);
-		json_decref(root);
-	}
-	rk_buf_finish(&method);
-	if (rc == RK_PDS_ABSENT || rc < 0)
-		return rc;
-	*reply = said;
-	return RK_PDS_WRONG;
-}
-
-int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
-	const char *collection, int64_t wait_most_ms, rk_session_visit *visit, void *context)
-{
-	struct rk_buf cursor = {0}, method = {0};
-	int rc = RK_PDS_OK;
-
-	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
-	for (bool more = true; rc == RK_PDS_OK && more;) {
-		struct call call = {.paces = true, .most = PAGE_MOST};
-		int64_t wait = rk_pace_wait_ms(&session->pace, rk_clock_wall_ms());
-		const json_t *records, *next;
-		json_t *root;
-
-		if (wait > wait_most_ms) {
-			reply->retry_after_ms = wait;
-			snprintf(reply->message, sizeof(reply->message), "rate limited");
-			rc = RK_PDS_RETRY;
-			break;
-		}
-		if (!rk_clock_pause_unless(wait, is_cancelled, session)) {
-			rc = -ECANCELED;
-			break;
-		}
-		rk_buf_clear(&method);
-		rk_buf_printf(&method,
-			"com.atproto.repo.listRecords?limit=%d&collection=%s&repo=", PAGE_RECORDS,
-			collection);
-		rk_http_escape(&method, rk_slice_str(did));
-		if (cursor.len) {
-			rk_buf_add_str(&method, "&cursor=");
-			rk_http_escape(&method, rk_buf_slice(&cursor));
-		}
-		if (rk_buf_failed(&method)) {
-			rc = -ENOMEM;
-			break;
-		}
-		call.method = rk_buf_cstr(&method);
-		rc = perform(session, reply, &root, &call);
-		if (rc == RK_PDS_WRONG && strcmp(reply->error, "InvalidRequest") == 0)
-			rc = list_refused(session, reply, did);
-		if (rc != RK_PDS_OK)
-			break;
-		records = json_object_get(root, "records");
-		next = json_object_get(root, "cursor");
-		rc = page_visit(records, visit, context);
-		/* The cursor is the last key, so one that stands still goes round. */
-		more = json_array_size(records) > 0 && json_string_length(next) > 0 &&
-			!rk_slice_equal_str(rk_buf_slice(&cursor), json_string_value(next));
-		if (more) {
-			rk_buf_clear(&cursor);
-			rk_buf_add_str(&cursor, json_string_value(next));
-		}
-		if (!json_is_array(records) && rc == RK_PDS_OK)
-			rc = rk_pds_wrong(reply, "the answer has no records");
-		json_decref(root);
-	}
-	rk_buf_finish(&method);
-	rk_buf_finish(&cursor);
-	return rc;
+	return rk_session_perform(session, reply, answer, &call);
 }
