@@ -7,7 +7,7 @@
 
 #include "net/session.h"
 
-enum { RK_LOGINS_MOST = 256 };
+enum { RK_LOGINS_MOST = 1024 };
 
 struct rk_logins;
 

@@ -7,6 +7,7 @@ import { audit } from './audit.mjs';
 import { latency } from './latency.mjs';
 import { publishPaintings } from './paintings.mjs';
 import { pipeline } from './pipeline.mjs';
+import { prompt } from './prompt.mjs';
 import { publish } from './publish.mjs';
 import { queries } from './queries.mjs';
 import { recovery } from './recovery.mjs';
@@ -15,7 +16,7 @@ import { repo } from './repo.mjs';
 import { Table } from './table.mjs';
 import { verify } from './verify.mjs';
 
-const all = { audit, latency, paintings: publishPaintings, pipeline, publish, queries, recovery, relay, repo, verify };
+const all = { audit, latency, paintings: publishPaintings, pipeline, prompt, publish, queries, recovery, relay, repo, verify };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !all[name]);
 if (unknown.length) {

@@ -1,21 +1,26 @@
 // `refkey publish paintings`, from its start to its end, against what the PDS takes at best: bare uploadBlob and
 // applyWrites, by as many users at once, of the same thumbnails, which are ready made there and have to
-// be fetched and scaled here. In turn, each with repos of its own.
+// be fetched and scaled here. In turn, each with repos of its own. The bare run is made twice, as in
+// publish.mjs: with accounts that are logged in already, and logging each of them in first. And the memory that
+// it takes of images as large as they may be.
 
 import { Agent, request } from 'node:http';
-import { startImages, drawing } from '../kit/images.mjs';
+import { startImages, drawing, png } from '../kit/images.mjs';
 import { startMongo } from '../kit/mongo.mjs';
 import { startNetwork } from '../kit/pds.mjs';
 import { Refkey } from '../kit/refkey.mjs';
 import { PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { median } from './table.mjs';
+import { peakAnonymousBytes } from './tools.mjs';
 
 const rounds = 3;
 const paintings = 300;
 const users = 30;
 const each = paintings / users;
 const side = 800; // pixels of an image
+const large = { count: 12, side: 9000 }; // 81 megapixels, of 100 that are taken
 const connections = 8; // publish takes so many users at once
+const json = 'application/json';
 
 export async function publishPaintings({ table, note }) {
   const net = await startNetwork();
@@ -36,18 +41,26 @@ export async function publishPaintings({ table, note }) {
     await refkey.ready({ deadline: 60_000 });
     await refkey.stop();
     const bodies = Array.from({ length: each }, (_, i) => drawing(i, side));
-    const [ours, theirs] = [[], []];
+    const [ours, ready, all] = [[], [], []];
     let thumbnails;
     for (let round = 0; round < rounds; round++) {
       note(`publish paintings, round ${round + 1} of ${rounds}`);
-      const some = await people();
+      const some = await people(users);
       ours.push(paintings / (await published(some, bodies)));
       thumbnails ??= await thumbnailsOf(some[0]);
-      theirs.push(paintings / (await bare(await people(), thumbnails)));
+      all.push(paintings / (await bare(await people(users), thumbnails, true)));
+      ready.push(paintings / (await bare(await people(users), thumbnails, false)));
     }
+    const unit = 'paintings/s';
     const what = `publish ${paintings} paintings of ${users} users, images of ${side} x ${side}`;
-    table.peer(what, { unit: 'paintings/s', ours, theirs, peer: 'bare uploadBlob and applyWrites', least: 0.8 });
+    table.peer(what, { unit, ours, theirs: all, peer: 'bare logins, uploadBlob and applyWrites', least: 0.8 });
+    table.peer('  accounts logged in already', { unit, ours, theirs: ready, peer: 'bare uploadBlob and applyWrites' });
     table.plain('  time', paintings / median(ours), 's', `${paintings} s at one record a second`);
+    note('publish paintings, memory');
+    const body = png(large.side, large.side);
+    const [one] = await people(1);
+    const most = await peakAnonymousBytes(['refkey', 'refkey-thumbnail'], () => published([one], Array(large.count).fill(body)));
+    table.limit(`  own memory with images of ${large.side} x ${large.side}`, most / 1e6, 'MB', 256);
   } finally {
     agent.destroy();
     await refkey.close();
@@ -56,14 +69,14 @@ export async function publishPaintings({ table, note }) {
     await net.stop();
   }
 
-  async function people() {
+  async function people(many) {
     const all = [];
-    for (let i = 0; i < users; i++) {
+    for (let i = 0; i < many; i++) {
       const name = `user${count++}`;
       const account = await pds.account(`${name}.test`);
       const { data } = await account.agent.com.atproto.server.createAppPassword({ name: 'site' });
       const user = await mongo.user({ _id: `auth0|${name}`, handle: name, did: account.did, password: data.password });
-      all.push({ did: account.did, token: account.agent.session.accessJwt, user });
+      all.push({ did: account.did, token: account.agent.session.accessJwt, password: data.password, user });
     }
     return all;
   }
@@ -81,7 +94,7 @@ export async function publishPaintings({ table, note }) {
     const began = performance.now();
     const { code, stdout, stderr } = await refkey.run(['publish', 'paintings', '--json'], { deadline: 1_800_000 });
     const seconds = (performance.now() - began) / 1000;
-    if (code !== 0 || JSON.parse(stdout).summary.created !== paintings) throw new Error(`publish ended with ${code}: ${stderr}`);
+    if (code !== 0 || JSON.parse(stdout).summary.created !== all.length) throw new Error(`publish ended with ${code}: ${stderr}`);
     await mongo.paintings.deleteMany({});
     return seconds;
   }
@@ -97,20 +110,22 @@ export async function publishPaintings({ table, note }) {
     );
   }
 
-  // Seconds, with accounts that are logged in already.
-  async function bare(some, thumbnails) {
+  // Seconds.
+  async function bare(some, thumbnails, login) {
     const left = [...some];
     const began = performance.now();
     const work = async () => {
       for (let one = left.pop(); one; one = left.pop()) {
         const writes = [];
+        const identity = JSON.stringify({ identifier: one.did, password: one.password });
+        const token = login ? (await post('server.createSession', undefined, Buffer.from(identity), json)).accessJwt : one.token;
         for (const [i, { bytes, type }] of thumbnails.entries()) {
-          const { blob } = await post('uploadBlob', one.token, bytes, type);
+          const { blob } = await post('repo.uploadBlob', token, bytes, type);
           const d = document(one.user, i);
           const value = { $type: PAINTING, ...paintingRecord({ ...d, ref: d._id }), thumbnail: blob };
           writes.push({ $type: 'com.atproto.repo.applyWrites#create', collection: PAINTING, value });
         }
-        await post('applyWrites', one.token, Buffer.from(JSON.stringify({ repo: one.did, writes })), 'application/json');
+        await post('repo.applyWrites', token, Buffer.from(JSON.stringify({ repo: one.did, writes })), json);
       }
     };
     await Promise.all(Array.from({ length: connections }, work));
@@ -118,9 +133,9 @@ export async function publishPaintings({ table, note }) {
   }
 
   function post(method, token, body, type) {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': type, 'content-length': body.length };
+    const headers = { ...(token && { authorization: `Bearer ${token}` }), 'content-type': type, 'content-length': body.length };
     return new Promise((resolve, reject) => {
-      const req = request(`${pds.url}/xrpc/com.atproto.repo.${method}`, { method: 'POST', agent, headers }, async (res) => {
+      const req = request(`${pds.url}/xrpc/com.atproto.${method}`, { method: 'POST', agent, headers }, async (res) => {
         const text = Buffer.concat(await res.toArray()).toString();
         if (res.statusCode !== 200) return reject(new Error(`${method}: ${res.statusCode} ${text}`));
         return resolve(JSON.parse(text));

@@ -1,7 +1,8 @@
 // `refkey publish moods`, from its start to its end, against bare applyWrites (bare_writes.c): as many
 // records of the same repos, in full batches that are ready made, over as many connections to the same PDS,
 // in turn. The bare run is made twice: with accounts that are logged in already, and logging each of them in
-// with its app password first, as publish has to.
+// with its app password first, as publish has to. And the same by `serve` with REFKEY_PUBLISH=exclusive, which
+// keeps its logins, from the moment before the documents are inserted until all of them have their keys.
 
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
@@ -9,10 +10,11 @@ import { startMongo } from '../kit/mongo.mjs';
 import { startNetwork } from '../kit/pds.mjs';
 import { Refkey } from '../kit/refkey.mjs';
 import { MOOD, moodDocument, moodRecord } from '../kit/shapes.mjs';
+import { until } from '../kit/wait.mjs';
 import { median } from './table.mjs';
 import { tool } from './tools.mjs';
 
-const rounds = 3;
+const rounds = { many: 2, one: 5 };
 const moods = 3000;
 const users = 1000;
 const batch = 200; // what the PDS takes in one applyWrites
@@ -39,9 +41,10 @@ export async function publish({ table, note }) {
     await refkey.ready({ deadline: 60_000 });
     await refkey.stop();
     const everybody = await people(0, users);
-    await compare(`of ${thousands(users)} users`, () => everybody, false);
+    await compare(`of ${thousands(users)} users`, rounds.many, () => everybody, false);
+    await kept(everybody);
     // A repo that has grown takes longer: each run has a new one.
-    await compare('of one user', async (run) => people(users + run, 1), true);
+    await compare('of one user', rounds.one, async (run) => people(users + run, 1), true);
   } finally {
     await refkey.close();
     await mongo.close();
@@ -65,7 +68,7 @@ export async function publish({ table, note }) {
   }
 
   // strict: the goal is that of the bare run whose accounts are logged in already.
-  async function compare(whose, those, strict) {
+  async function compare(whose, rounds, those, strict) {
     const [ours, ready, all, set] = [[], [], [], []];
     for (let round = 0; round < rounds; round++) {
       note(`publish ${whose}, round ${round + 1} of ${rounds}`);
@@ -81,6 +84,27 @@ export async function publish({ table, note }) {
     table.peer('  accounts logged in already', { unit, ours, theirs: ready, peer: 'bare applyWrites', ...(strict && goal) });
     table.peer('  the documents alone', { unit, ours, theirs: set, peer: `bare $set in bulks of ${bulk}` });
     table.plain('  time', moods / median(ours), 's', `${thousands(moods)} s at one record a second`);
+  }
+
+  // By a service that has logged everybody in, in a round before.
+  async function kept(persons) {
+    const [ours, ready] = [[], []];
+    await refkey.start({ REFKEY_PUBLISH: 'exclusive', REFKEY_RECOVER: 'off' });
+    await refkey.ready({ deadline: 300_000 });
+    for (let round = 0; round <= rounds.many; round++) {
+      note(`publish by serve, round ${round} of ${rounds.many}`);
+      const theirs = round && moods / (await bare(persons, false));
+      await refkey.until('getStatus', {}, ({ body }) => body.mongo.pending === 0, { deadline: 120_000, every: 200 });
+      const began = performance.now();
+      await documents(persons);
+      const all = { 'atproto.rkey': { $exists: true } };
+      await until(async () => (await mongo.moods.countDocuments(all)) === moods, { deadline: 1_800_000, every: 200, what: 'a key in each document' });
+      if (round) ready.push(theirs);
+      if (round) ours.push((moods / (performance.now() - began)) * 1000);
+    }
+    await refkey.stop();
+    delete refkey.settings.REFKEY_PUBLISH;
+    table.peer('  by serve, which keeps logins', { unit: 'records/s', ours, theirs: ready, peer: 'bare applyWrites', least: 0.8 });
   }
 
   // New moods in MongoDB, spread evenly; those of before are gone.

@@ -1,7 +1,7 @@
 // What the benches share: the C tools, indexes made by them, a source for those indexes, wrk.
 
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
@@ -87,6 +87,30 @@ export async function cpuSeconds(pid) {
 export async function anonymousBytes(pid) {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(status.match(/^RssAnon:\s+(\d+) kB$/m)[1]) * 1024;
+}
+
+// The most that this process's descendants of some names had of it together, looked at while work goes on.
+export async function peakAnonymousBytes(names, work) {
+  let most = 0;
+  let going = true;
+  const ended = work().finally(() => (going = false));
+  while (going) {
+    const parents = new Map();
+    const bytes = new Map();
+    for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)) {
+      const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+      parents.set(pid, Number(status.match(/^PPid:\s+(\d+)$/m)?.[1] ?? 0));
+      // The kernel keeps 15 characters of a name.
+      const name = status.match(/^Name:\s+(.+)$/m)?.[1];
+      if (names.some((one) => one.slice(0, 15) === name)) bytes.set(pid, Number(status.match(/^RssAnon:\s+(\d+) kB$/m)?.[1] ?? 0) * 1024);
+    }
+    const isOurs = (pid) => pid > 1 && (pid === process.pid || isOurs(parents.get(pid)));
+    const sum = [...bytes].reduce((all, [pid, one]) => all + (isOurs(pid) ? one : 0), 0);
+    most = Math.max(most, sum);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await ended;
+  return most;
 }
 
 // The h2o handler that does nothing but answer with these bodies: { url, pid, close }.
