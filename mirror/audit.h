@@ -140,7 +140,7 @@ struct rk_audit_summary {
 };
 
 /* 0 done, whatever was found; -EHOSTUNREACH: MongoDB or the PDS stayed unreachable; -ENOENT: a user is
- * not known (error says which), or there is nobody at all; or negative. */
+ * not known (error says which), or there is nobody at all, and records are; or negative. */
 int rk_audit_run(struct rk_store *store, struct rk_audit_summary *out,
 	const struct rk_audit_options *options, const struct rk_audit_request *request)
 	__attribute__((warn_unused_result));

@@ -64,7 +64,6 @@ describe('audit', () => {
       [['--user', '@a', '--all'], {}, /--all/],
       [['--report', '/proc/refkey'], {}, /\/proc\/refkey/],
       [['--dry-run'], {}, /--dry-run/],
-      [[], { REFKEY_MONGO_DB: 'empty' }, /database empty has neither .*REFKEY_MONGO_DB/],
       [[], { REFKEY_MONGO_URI: '' }, /REFKEY_MONGO_URI/],
       [[], { REFKEY_PDS_URL: '' }, /REFKEY_PDS_URL/],
       [['--index', '--user', '@a'], { REFKEY_MONGO_URI: '' }, /REFKEY_MONGO_URI/],
@@ -76,6 +75,18 @@ describe('audit', () => {
       assert.match(stderr, message);
       assert.equal(stdout, '');
     }
+  });
+
+  it('finds nothing in an empty database while the index is empty too; refuses one for an index with records', async () => {
+    const empty = () => refkey.run(['audit', '--json'], { env: { REFKEY_MONGO_DB: 'empty' } });
+    const nothing = await empty();
+    assert.equal(nothing.code, 0, nothing.stdout + nothing.stderr);
+    const [person] = await scene.people(1);
+    await pair(person);
+    await index();
+    const lost = await empty();
+    assert.deepEqual([lost.code, lost.stdout], [2, '']);
+    assert.match(lost.stderr, /database empty has neither .*REFKEY_MONGO_DB/);
   });
 
   it('finds nothing where nothing is wrong, and exits with 0', async () => {
