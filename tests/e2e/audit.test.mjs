@@ -287,6 +287,17 @@ $`, 'u'));
     }
   });
 
+  it('names a record that its document came to name behind the back of the index', async () => {
+    const [person] = await scene.people(1);
+    const document = moodDocument({ user: person.user });
+    const { rkey } = await scene.pds.createRecord(person, MOOD, moodRecord({ ...document, ref: document._id }));
+    await index();
+    await scene.mongo.moods.insertOne({ ...document, atproto: { rkey } });
+    const { code, users: [found], shown } = await audit(...users(person));
+    assert.equal(code, 1, shown);
+    assert.deepEqual(found.findings.map((f) => [f.kind, f.rkey, f.reason]), [['indexDiffers', rkey, 'not linked in the index']], shown);
+  });
+
   it('names what an index that was restored from an old backup has otherwise, until it has caught up', async () => {
     const [person] = await scene.people(1);
     const [gone, changed, marked, kept] = [await pair(person), await pair(person), await pair(person), await pair(person)];
