@@ -9,7 +9,6 @@
 #include "cli/event.h"
 #include "cli/progress.h"
 #include "cli/report.h"
-#include "net/http.h"
 
 enum { FINDINGS_MOST = 1000 }; /* in one event: a line to a command is bounded */
 
@@ -328,10 +327,6 @@ int rk_command_audit(const struct rk_command_call *call)
 	}
 	if (code)
 		return code;
-	if (rk_http_global_init() != 0) {
-		fputs("refkey: libcurl cannot be initialised\n", stderr);
-		return RK_EXIT_FINDINGS;
-	}
 	request = json_pack("{s:b}", "index", options->index);
 	if (!request)
 		return RK_EXIT_FINDINGS;

@@ -6,7 +6,6 @@
 #include "cli/event.h"
 #include "cli/operation.h"
 #include "mirror/delete.h"
-#include "net/http.h"
 
 static void line(void *context, const struct rk_delete_line *line)
 {
@@ -146,10 +145,6 @@ int rk_command_delete(const struct rk_command_call *call)
 		.json = options->json, .dry_run = options->dry_run, .records.name = "records"};
 	json_t *request;
 
-	if (rk_http_global_init() != 0) {
-		fputs("refkey: libcurl cannot be initialised\n", stderr);
-		return RK_EXIT_FINDINGS;
-	}
 	request = json_pack("{s:b}", "dryRun", options->dry_run);
 	if (!request)
 		return RK_EXIT_FINDINGS;

@@ -6,7 +6,6 @@
 #include "cli/event.h"
 #include "cli/operation.h"
 #include "mirror/forget.h"
-#include "net/http.h"
 
 static json_t *text_json(struct rk_slice text)
 {
@@ -214,10 +213,6 @@ int rk_command_forget(const struct rk_command_call *call)
 	if (options->yes && options->dry_run) {
 		fputs("refkey: forget: --yes and --dry-run exclude each other\n", stderr);
 		return RK_EXIT_USAGE;
-	}
-	if (rk_http_global_init() != 0) {
-		fputs("refkey: libcurl cannot be initialised\n", stderr);
-		return RK_EXIT_FINDINGS;
 	}
 	request = json_pack("{s:s, s:b}", "name", call->arguments[0], "yes", options->yes);
 	if (!request || !p.all) {

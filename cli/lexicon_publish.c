@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/event.h"
 #include "cli/interrupt.h"
 #include "cli/lexicon.h"
 #include "mirror/lexicons.h"
@@ -165,16 +166,7 @@ static int run(const struct rk_command_call *call, const struct rk_lexicons *set
 	if (r != -ENOENT)
 		print_end(&p, set, &summary);
 	json_decref(p.lines);
-	switch (r) {
-	case 0:
-		return summary.counts[RK_LEXICONS_FAILED] ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
-	case -ENOENT:
-		return RK_EXIT_USAGE;
-	case -EHOSTUNREACH:
-		return RK_EXIT_UNREACHABLE;
-	default:
-		return RK_EXIT_FINDINGS;
-	}
+	return rk_event_exit(r, summary.counts[RK_LEXICONS_FAILED]);
 }
 
 int rk_lexicon_publish(const struct rk_command_call *call)

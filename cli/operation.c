@@ -8,18 +8,19 @@
 #include "cli/agree.h"
 #include "cli/control.h"
 #include "cli/interrupt.h"
+#include "net/http.h"
 
 static const struct rk_operation_row rows[] = {
-	{"status", false, rk_operation_status},
-	{"check", false, rk_operation_check},
-	{"backup", false, rk_operation_backup},
-	{"recover", true, rk_operation_recover},
-	{"publish", true, rk_operation_publish},
-	{"audit", false, rk_operation_audit},
-	{"forget", true, rk_operation_forget},
-	{"delete", true, rk_operation_delete},
-	{"repair", true, rk_operation_repair},
-	{"lexicon", false, rk_operation_lexicon},
+	{"status", false, false, rk_operation_status},
+	{"check", false, false, rk_operation_check},
+	{"backup", false, false, rk_operation_backup},
+	{"recover", true, false, rk_operation_recover},
+	{"publish", true, true, rk_operation_publish},
+	{"audit", false, true, rk_operation_audit},
+	{"forget", true, true, rk_operation_forget},
+	{"delete", true, true, rk_operation_delete},
+	{"repair", true, true, rk_operation_repair},
+	{"lexicon", false, false, rk_operation_lexicon},
 };
 
 const struct rk_operation_row *rk_operation_find(const char *name)
@@ -177,6 +178,10 @@ static int run_here(const struct rk_command_call *call, const struct rk_operatio
 		fprintf(stderr, "refkey: REFKEY_MONGO_URI is not set: `%s` needs MongoDB\n",
 			row->name);
 		return RK_EXIT_USAGE;
+	}
+	if (row->http && rk_http_global_init() != 0) {
+		fputs("refkey: libcurl cannot be initialised\n", stderr);
+		return RK_EXIT_FINDINGS;
 	}
 	code = rk_service_open(&service, call->settings);
 	if (code)

@@ -28,6 +28,7 @@ struct rk_operation_run {
 struct rk_operation_row {
 	const char *name;
 	bool mirror; /* needs the MongoDB side */
+	bool http;   /* speaks to the PDS */
 	/* Returns an exit code and fills *result (a new object). */
 	int (*run)(const struct rk_operation_run *run, json_t *result);
 };

@@ -8,7 +8,6 @@
 #include "cli/publish_print.h"
 #include "cli/watch.h"
 #include "mirror/publish.h"
-#include "net/http.h"
 
 static struct rk_slice handle_or_id(const struct rk_user *user)
 {
@@ -171,10 +170,6 @@ int rk_command_publish(const struct rk_command_call *call)
 		fputs("refkey: --watch goes on: --dry-run, --limit and --report do not go with it\n",
 			stderr);
 		return RK_EXIT_USAGE;
-	}
-	if (rk_http_global_init() != 0) {
-		fputs("refkey: libcurl cannot be initialised\n", stderr);
-		return RK_EXIT_FINDINGS;
 	}
 	request = json_pack("{s:s, s:I, s:I, s:I, s:b, s:b, s:b, s:b}", "documents",
 		call->arguments[0], "limit", (json_int_t)options->limit, "batchSize",

@@ -10,7 +10,6 @@
 #include "cli/repair_print.h"
 #include "cli/report.h"
 #include "mirror/repair.h"
-#include "net/http.h"
 
 enum { PLAN_MOST = 256 << 20 }; /* bytes */
 
@@ -310,10 +309,6 @@ int rk_command_repair(const struct rk_command_call *call)
 
 	if (usage_is_wrong(call, kinds))
 		return RK_EXIT_USAGE;
-	if (rk_http_global_init() != 0) {
-		fputs("refkey: libcurl cannot be initialised\n", stderr);
-		return RK_EXIT_FINDINGS;
-	}
 	request = json_pack("{s:I, s:I, s:I, s:b, s:o}", "limit", (json_int_t)options->limit,
 		"batchSize", (json_int_t)options->batch_size, "delay",
 		(json_int_t)options->delay_ms, "yes", (options->yes || file) && !options->dry_run,
