@@ -36,9 +36,18 @@ export function apply({ name, file, from, to }, text) {
   return text.slice(0, at) + to + text.slice(at + from.length);
 }
 
+// Whether a file has cases of such names: in its text, or as `so ${far}` from the beginning.
+function hasCases(text, cases) {
+  const heads = [...text.matchAll(/\b(?:it|describe)\(\s*`([^`$]{6,})\$\{/g)].map((m) => m[1]);
+  return text.includes(cases) || heads.some((head) => cases.startsWith(head));
+}
+
 // Whether there is such a test.
-function isThere({ suite, name }) {
-  if (suite !== 'unit' && suite !== 'interop') return existsSync(path.join(root, 'tests', suite, `${name}.test.mjs`));
+export function isThere({ suite, name, cases = '' }) {
+  if (suite !== 'unit' && suite !== 'interop') {
+    const file = path.join(root, 'tests', suite, `${name}.test.mjs`);
+    return existsSync(file) && hasCases(readFileSync(file, 'utf8'), cases);
+  }
   const [part, file] = name.split('/');
   const test = `tests/unit/${part}/test_${file}${suite === 'interop' ? '_interop' : ''}.c`;
   return existsSync(path.join(root, test));
@@ -49,7 +58,7 @@ function read(file) {
   if (!existsSync(path.join(root, mutant.file))) throw new Error(`${mutant.name}: there is no ${mutant.file}`);
   apply(mutant, readFileSync(path.join(root, mutant.file), 'utf8'));
   const absent = mutant.tests.find((test) => !isThere(test));
-  if (absent) throw new Error(`${mutant.name}: there is no test ${absent.suite} ${absent.name}`);
+  if (absent) throw new Error(`${mutant.name}: there is no test ${absent.suite} ${absent.name}${absent.cases ? `: ${absent.cases}` : ''}`);
   return mutant;
 }
 
