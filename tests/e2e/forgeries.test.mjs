@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { P256Keypair, Secp256k1Keypair } from '@atproto/crypto';
-import { blocksToCarFile, readCar } from '@atproto/repo';
+import { blocksToCarFile, MemoryBlockstore, MST, readCar } from '@atproto/repo';
+import { decode } from '@ipld/dag-cbor';
 import { encodeFrame } from '../kit/firehose.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
@@ -31,6 +32,19 @@ async function oneMore({ header, body }) {
   blocks.set(record.cid, record.bytes);
   const ops = [...body.ops, { action: 'create', path: `${MOOD}/${tid()}`, cid: record.cid }];
   return encodeFrame(header, { ...body, ops, blocks: await blocksToCarFile(roots[0], blocks) });
+}
+
+// The commit of one record as one that created another one, too, which has been there for long.
+async function withOneMoreCreated({ header, body }, car) {
+  const { blocks } = await readCar(new Uint8Array(car));
+  const { roots } = await readCar(body.blocks);
+  const storage = new MemoryBlockstore(blocks);
+  const [created] = body.ops;
+  const tree = MST.load(storage, decode(blocks.get(roots[0])).data);
+  const other = (await tree.leaves()).find(({ key }) => key !== created.path);
+  const before = await (await tree.delete(created.path)).delete(other.key);
+  const ops = [created, { ...created, path: other.key, cid: other.value }];
+  return encodeFrame(header, { ...body, ops, prevData: await before.getPointer(), blocks: await blocksToCarFile(roots[0], blocks) });
 }
 
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n; // of secp256k1
@@ -118,6 +132,27 @@ describe('a forged commit', () => {
       await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
     });
   }
+
+  // Nobody signed the message: with other operations that lead to another tree before, which they do, it shows a
+  // gap as a true one would. The repo is fetched for it, and then the commit is known.
+  it('told with other operations that fit has its repo fetched once, however often it is told', async () => {
+    const fetches = scene.proxy.count(GET_REPO);
+    const earlier = await metrics(refkey);
+    let frame;
+    scene.proxy.stream((f) => ((frame = f), []), { when: (f) => f.type === '#commit', times: 1 });
+    const honest = await write('told otherwise before');
+    await until(() => frame, { deadline: 30_000, every: 10, what: 'the honest frame is held back' });
+    const forged = await withOneMoreCreated(frame, await scene.pds.call('com.atproto.sync.getRepo', { did: ada.did }));
+    for (let i = 0; i < 20; i++) scene.proxy.inject(forged);
+    await seen(refkey, honest);
+    for (let i = 0; i < 20; i++) scene.proxy.inject(forged);
+    scene.proxy.inject(frame.bytes);
+    const taken = async () => (await metrics(refkey)).refkey_commits_replayed_total >= earlier.refkey_commits_replayed_total + 41;
+    await until(taken, { deadline: 30_000, every: 10, what: 'all of them are known' });
+    assert.equal(scene.proxy.count(GET_REPO), fetches + 1);
+    assert.equal((await status(refkey)).desynchronized, 0);
+    await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
+  });
 
   it('leaves an index that agrees with itself', () => assertChecks(refkey));
 });

@@ -92,6 +92,13 @@ const spoilt = {
   'with an array of 2^60 items': [faults.replace(() => body('ops', hex('9b 1000000000000000'))), absurd],
   'with a map of 2^32 keys': [faults.replace(() => Buffer.concat([commitHeader, hex('bb 0000000100000000')])), absurd],
   'with an array that never ends': [faults.replace(() => body('ops', hex('9f'))), absurd],
+  'with a key twice': [faults.replace(() => Buffer.concat([commitHeader, hex('a2 63736571 01 63736571 02')])), absurd],
+  'with a float': [faults.replace(() => body('seq', hex('fb 3ff0000000000000'))), absurd],
+  'with a CAR without a root': [faults.replace(remade((b) => (b.blocks = rooted(b, [])))), refused('car_malformed')],
+  'with a CAR with its root behind another': [
+    faults.replace(remade((b) => (b.blocks = rooted(b, [b.ops[0].cid, b.commit])))),
+    refused('car_root'),
+  ],
   'nested 10,000 deep': [faults.replace(() => body('ops', nested(10_000))), absurd],
   'nested 10,000 maps deep': [faults.replace(() => body('ops', nestedMaps(10_000))), absurd],
   'with a header nested 10,000 deep': [faults.replace(() => nested(10_000)), refused('frame_header')],
@@ -110,6 +117,14 @@ function swapText(from, to) {
     copy.write(to, at);
     return copy;
   };
+}
+
+// The CAR of a commit with other roots in its header, which is of 58 bytes with one.
+function rooted({ blocks }, roots) {
+  const header = encode({ roots, version: 1 });
+  assert.equal(blocks[0], 58);
+  assert.ok(header.length < 128);
+  return Buffer.concat([Buffer.from([header.length]), header, blocks.subarray(59)]);
 }
 
 // A bit in the signature, which only the block's hash shows.
@@ -180,6 +195,28 @@ describe('a frame', () => {
       assert.equal(fetches(), earlier.fetches + 1);
     });
   }
+
+  it('of ten thousand types that nobody knows holds nothing up', async () => {
+    const before = await metrics(refkey);
+    for (let i = 0; i < 10_000; i++) scene.proxy.inject(encodeFrame({ op: 1, t: `#new${i}` }, { did: ada.did }));
+    await seen(refkey, await write(ada, 'behind ten thousand'));
+    const now = await metrics(refkey);
+    assert.equal(now[unknown] - before[unknown], 10_000);
+    assert.equal(now.refkey_stream_disconnects_total, before.refkey_stream_disconnects_total);
+  });
+
+  it('with a CAR of two roots, and each block twice, is taken', async () => {
+    const twice = (b) => {
+      const blocks = rooted(b, [b.commit, b.ops[0].cid]);
+      b.blocks = Buffer.concat([blocks, b.blocks.subarray(59)]);
+    };
+    const [before, fetched] = [await metrics(refkey), fetches()];
+    const fired = scene.proxy.stream(faults.replace(remade(twice)), { when: ofAda, times: 1 });
+    await seen(refkey, await write(ada, 'with two roots'));
+    assert.equal(fired.fired, 1);
+    assert.equal((await metrics(refkey)).refkey_commits_applied_total, before.refkey_commits_applied_total + 1);
+    assert.equal(fetches(), fetched);
+  });
 
   it('of no meaning between two commits changes nothing', async () => {
     const junk = [
