@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/shown.h"
 
 enum { LINE_MOST = 8192, VALUE_MOST = 1024 };
 
@@ -71,13 +72,21 @@ static void add_value(struct rk_buf *line, struct rk_slice text, bool json)
 		rk_buf_add_str(line, json ? "\"" : "");
 		return;
 	}
+	plain = plain && rk_shown_is_plain(text);
 	for (size_t i = 0; plain && i < text.len; i++)
 		plain = text.data[i] > ' ' && text.data[i] != '"' && text.data[i] != '=' &&
-			text.data[i] != '\\' && text.data[i] != 0x7f;
-	if (plain)
+			text.data[i] != '\\';
+	if (plain) {
 		rk_buf_add_slice(line, text);
-	else
+	} else if (json) {
 		rk_buf_add_json(line, text);
+	} else {
+		struct rk_buf quoted = {0};
+
+		rk_buf_add_json(&quoted, text);
+		rk_shown_add(line, rk_buf_slice(&quoted));
+		rk_buf_finish(&quoted);
+	}
 }
 
 void rk_log_write(enum rk_log_level level, const char *component, const char *message,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/shown.h"
 #include "cli/accounts_report.h"
 #include "cli/command.h"
 #include "cli/event.h"
@@ -71,11 +72,23 @@ static void line_json(struct printing *p, const struct rk_accounts_line *line)
 	json_decref(object);
 }
 
+/* One line, as a terminal may have it. */
+static void print_shown(struct rk_buf *text)
+{
+	struct rk_buf shown = {0};
+
+	rk_shown_add(&shown, rk_buf_slice(text));
+	puts(rk_buf_cstr(&shown));
+	rk_buf_finish(&shown);
+	rk_buf_finish(text);
+}
+
 static void line(void *context, const struct rk_accounts_line *line)
 {
 	struct printing *p = context;
 	const struct rk_accounts_person *person = line->person;
 	struct rk_slice who = person->handle.len ? person->handle : person->id;
+	struct rk_buf text = {0};
 
 	if (line->outcome == RK_ACCOUNTS_LISTED || line->outcome == RK_ACCOUNTS_FAILED ||
 		p->options->dry_run)
@@ -85,12 +98,13 @@ static void line(void *context, const struct rk_accounts_line *line)
 		return;
 	}
 	if (line->outcome == RK_ACCOUNTS_LISTED) {
-		printf("%8llu  %s%.*s", (unsigned long long)person->count,
+		rk_buf_printf(&text, "%8llu  %s%.*s", (unsigned long long)person->count,
 			person->handle.len ? "@" : "", RK_SLICE_ARG(who));
 		if (person->handle.len)
-			printf("  %.*s", RK_SLICE_ARG(person->id));
-		printf("%s%s%s\n", *person->email ? "  " : "", person->email,
+			rk_buf_printf(&text, "  %.*s", RK_SLICE_ARG(person->id));
+		rk_buf_printf(&text, "%s%s%s", *person->email ? "  " : "", person->email,
 			person->known ? "" : "  (not in users)");
+		print_shown(&text);
 		return;
 	}
 	if (!p->lines && line->outcome != RK_ACCOUNTS_FAILED) {
@@ -98,14 +112,16 @@ static void line(void *context, const struct rk_accounts_line *line)
 		return;
 	}
 	rk_progress_clear(&p->progress);
-	printf("[%llu/%llu] %s%.*s - %llu documents ", (unsigned long long)line->n,
+	rk_buf_printf(&text, "[%llu/%llu] %s%.*s - %llu documents ", (unsigned long long)line->n,
 		(unsigned long long)line->total, person->handle.len ? "@" : "", RK_SLICE_ARG(who),
 		(unsigned long long)person->count);
 	if (line->outcome == RK_ACCOUNTS_FAILED)
-		printf("❌ Failed: %s%s%s\n", line->reason, *line->did ? ", " : "", line->did);
+		rk_buf_printf(
+			&text, "❌ Failed: %s%s%s", line->reason, *line->did ? ", " : "", line->did);
 	else
-		printf("✅ %s: %s%s%s\n", p->options->dry_run ? "Would be made" : "Made", line->name,
-			*line->did ? " " : "", line->did);
+		rk_buf_printf(&text, "✅ %s: %s%s%s", p->options->dry_run ? "Would be made" : "Made",
+			line->name, *line->did ? " " : "", line->did);
+	print_shown(&text);
 }
 
 static void waiting(void *context, int64_t ms)

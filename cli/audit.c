@@ -239,7 +239,7 @@ static void print_user(struct printing *p, const json_t *event)
 {
 	json_t *user = rk_event_copy(event);
 	const json_t *counts = json_object_get(user, "collections");
-	const char *id = json_string_value(json_object_get(user, "user"));
+	const char *id = json_string_value(json_object_get(event, "user"));
 
 	json_object_set(user, "findings", p->findings);
 	rk_audit_counts_add(p->sums, counts);
@@ -247,12 +247,13 @@ static void print_user(struct printing *p, const json_t *event)
 	if (p->options->json) {
 		rk_event_list_add(&p->list, user);
 	} else {
-		char title[RK_EVENT_PLAIN_SIZE + 8], plain[RK_EVENT_PLAIN_SIZE];
+		json_t *findings = rk_event_shown(p->findings);
+		char title[512];
 
-		rk_event_plain(plain, id ? id : "nobody");
-		snprintf(title, sizeof(title), "user: %s", plain);
-		rk_audit_print(title, counts, p->findings,
-			json_string_value(json_object_get(user, "unread")), p->options->index);
+		snprintf(title, sizeof(title), "user: %s", id ? id : "nobody");
+		rk_audit_print(title, counts, findings,
+			json_string_value(json_object_get(event, "unread")), p->options->index);
+		json_decref(findings);
 	}
 	if (p->users)
 		json_array_append(p->users, user);
@@ -293,7 +294,7 @@ static void print(void *context, const json_t *event)
 	if (!kind)
 		return;
 	if (strcmp(kind, "findings") == 0) {
-		json_array_extend(p->findings, json_object_get(event, "findings"));
+		json_array_extend(p->findings, json_object_get(rk_event_exact(event), "findings"));
 	} else if (strcmp(kind, "user") == 0) {
 		print_user(p, event);
 	} else if (!rk_event_print_usual(&p->progress, event)) {

@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "cli/audit.h"
-#include "cli/event.h"
 
 enum { SHOWN_MOST = 20 }; /* ids or keys on a line */
 
@@ -53,7 +52,6 @@ static void print_names(const json_t *findings, const char *kind, const char *ns
 {
 	const char *name = documents ? "ref" : "rkey";
 	size_t i, shown = 0, all = 0;
-	char plain[RK_EVENT_PLAIN_SIZE];
 	const json_t *finding;
 
 	json_array_foreach(findings, i, finding)
@@ -67,8 +65,7 @@ static void print_names(const json_t *findings, const char *kind, const char *ns
 			continue;
 		if (all++ >= SHOWN_MOST)
 			continue;
-		rk_event_plain(plain, text);
-		printf("%s%s", shown++ ? ", " : documents ? " (IDs: " : " (rkeys: ", plain);
+		printf("%s%s", shown++ ? ", " : documents ? " (IDs: " : " (rkeys: ", text);
 	}
 	if (all > shown)
 		printf(" and %zu more", all - shown);

@@ -6,7 +6,84 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/shown.h"
 #include "cli/operation.h"
+
+static bool is_plain(const json_t *value)
+{
+	bool plain = true;
+	const char *name;
+	json_t *each;
+	size_t i;
+
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		return rk_shown_is_plain(
+			rk_slice_make(json_string_value(value), json_string_length(value)));
+	case JSON_ARRAY:
+		json_array_foreach(value, i, each) plain = plain && is_plain(each);
+		return plain;
+	case JSON_OBJECT:
+		json_object_foreach((json_t *)value, name, each) plain = plain && is_plain(each);
+		return plain;
+	default:
+		return true;
+	}
+}
+
+static json_t *shown(json_t *value)
+{
+	struct rk_buf text = {0};
+	const char *name;
+	json_t *each, *out;
+	size_t i;
+
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		rk_shown_add(
+			&text, rk_slice_make(json_string_value(value), json_string_length(value)));
+		out = json_string(rk_buf_cstr(&text));
+		rk_buf_finish(&text);
+		return out;
+	case JSON_ARRAY:
+		out = json_array();
+		json_array_foreach(value, i, each) json_array_append_new(out, shown(each));
+		return out;
+	case JSON_OBJECT:
+		out = json_object();
+		json_object_foreach(value, name, each) json_object_set_new(out, name, shown(each));
+		return out;
+	default:
+		return json_incref(value);
+	}
+}
+
+json_t *rk_event_shown(json_t *event)
+{
+	json_t *out;
+
+	if (is_plain(event))
+		return json_incref(event);
+	out = shown(event);
+	json_object_set(out, "exact", event);
+	return out;
+}
+
+const json_t *rk_event_exact(const json_t *event)
+{
+	const json_t *exact = json_object_get(event, "exact");
+
+	return exact ? exact : event;
+}
+
+json_t *rk_event_copy(const json_t *event)
+{
+	json_t *copy = json_copy((json_t *)rk_event_exact(event));
+
+	json_object_del(copy, "event");
+	json_object_del(copy, "exit");
+	return copy;
+}
 
 const char *rk_event_text(const json_t *event, const char *name)
 {
@@ -33,30 +110,6 @@ json_t *rk_event_text_json(struct rk_slice text)
 	json = copy ? json_stringn(copy, text.len) : NULL;
 	free(copy);
 	return json ? json : json_null();
-}
-
-void rk_event_plain(char out[RK_EVENT_PLAIN_SIZE], const char *text)
-{
-	static const char cut[] = "…";
-	size_t most = RK_EVENT_PLAIN_SIZE - sizeof(cut), len = 0;
-
-	for (; text[len] && len < most; len++) {
-		unsigned char c = (unsigned char)text[len];
-
-		out[len] = text[len];
-		if (c < 0x20 || c == 0x7f)
-			out[len] = '?';
-		else if (c == 0xc2 && (unsigned char)text[len + 1] >= 0x80 &&
-			(unsigned char)text[len + 1] < 0xa0 && len + 1 < most) {
-			/* U+0080 to U+009F */
-			out[len] = out[len + 1] = '?';
-			len++;
-		}
-	}
-	/* No half a character. */
-	while (text[len] && len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-		len--;
-	memcpy(out + len, text[len] ? cut : "", text[len] ? sizeof(cut) : 1);
 }
 
 static void print_waiting(const json_t *event)
@@ -106,15 +159,6 @@ void rk_event_print_ended(const json_t *result)
 		puts("Stopped; running it again continues.");
 	if (json_is_true(json_object_get(result, "limited")))
 		puts("The limit was reached; running it again continues.");
-}
-
-json_t *rk_event_copy(const json_t *event)
-{
-	json_t *copy = json_copy((json_t *)event);
-
-	json_object_del(copy, "event");
-	json_object_del(copy, "exit");
-	return copy;
 }
 
 static void list_begin(const struct rk_event_list *list)

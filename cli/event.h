@@ -11,7 +11,13 @@
 #include "base/slice.h"
 #include "cli/progress.h"
 
-enum { RK_EVENT_PLAIN_SIZE = 260 };
+/* What the event, or a list of parts, is for people: texts as base/shown.h has them. A new reference, of the same
+ * where that is the same. */
+json_t *rk_event_shown(json_t *event);
+/* From what was given: the event as it came, borrowed; a new object of it, without what is only of its way here
+ * ("event", "exit"). */
+const json_t *rk_event_exact(const json_t *event);
+json_t *rk_event_copy(const json_t *event);
 
 const char *rk_event_text(
 	const json_t *event, const char *name); /* borrowed; "" where it is none */
@@ -19,8 +25,6 @@ json_int_t rk_event_number(const json_t *event, const char *name); /* 0 where it
 
 /* A text from MongoDB or a repo: null where it is empty; what is not UTF-8 in it stands as "?". */
 json_t *rk_event_text_json(struct rk_slice text);
-/* The same for people, into out: control characters stand as "?", and its end is cut off. */
-void rk_event_plain(char out[RK_EVENT_PLAIN_SIZE], const char *text);
 
 /* Whether a "result" tells of work: an operation that ended before it began any has nothing to sum up. */
 bool rk_event_has_summary(const json_t *result);
@@ -30,9 +34,6 @@ bool rk_event_print_usual(struct rk_progress *progress, const json_t *event);
 /* Why a result is not the whole: what is "putOff", and whether it was "stopped" or "limited". */
 void rk_event_print_put_off(const json_t *result);
 void rk_event_print_ended(const json_t *result);
-
-/* A new object: the event without what is only of its way here ("event", "exit"). */
-json_t *rk_event_copy(const json_t *event);
 
 /* With --json one object is printed as it comes: {"NAME":[item, …],"summary":{…}}. */
 struct rk_event_list {

@@ -182,7 +182,8 @@ static void print(void *context, const json_t *event)
 		return;
 	if (strcmp(kind, "error") == 0) {
 		rk_operation_print_error(event);
-		json_object_set(p->all, "message", json_object_get(event, "message"));
+		json_object_set(
+			p->all, "message", json_object_get(rk_event_exact(event), "message"));
 	} else if (strcmp(kind, "found") == 0 || strcmp(kind, "result") == 0) {
 		json_object_update(p->all, (json_t *)event);
 		if (!p->json && *kind == 'f')

@@ -7,6 +7,7 @@
 
 #include "cli/agree.h"
 #include "cli/control.h"
+#include "cli/event.h"
 #include "cli/interrupt.h"
 #include "net/http.h"
 
@@ -132,19 +133,24 @@ void rk_operation_list_set(json_t *request, const char *name, const char *const 
 struct printer {
 	void (*print)(void *context, const json_t *event);
 	void *context;
+	bool json; /* what is printed is for programs */
 };
 
 static void hear(void *context, const json_t *event)
 {
 	struct printer *printer = context;
-	const char *kind = json_string_value(json_object_get(event, "event"));
+	const char *kind = rk_event_text(event, "event");
+	bool aside = strcmp(kind, "note") == 0 || strcmp(kind, "error") == 0 ||
+		strcmp(kind, "waiting") == 0; /* on standard error, for people */
+	json_t *given = printer->json && !aside ? json_incref((json_t *)event)
+						: rk_event_shown((json_t *)event);
 
-	if (kind && strcmp(kind, "note") == 0)
-		rk_operation_print_error(event);
+	if (strcmp(kind, "note") == 0)
+		rk_operation_print_error(given);
 	/* Nothing was begun, so there is nothing to sum up. */
-	else if (!kind || strcmp(kind, "result") != 0 ||
-		json_integer_value(json_object_get(event, "exit")) != RK_EXIT_USAGE)
-		printer->print(printer->context, event);
+	else if (strcmp(kind, "result") != 0 || rk_event_number(event, "exit") != RK_EXIT_USAGE)
+		printer->print(printer->context, given);
+	json_decref(given);
 }
 
 static bool emit(void *context, json_t *event)
@@ -193,7 +199,7 @@ static int run_here(const struct rk_command_call *call, const struct rk_operatio
 		code = row->run(&run, result);
 		json_object_set_new(result, "event", json_string("result"));
 		json_object_set_new(result, "exit", json_integer(code));
-		printer->print(printer->context, result);
+		hear(printer, result);
 	}
 	json_decref(result);
 	rk_service_close(&service);
@@ -203,7 +209,7 @@ static int run_here(const struct rk_command_call *call, const struct rk_operatio
 int rk_operation_perform(const struct rk_command_call *call, const char *name, json_t *request,
 	void (*print)(void *context, const json_t *event), void *context)
 {
-	struct printer printer = {.print = print, .context = context};
+	struct printer printer = {.print = print, .context = context, .json = call->options->json};
 	/* A lost line would be missed by who reads them. */
 	const atomic_bool *stop = rk_interrupt_take(SA_RESTART);
 	int code = RK_EXIT_FINDINGS, r;

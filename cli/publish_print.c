@@ -41,10 +41,10 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 
 	print->settled++;
 	if (strcmp(outcome, "failed") == 0 && !print->options->watch) {
-		json_t *error = json_copy((json_t *)event);
+		json_t *error = rk_event_copy(event);
 
-		for (const char *const *name = (const char *const[]){"event", "n", "total",
-			     "handle", "outcome", "rkey", NULL};
+		for (const char *const *name = (const char *const[]){"n", "total", "handle",
+			     "outcome", "rkey", NULL};
 			*name; name++)
 			json_object_del(error, *name);
 		json_array_append_new(print->errors, error);
@@ -78,9 +78,8 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 static void print_without(struct rk_publish_print *print, const json_t *event)
 {
 	const char *handle = json_string_value(json_object_get(event, "handle"));
-	json_t *copy = json_copy((json_t *)event);
+	json_t *copy = rk_event_copy(event);
 
-	json_object_del(copy, "event");
 	json_array_append_new(print->without, copy);
 	if (print->options->json || !print->lines)
 		return;

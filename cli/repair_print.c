@@ -37,12 +37,12 @@ static void print_mode(struct rk_repair_print *print)
 /* The step and what became of it, in one object. */
 static json_t *flat(const json_t *event)
 {
-	json_t *line = json_copy(json_object_get(event, "step"));
+	json_t *line = json_copy(json_object_get(rk_event_exact(event), "step"));
 
 	for (const char *const *name =
 			(const char *const[]){"user", "handle", "did", "outcome", "reason", NULL};
 		*name; name++)
-		json_object_set(line, *name, json_object_get(event, *name));
+		json_object_set(line, *name, json_object_get(rk_event_exact(event), *name));
 	return line;
 }
 
@@ -52,7 +52,6 @@ static void print_text(const struct rk_repair_print *print, const json_t *event)
 	const char *action = rk_event_text(step, "action"),
 		   *outcome = rk_event_text(event, "outcome");
 	const char *handle = rk_event_text(event, "handle"), *verb = "deleted";
-	char who[RK_EVENT_PLAIN_SIZE];
 
 	if (strcmp(action, "link") == 0)
 		verb = "linked";
@@ -60,8 +59,7 @@ static void print_text(const struct rk_repair_print *print, const json_t *event)
 		verb = "marked";
 	else if (strcmp(action, "create") == 0)
 		verb = "put back";
-	rk_event_plain(who, *handle ? handle : rk_event_text(event, "user"));
-	printf("%s%s ", *handle ? "@" : "", who);
+	printf("%s%s ", *handle ? "@" : "", *handle ? handle : rk_event_text(event, "user"));
 	if (strcmp(outcome, "failed") == 0)
 		printf("❌ Failed, not %s: ", verb);
 	else if (strcmp(outcome, "done") == 0)
@@ -86,7 +84,7 @@ static void print_line(struct rk_repair_print *print, const json_t *event)
 	json_t *line = flat(event);
 
 	if (print->planned)
-		json_array_append(print->steps, json_object_get(event, "step"));
+		json_array_append(print->steps, json_object_get(rk_event_exact(event), "step"));
 	if (print->all)
 		json_array_append(print->all, line);
 	rk_progress_clear(&print->progress);

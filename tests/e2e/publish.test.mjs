@@ -122,6 +122,31 @@ describe('publish moods', () => {
     await scene.mongo.moods.deleteMany({ _id: { $in: without.map((w) => w._id) } });
   });
 
+  it('what a terminal would obey is written out for people, and exact for programs', async () => {
+    const person = await writer();
+    const handle = 'no\u001b[2Jb\u202eody\n';
+    await scene.mongo.handles.updateOne({ _id: person.user }, { $set: { handle } });
+    const texts = ['a\u202eb', 'c\u200bd 👩‍👧', 'e\u009bf'];
+    const [bad] = await moods(person, 1, { when: 'never' });
+    for (const mood of texts) await moods(person, 1, { mood });
+    const report = mkdtempSync(path.join(os.tmpdir(), 'refkey-report-'));
+    const { stdout } = await refkey.run(['publish', 'moods', '--dry-run', '--report', report, '--user', person.user]);
+    const lines = stdout.split('\n').filter((l) => l.startsWith('['));
+    assert.equal(lines.length, texts.length + 1, stdout);
+    for (const l of lines) assert.match(l, /^\[\d\/4\] @no\\u\{1b\}\[2Jb\\u\{202e\}ody\\u\{a\} - /);
+    assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202e]/);
+    assert.match(stdout, / - a\\u\{202e\}b ✅/);
+    assert.match(stdout, / - c\\u\{200b\}d 👩‍👧 ✅/);
+    const [error] = JSON.parse(readFileSync(path.join(report, 'migration-errors.json'), 'utf8'));
+    assert.deepEqual([error.user, error.ref], [handle, String(bad._id)]);
+    rmSync(report, { recursive: true });
+    const { records: all } = await publish('--dry-run', ...users(person));
+    assert.deepEqual(all.map((l) => l.user), all.map(() => handle));
+    assert.ok(all.some((l) => l.words === texts[0]));
+    await scene.mongo.moods.deleteMany({ user: person.user });
+    await scene.mongo.handles.updateOne({ _id: person.user }, { $set: { handle: person.name } });
+  });
+
   it('what is on the PDS already is linked, under whatever key', async () => {
     const person = await writer();
     const [a, b, c] = await moods(person, 3);
