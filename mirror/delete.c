@@ -180,7 +180,7 @@ static int by_uri(struct rk_deleting *d, struct rk_arena *arena, const char *nam
 	if (r < 0)
 		return r;
 	if (r > 0)
-		t.reason = "its handle is not known: name the DID";
+		t.reason = "its handle is not known, or not verified: name the DID";
 	if (!t.reason) {
 		t.user = user_of(d, did);
 		r = rk_delete_list(d, &t);
@@ -197,6 +197,27 @@ static int by_uri(struct rk_deleting *d, struct rk_arena *arena, const char *nam
 	return r;
 }
 
+/* From @handle/…, of the site, to at://did:…/…. NULL: why it cannot be is in reason. */
+static const char *site_uri(
+	struct rk_deleting *d, struct rk_arena *arena, const char *handle, const char **reason)
+{
+	size_t len = strcspn(handle, "/");
+	const struct rk_user *user = rk_users_by_name(&d->users, rk_slice_make(handle, len));
+	struct rk_buf uri = {0};
+	const char *copy;
+
+	if (!user || !user->did.len) {
+		*reason = user ? "its user has no ATProto account"
+			       : "no user of the site has its handle";
+		return NULL;
+	}
+	rk_buf_printf(&uri, "at://%.*s%s", RK_SLICE_ARG(user->did), handle + len);
+	copy = rk_arena_copy(arena, rk_buf_slice(&uri));
+	rk_buf_finish(&uri);
+	*reason = "out of memory";
+	return copy;
+}
+
 static int name_run(struct rk_deleting *d, const char *name)
 {
 	struct rk_delete_target unknown = {.name = name, .collection = -1};
@@ -207,10 +228,16 @@ static int name_run(struct rk_deleting *d, const char *name)
 	int r = 0;
 
 	if (strncmp(name, "at://", 5) == 0) {
-		if (rk_at_uri_parse(&uri, rk_slice_str(name))) {
+		const char *text = name;
+
+		if (name[5] == '@')
+			text = site_uri(d, &arena, name + 5, &unknown.reason);
+		if (text && rk_at_uri_parse(&uri, rk_slice_str(text))) {
 			r = by_uri(d, &arena, name, &uri);
 		} else {
-			unknown.reason = "it is no AT-URI";
+			if (text)
+				unknown.reason =
+					"it is no AT-URI of a DID, a handle or an @handle of the site";
 			rk_delete_tell(d, &unknown, RK_DELETE_FAILED);
 		}
 	} else if (rk_ref_normalize(normal, rk_slice_str(name))) {

@@ -52,7 +52,8 @@ struct rk_delete_line {
 };
 
 struct rk_delete_request {
-	const char *const *names; /* refs and AT-URIs, ended by NULL */
+	const char *const
+		*names; /* refs and AT-URIs, of @handles of the site, too; ended by NULL */
 	bool dry_run;
 	int64_t max_wait_ms; /* the longest wait for a limit of the PDS; -1: any */
 	/* From the calling thread; waiting may be NULL. */

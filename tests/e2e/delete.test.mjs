@@ -72,13 +72,19 @@ describe('delete', () => {
       ['at://', 'failed', /AT-URI/],
       [`at://${person.did}`, 'failed', /names no record/],
       [`at://${person.did}/app.bsky.feed.post/3kaaaaaaaaa22`, 'failed', /names no record/],
-      [`at://nobody.test/${MOOD}/3kaaaaaaaaa22`, 'failed', /handle/],
+      [`at://nobody.test/${MOOD}/3kaaaaaaaaa22`, 'failed', /handle is not known, or not verified/],
+      [`at://@nobody-at-all/${MOOD}/3kaaaaaaaaa22`, 'failed', /no user of the site has its handle/],
+      [`at://@poor/${MOOD}/3kaaaaaaaaa22`, 'failed', /no ATProto account/],
+      [`at://@${person.name}/not a collection/x`, 'failed', /AT-URI/],
+      [`at://@/${MOOD}/3kaaaaaaaaa22`, 'failed', /handle/],
+      [`at://${person.name}/${MOOD}/3kaaaaaaaaa22`, 'failed', /an @handle of the site/],
     ];
+    await scene.mongo.user({ _id: 'auth0|poor', handle: 'poor' });
     const { code, records, summary, shown } = await del(...cases.map(([name]) => name));
     assert.equal(code, 1, shown);
     assert.deepEqual(records.map((r) => [r.name, r.outcome]), cases.map(([name, outcome]) => [name, outcome]));
     for (const [i, [, , reason]] of cases.entries()) assert.match(records[i].reason, reason || /^$/);
-    assert.deepEqual([summary.unknown, summary.failed, summary.deleted], [2, 5, 0]);
+    assert.deepEqual([summary.unknown, summary.failed, summary.deleted], [2, 10, 0]);
   });
 
   for (const beside of [true, false]) {
@@ -93,7 +99,7 @@ describe('delete', () => {
         for (const { record } of [one, two, other, three, kept]) await linked(refkey, record);
         await settled(refkey);
         if (!beside) await refkey.stop();
-        const names = [String(one.document._id).toUpperCase(), two.record.uri, `at://${bea.name}.test/${PAINTING}/${three.record.rkey}`];
+        const names = [String(one.document._id).toUpperCase(), `at://@${ada.name}/${MOOD}/${two.record.rkey}`, `at://${bea.name}.test/${PAINTING}/${three.record.rkey}`];
 
         const dry = await del('--dry-run', ...names);
         assert.deepEqual([dry.code, dry.summary.deleted, dry.summary.dryRun], [0, 3, true], dry.shown);
