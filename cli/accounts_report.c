@@ -58,6 +58,18 @@ static bool line_end(int fd)
 	return pread(fd, &last, 1, size - 1) == 1 && (last == '\n' || write_all(fd, "\n", 1));
 }
 
+/* Not a pipe, nor a file that is somebody else's, or has another name somewhere. */
+static bool is_ours(int fd)
+{
+	struct stat status;
+	bool ours = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+		status.st_uid == geteuid() && status.st_nlink == 1;
+
+	if (!ours)
+		errno = EPERM;
+	return ours;
+}
+
 int rk_accounts_report_open(struct rk_accounts_report *report, const char *folder)
 {
 	report->fd = -1;
@@ -66,7 +78,8 @@ int rk_accounts_report_open(struct rk_accounts_report *report, const char *folde
 		say(report, strerror(ENAMETOOLONG));
 		return RK_EXIT_USAGE;
 	}
-	report->fd = open(report->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, MODE);
+	report->fd = open(report->path,
+		O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, MODE);
 	if (report->fd >= 0 && flock(report->fd, LOCK_EX | LOCK_NB) != 0) {
 		say(report,
 			errno == EWOULDBLOCK ? "another `accounts --create` is under way with it"
@@ -74,8 +87,8 @@ int rk_accounts_report_open(struct rk_accounts_report *report, const char *folde
 		rk_accounts_report_close(report);
 		return RK_EXIT_USAGE;
 	}
-	if (report->fd >= 0 && fchmod(report->fd, MODE) == 0 && line_end(report->fd) &&
-		fsync(report->fd) == 0 && folder_sync(folder))
+	if (report->fd >= 0 && is_ours(report->fd) && fchmod(report->fd, MODE) == 0 &&
+		line_end(report->fd) && fsync(report->fd) == 0 && folder_sync(folder))
 		return RK_EXIT_DONE;
 	say(report, strerror(errno));
 	rk_accounts_report_close(report);

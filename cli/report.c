@@ -11,7 +11,7 @@
 
 #include "cli/command.h"
 
-enum { FOLDER_MODE = 0700, REPORT_MODE = 0600 };
+enum { FOLDER_MODE = 0700, REPORT_MODE = 0600, PARTS_MOST = 100 };
 
 static int folder_check(const char *folder)
 {
@@ -36,14 +36,21 @@ int rk_report_folder(const char *folder)
 	return RK_EXIT_USAGE;
 }
 
-/* The file while it is not whole, beside where it will be: never through a link. */
+/* The file while it is not whole, beside where it will be: never through a link. A run that was killed may have left
+ * one, and in a container all have the same number. */
 static int part_open(char part[4096], const char *path)
 {
-	if (snprintf(part, 4096, "%s.%d", path, (int)getpid()) >= 4096) {
-		errno = ENAMETOOLONG;
-		return -1;
+	int fd = -1;
+
+	errno = EEXIST;
+	for (int i = 0; fd < 0 && errno == EEXIST && i < PARTS_MOST; i++) {
+		if (snprintf(part, 4096, "%s.%d.%d", path, (int)getpid(), i) >= 4096) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, REPORT_MODE);
 	}
-	return open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, REPORT_MODE);
+	return fd;
 }
 
 int rk_report_probe(const char *path)

@@ -80,7 +80,7 @@ static int lock_take(struct rk_store *store, const char *dir, char error[256])
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/refkey.lock", dir);
-	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (store->lock_fd < 0) {
 		int r = -errno;
 		snprintf(error, 256, "cannot open the lock file in the data folder: %s",

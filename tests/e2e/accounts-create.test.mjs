@@ -3,7 +3,17 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -394,6 +404,23 @@ describe('accounts', () => {
     release.resolve();
     assert.equal((await running).code, 0);
     await s.assertAccount(user, `${user.handle}.${domain}`);
+  });
+
+  it('a report that leads elsewhere, or is known elsewhere, is not written to', async () => {
+    const user = await s.user();
+    const [journal, victim] = [JOURNAL, 'victim'].map((name) => path.join(s.report, name));
+    writeFileSync(victim, 'mine\n');
+    for (const make of [() => symlinkSync(victim, journal), () => linkSync(victim, journal), () => execFileSync('mkfifo', [journal])]) {
+      make();
+      const { code, stderr, shown } = await s.create(...s.only(user));
+      assert.equal(code, 2, shown);
+      assert.match(stderr, /accounts-created\.jsonl cannot be written/);
+      assert.equal(readFileSync(victim, 'utf8'), 'mine\n');
+      unlinkSync(journal);
+    }
+    assert.equal(await s.stored(user), undefined);
+    unlinkSync(victim);
+    await s.scene.mongo.moods.deleteMany({ user: user._id });
   });
 
   it('a report that cannot be written: no account is made', async (t) => {

@@ -470,6 +470,24 @@ describe('publish moods', () => {
     assert.equal((await assertPublished(person, all)).length, 6);
   });
 
+  it('two at once that do not know of each other: each record once', async () => {
+    const other = await scene.refkey();
+    await other.stop();
+    const person = await writer();
+    const all = await moods(person, 40);
+    const release = Promise.withResolvers();
+    const fault = scene.proxy.http({ hold: release.promise }, { method: 'com.atproto.repo.applyWrites', times: 2 });
+    const runs = [refkey, other].map((r) => r.run(['publish', 'moods', '--json', ...users(person)], { deadline: 120_000 }));
+    await until(() => fault.held === 2, { what: 'both are about to write', ...soon });
+    release.resolve();
+    for (const { code, stdout, stderr } of await Promise.all(runs)) {
+      assert.equal(code, 0, stdout + stderr);
+      const { summary } = JSON.parse(stdout);
+      assert.equal(summary.created + summary.linked, 40, stdout + stderr);
+    }
+    assert.equal((await assertPublished(person, all)).length, 40);
+  });
+
   describe('beside a running serve', () => {
     before(async () => {
       await refkey.start();
@@ -498,6 +516,9 @@ describe('publish moods', () => {
       const second = await publish(...users(person));
       assert.equal(second.code, 2, second.shown);
       assert.match(second.stderr, /another publish/);
+      const erasing = await refkey.run(['forget', person.user, '--yes']);
+      assert.equal(erasing.code, 2, erasing.stderr);
+      assert.match(erasing.stderr, /another publish/);
       const { code, shown } = await first;
       assert.equal(code, 0, shown);
       assert.equal((await assertPublished(person, all)).length, 3);
