@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "cli/agree.h"
+#include "cli/event.h"
 
 enum {
 	LINE_MOST = 1 << 20,
@@ -131,7 +132,7 @@ static void *watch(void *context)
 
 static void error_emit(struct connection *c, const char *message)
 {
-	emit(c, json_pack("{s:s, s:s}", "event", "error", "message", message));
+	emit(c, rk_event_error(message));
 	emit(c, json_pack("{s:s, s:i}", "event", "result", "exit", RK_EXIT_USAGE));
 }
 

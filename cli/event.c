@@ -9,6 +9,13 @@
 #include "base/shown.h"
 #include "cli/operation.h"
 
+enum { SHOWN_MOST = 480 }; /* bytes of one text */
+
+static struct rk_slice text_of(const json_t *string)
+{
+	return rk_slice_make(json_string_value(string), json_string_length(string));
+}
+
 static bool is_plain(const json_t *value)
 {
 	bool plain = true;
@@ -18,8 +25,7 @@ static bool is_plain(const json_t *value)
 
 	switch (json_typeof(value)) {
 	case JSON_STRING:
-		return rk_shown_is_plain(
-			rk_slice_make(json_string_value(value), json_string_length(value)));
+		return json_string_length(value) <= SHOWN_MOST && rk_shown_is_plain(text_of(value));
 	case JSON_ARRAY:
 		json_array_foreach(value, i, each) plain = plain && is_plain(each);
 		return plain;
@@ -34,14 +40,19 @@ static bool is_plain(const json_t *value)
 static json_t *shown(json_t *value)
 {
 	struct rk_buf text = {0};
+	struct rk_slice whole;
 	const char *name;
 	json_t *each, *out;
 	size_t i;
 
 	switch (json_typeof(value)) {
 	case JSON_STRING:
-		rk_shown_add(
-			&text, rk_slice_make(json_string_value(value), json_string_length(value)));
+		whole = text_of(value);
+		i = whole.len < SHOWN_MOST ? whole.len : SHOWN_MOST;
+		while (i < whole.len && (whole.data[i] & 0xc0) == 0x80)
+			i--;
+		rk_shown_add(&text, rk_slice_make(whole.data, i));
+		rk_buf_add_str(&text, i < whole.len ? "…" : "");
 		out = json_string(rk_buf_cstr(&text));
 		rk_buf_finish(&text);
 		return out;
@@ -62,7 +73,7 @@ json_t *rk_event_shown(json_t *event)
 {
 	json_t *out;
 
-	if (is_plain(event))
+	if (!event || is_plain(event))
 		return json_incref(event);
 	out = shown(event);
 	json_object_set(out, "exact", event);
@@ -104,12 +115,23 @@ json_t *rk_event_text_json(struct rk_slice text)
 
 	if (json)
 		return json;
+	/* A bound may have cut a character. */
+	for (size_t cut = 1; !json && cut < 4 && cut < text.len; cut++)
+		json = json_stringn((const char *)text.data, text.len - cut);
+	if (json)
+		return json;
 	copy = malloc(text.len);
 	for (size_t i = 0; copy && i < text.len; i++)
 		copy[i] = text.data[i] < 0x80 ? (char)text.data[i] : '?';
 	json = copy ? json_stringn(copy, text.len) : NULL;
 	free(copy);
 	return json ? json : json_null();
+}
+
+json_t *rk_event_error(const char *message)
+{
+	return json_pack("{s:s, s:o}", "event", "error", "message",
+		rk_event_text_json(rk_slice_str(message)));
 }
 
 static void print_waiting(const json_t *event)

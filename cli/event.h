@@ -11,7 +11,7 @@
 #include "base/slice.h"
 #include "cli/progress.h"
 
-/* What the event, or a list of parts, is for people: texts as base/shown.h has them. A new reference, of the same
+/* What the event, or a list of parts, is for people: texts as base/shown.h has them, bounded. A new reference, of the same
  * where that is the same. */
 json_t *rk_event_shown(json_t *event);
 /* From what was given: the event as it came, borrowed; a new object of it, without what is only of its way here
@@ -25,6 +25,9 @@ json_int_t rk_event_number(const json_t *event, const char *name); /* 0 where it
 
 /* A text from MongoDB or a repo: null where it is empty; what is not UTF-8 in it stands as "?". */
 json_t *rk_event_text_json(struct rk_slice text);
+
+/* An "error" for people. */
+json_t *rk_event_error(const char *message);
 
 /* Whether a "result" tells of work: an operation that ended before it began any has nothing to sum up. */
 bool rk_event_has_summary(const json_t *result);

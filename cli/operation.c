@@ -51,7 +51,7 @@ void rk_operation_waiting(void *context, int64_t ms)
 
 void rk_operation_error(const struct rk_operation_run *run, const char *message)
 {
-	run->emit(run->context, json_pack("{s:s, s:s}", "event", "error", "message", message));
+	run->emit(run->context, rk_event_error(message));
 }
 
 void rk_operation_failed(const struct rk_operation_run *run, int result, const char *text)

@@ -16,9 +16,7 @@ static struct rk_slice handle_or_id(const struct rk_user *user)
 
 static json_t *text_json(struct rk_slice text)
 {
-	json_t *json = json_stringn(text.len ? (const char *)text.data : "", text.len);
-
-	return json ? json : json_string("");
+	return text.len ? rk_event_text_json(text) : json_string("");
 }
 
 static void begin(void *context, uint64_t found)
@@ -31,12 +29,13 @@ static void begin(void *context, uint64_t found)
 
 json_t *rk_publish_line_json(const struct rk_publish_line *line)
 {
-	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:o, s:s, s:s, s:s, s:s, s:s}", "event", "line",
+	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:s, s:o}", "event", "line",
 		"n", (json_int_t)line->n, "total", (json_int_t)line->total, "user",
 		text_json(handle_or_id(line->user)), "handle", line->user->handle.len > 0, "did",
-		text_json(line->user->did), "ref", line->ref, "rkey", line->rkey, "words",
-		line->words, "outcome", rk_publish_outcome_rows[line->outcome].name, "reason",
-		line->reason);
+		text_json(line->user->did), "ref", text_json(rk_slice_str(line->ref)), "rkey",
+		text_json(rk_slice_str(line->rkey)), "words", text_json(rk_slice_str(line->words)),
+		"outcome", rk_publish_outcome_rows[line->outcome].name, "reason",
+		text_json(rk_slice_str(line->reason)));
 }
 
 static void line(void *context, const struct rk_publish_line *line)
@@ -49,13 +48,13 @@ static void line(void *context, const struct rk_publish_line *line)
 static void without(void *context, const struct rk_publish_without *without)
 {
 	const struct rk_operation_run *run = context;
-	json_t *email = *without->email ? json_string(without->email) : NULL;
 
 	run->emit(run->context,
 		json_pack("{s:s, s:o, s:o, s:o, s:s, s:I}", "event", "without", "handle",
 			without->handle.len ? text_json(without->handle) : json_null(), "sub",
-			text_json(without->id), "email", email ? email : json_null(), "reason",
-			without->reason, "count", (json_int_t)without->count));
+			text_json(without->id), "email",
+			rk_event_text_json(rk_slice_str(without->email)), "reason", without->reason,
+			"count", (json_int_t)without->count));
 }
 
 static void waiting(void *context, const struct rk_user *user, int64_t ms)

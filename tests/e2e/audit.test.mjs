@@ -264,7 +264,7 @@ $`, 'u'));
     const { stdout } = await refkey.run(['audit', '--all']);
     assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
     for (const line of stdout.split('\n')) assert.ok(line.length < 2500, line);
-    assert.match(stdout, /for user: auth0\|\?\]0;x\?y+…\n/);
+    assert.match(stdout, /for user: auth0\|\\u\{1b\}\]0;x\\u\{7\}y+…\n/);
     assert.match(stdout, /- 9 moods not synced to ATProto \(IDs: .*17.*\)/);
     await scene.mongo.moods.deleteMany({});
   });
