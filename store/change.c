@@ -42,7 +42,9 @@ static int seen_take(
 	return rk_table_del(w, RK_TABLE_SEEN, rk_key_slice(&key), (struct rk_slice){0});
 }
 
-static int pending_record(struct change *c, const struct rk_record *record, uint8_t flags)
+/* fresh: the record was not there before. */
+static int pending_record(
+	struct change *c, const struct rk_record *record, uint8_t flags, bool fresh)
 {
 	struct rk_key_buf key = {0};
 	const uint8_t keep = RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE;
@@ -51,6 +53,9 @@ static int pending_record(struct change *c, const struct rk_record *record, uint
 		&key, false, (struct rk_slice){0}, record->repo, record->collection, record->rkey);
 	if (record->flags & RK_RECORD_INVALID)
 		return rk_pending_remove(c->w, rk_key_slice(&key));
+	if (fresh)
+		return rk_pending_make(
+			c->w, rk_key_slice(&key), flags, c->in->now_us / 1000, record->rkey);
 	return rk_pending_put(
 		c->w, rk_key_slice(&key), flags, keep, c->in->now_us / 1000, 0, record->rkey);
 }
@@ -141,7 +146,7 @@ static int record_witness(struct change *c, struct rk_record *old)
 		return 0;
 	old->flags &= (uint8_t)~RK_RECORD_FIRST;
 	r = rk_record_put(c->w, old);
-	return r ? r : pending_record(c, old, 0);
+	return r ? r : pending_record(c, old, 0, false);
 }
 
 static int record_put(struct change *c, const struct rk_change_record *change)
@@ -189,13 +194,13 @@ static int record_put(struct change *c, const struct rk_change_record *change)
 	if (r == 0)
 		r = rk_lookup_add(c->w, &record);
 	if (r == 0)
-		r = rk_record_put(c->w, &record);
+		r = found == 0 ? rk_record_put(c->w, &record) : rk_record_make(c->w, &record);
 	if (record.first == c->w->first)
 		c->w->first++;
 	/* An update that was seen while the copy was on its way counts, whatever was held before. */
 	pending |= seen & RK_PENDING_UPDATED;
 	if (r == 0)
-		r = pending_record(c, &record, pending);
+		r = pending_record(c, &record, pending, found != 0);
 	return r;
 }
 

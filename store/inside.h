@@ -237,6 +237,9 @@ int rk_lookup_remove(struct rk_write *w, const struct rk_record *record);
  * there that stay. */
 int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8_t keep,
 	int64_t due_ms, uint32_t attempts, struct rk_slice rkey);
+/* The same of a record that was not there before: nothing is pending for it. */
+int rk_pending_make(struct rk_write *w, struct rk_slice key, uint8_t flags, int64_t due_ms,
+	struct rk_slice rkey);
 int rk_pending_remove(struct rk_write *w, struct rk_slice key);
 
 /* Sets exactly the issues in `now` among `judged` for a record; record->issues is updated. */
@@ -247,6 +250,8 @@ int rk_issues_set(struct rk_write *w, struct rk_record *record, uint32_t judged,
 int rk_record_get(struct rk_snapshot *s, struct rk_record *out, struct rk_slice recordkey);
 /* Puts a record in place of what had its key. No slice of it may be borrowed from LMDB. */
 int rk_record_put(struct rk_write *w, const struct rk_record *record);
+/* The same where rk_record_get found none. */
+int rk_record_make(struct rk_write *w, const struct rk_record *record);
 int rk_record_remove(struct rk_write *w, const struct rk_record *record);
 
 /* The repo whose records an entry's are, if they are answered. */

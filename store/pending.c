@@ -35,10 +35,41 @@ int rk_pending_remove(struct rk_write *w, struct rk_slice key)
 	return r ? r : rk_table_del(w, RK_TABLE_PENDING, key, (struct rk_slice){0});
 }
 
+static int entry_write(struct rk_write *w, struct rk_slice key, struct rk_pending *now)
+{
+	const bool gone = key.len && key.data[0] == 'G';
+	struct rk_key_buf due = {0};
+	int r;
+
+	/* Whether the record is gone is the key's to say. */
+	now->flags = (uint8_t)((now->flags & ~RK_PENDING_GONE) | (gone ? RK_PENDING_GONE : 0));
+	due_key(&due, now);
+	r = rk_table_put(w, RK_TABLE_DUE, rk_key_slice(&due), key);
+	if (r)
+		return r;
+	rk_buf_clear(&w->value);
+	rk_value_pending(&w->value, now);
+	if (rk_buf_failed(&w->value))
+		return -ENOMEM;
+	return rk_table_put(w, RK_TABLE_PENDING, key, rk_buf_slice(&w->value));
+}
+
+int rk_pending_make(struct rk_write *w, struct rk_slice key, uint8_t flags, int64_t due_ms,
+	struct rk_slice rkey)
+{
+	struct rk_pending now = {
+		.flags = flags,
+		.generation = w->generation++,
+		.due_ms = due_ms,
+		.rkey = rkey,
+	};
+
+	return entry_write(w, key, &now);
+}
+
 int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8_t keep,
 	int64_t due_ms, uint32_t attempts, struct rk_slice rkey)
 {
-	const bool gone = key.len && key.data[0] == 'G';
 	struct rk_key_buf due = {0};
 	struct rk_pending old,
 		now = {
@@ -58,19 +89,8 @@ int rk_pending_put(struct rk_write *w, struct rk_slice key, uint8_t flags, uint8
 		r = rk_table_del(w, RK_TABLE_DUE, rk_key_slice(&due), (struct rk_slice){0});
 		if (r)
 			return r;
-		due.len = 0;
 	}
-	/* Whether the record is gone is the key's to say. */
-	now.flags = (uint8_t)((now.flags & ~RK_PENDING_GONE) | (gone ? RK_PENDING_GONE : 0));
-	due_key(&due, &now);
-	r = rk_table_put(w, RK_TABLE_DUE, rk_key_slice(&due), key);
-	if (r)
-		return r;
-	rk_buf_clear(&w->value);
-	rk_value_pending(&w->value, &now);
-	if (rk_buf_failed(&w->value))
-		return -ENOMEM;
-	return rk_table_put(w, RK_TABLE_PENDING, key, rk_buf_slice(&w->value));
+	return entry_write(w, key, &now);
 }
 
 int rk_write_pending(struct rk_write *w, rk_repo_id repo, uint8_t collection, struct rk_slice rkey,

@@ -65,33 +65,42 @@ int rk_read_record_after(struct rk_snapshot *s, struct rk_record *out, rk_repo_i
 	return r;
 }
 
+static int answer_put(struct rk_write *w, const struct rk_record *record, struct rk_slice place)
+{
+	rk_buf_clear(&w->value);
+	rk_value_record(&w->value, record);
+	if (rk_buf_failed(&w->value))
+		return -ENOMEM;
+	return rk_table_put(w, RK_TABLE_ANSWER, place, rk_buf_slice(&w->value));
+}
+
+int rk_record_make(struct rk_write *w, const struct rk_record *record)
+{
+	struct rk_key_buf name = {0}, place = {0};
+	int r;
+
+	rk_key_record(&name, record->repo, record->collection, record->rkey);
+	rk_key_answer(&place, record);
+	r = rk_table_put(w, RK_TABLE_RECORD, rk_key_slice(&name), rk_key_slice(&place));
+	return r ? r : answer_put(w, record, rk_key_slice(&place));
+}
+
 int rk_record_put(struct rk_write *w, const struct rk_record *record)
 {
 	struct rk_key_buf name = {0}, before = {0}, now = {0};
-	bool stays;
 	int r;
 
 	rk_key_record(&name, record->repo, record->collection, record->rkey);
 	rk_key_answer(&now, record);
 	r = place_get(&w->view, &before, rk_key_slice(&name));
-	if (r && r != RK_STORE_ABSENT)
+	if (r == RK_STORE_ABSENT)
+		return rk_record_make(w, record);
+	if (r)
 		return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
-	stays = r == 0 && rk_slice_equal(rk_key_slice(&before), rk_key_slice(&now));
-	if (r == 0 && !stays) {
-		r = rk_table_del(w, RK_TABLE_ANSWER, rk_key_slice(&before), (struct rk_slice){0});
-		if (r)
-			return r;
-	}
-	if (!stays) {
-		r = rk_table_put(w, RK_TABLE_RECORD, rk_key_slice(&name), rk_key_slice(&now));
-		if (r)
-			return r;
-	}
-	rk_buf_clear(&w->value);
-	rk_value_record(&w->value, record);
-	if (rk_buf_failed(&w->value))
-		return -ENOMEM;
-	return rk_table_put(w, RK_TABLE_ANSWER, rk_key_slice(&now), rk_buf_slice(&w->value));
+	if (rk_slice_equal(rk_key_slice(&before), rk_key_slice(&now)))
+		return answer_put(w, record, rk_key_slice(&now));
+	r = rk_table_del(w, RK_TABLE_ANSWER, rk_key_slice(&before), (struct rk_slice){0});
+	return r ? r : rk_record_make(w, record);
 }
 
 int rk_record_remove(struct rk_write *w, const struct rk_record *record)
