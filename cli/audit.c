@@ -198,6 +198,7 @@ int rk_operation_audit(const struct rk_operation_run *run, json_t *result)
 		const struct rk_audit_request request = {
 			.users = users,
 			.skip = skip,
+			.max_wait_ms = -1,
 			.index_only = a.index_only,
 			.person = person_take,
 			.progress = progress_take,
@@ -252,7 +253,8 @@ static void print_user(struct printing *p, const json_t *event)
 
 		snprintf(title, sizeof(title), "user: %s", id ? id : "nobody");
 		rk_audit_print(title, counts, findings,
-			json_string_value(json_object_get(event, "unread")), p->options->index);
+			json_string_value(json_object_get(event, "unread")), p->options->index,
+			p->options->users != NULL);
 		json_decref(findings);
 	}
 	if (p->users)
@@ -278,7 +280,7 @@ static void print_summary(struct printing *p, const json_t *event)
 	snprintf(title, sizeof(title), "users in all: %" JSON_INTEGER_FORMAT,
 		json_integer_value(json_object_get(event, "audited")));
 	if (json_integer_value(json_object_get(event, "audited")) != 1)
-		rk_audit_print(title, p->sums, NULL, NULL, p->options->index);
+		rk_audit_print(title, p->sums, NULL, NULL, p->options->index, false);
 	if (json_is_true(json_object_get(event, "stopped")))
 		puts("Stopped before the end.");
 	else if (json_integer_value(json_object_get(event, "audited")) <

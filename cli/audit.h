@@ -17,9 +17,9 @@ void rk_audit_person_emit(
  * another. */
 void rk_audit_counts_add(json_t *sum, const json_t *counts);
 
-/* Prints a block for each collection in which there is anything. title: what stands behind "Mood Sync
+/* Prints a block for each collection in which there is anything; named: for all where there is nothing. title: what stands behind "Mood Sync
  * Audit for". findings: an array of finding objects, or NULL for the numbers alone. */
 void rk_audit_print(const char *title, const json_t *counts, const json_t *findings,
-	const char *unread, bool index_only);
+	const char *unread, bool index_only, bool named);
 
 #endif

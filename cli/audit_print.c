@@ -128,31 +128,51 @@ static void print_records(const struct rk_collection *collection, const json_t *
 	putchar('\n');
 }
 
-void rk_audit_print(const char *title, const json_t *counts, const json_t *findings,
-	const char *unread, bool index_only)
+static bool is_found(const json_t *counts)
 {
-	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
-		const struct rk_collection *collection = &rk_collections[i];
-		const json_t *of = json_object_get(counts, collection->nsid);
-		bool found = false;
+	for (int kind = 0; kind < RK_AUDIT_KIND_COUNT; kind++) {
+		if (count_of(counts, rk_audit_kind_rows[kind].name) > 0)
+			return true;
+	}
+	return false;
+}
 
-		for (int kind = 0; kind < RK_AUDIT_KIND_COUNT; kind++)
-			found |= count_of(of, rk_audit_kind_rows[kind].name) > 0;
-		if (!found && !unread && count_of(of, "documents") == 0 &&
-			count_of(of, "softDeleted") == 0 && count_of(of, "records") == 0)
-			continue;
-		printf("🔍 %c%s Sync Audit for %s\n\n", toupper((unsigned char)collection->noun[0]),
-			collection->noun + 1, title);
-		if (!index_only)
-			print_documents(collection, of);
-		else
-			line(of, "dangling", "Dangling (the record is not there)");
-		print_records(collection, of, unread, index_only);
-		if (!found)
-			continue;
-		puts("Issues:");
-		for (int kind = 0; kind < RK_AUDIT_KIND_COUNT; kind++)
-			print_finding(collection, (enum rk_audit_kind)kind, of, findings);
-		putchar('\n');
+static bool is_empty(const json_t *counts)
+{
+	return !is_found(counts) && count_of(counts, "documents") == 0 &&
+		count_of(counts, "softDeleted") == 0 && count_of(counts, "records") == 0;
+}
+
+static void print_collection(const char *title, const struct rk_collection *collection,
+	const json_t *counts, const json_t *findings, const char *unread, bool index_only)
+{
+	printf("🔍 %c%s Sync Audit for %s\n\n", toupper((unsigned char)collection->noun[0]),
+		collection->noun + 1, title);
+	if (!index_only)
+		print_documents(collection, counts);
+	else
+		line(counts, "dangling", "Dangling (the record is not there)");
+	print_records(collection, counts, unread, index_only);
+	if (!is_found(counts))
+		return;
+	puts("Issues:");
+	for (int kind = 0; kind < RK_AUDIT_KIND_COUNT; kind++)
+		print_finding(collection, (enum rk_audit_kind)kind, counts, findings);
+	putchar('\n');
+}
+
+void rk_audit_print(const char *title, const json_t *counts, const json_t *findings,
+	const char *unread, bool index_only, bool named)
+{
+	bool nothing = true;
+
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
+		nothing = nothing && is_empty(json_object_get(counts, rk_collections[i].nsid));
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		const json_t *of = json_object_get(counts, rk_collections[i].nsid);
+
+		if (!is_empty(of) || unread || (nothing && named))
+			print_collection(
+				title, &rk_collections[i], of, findings, unread, index_only);
 	}
 }

@@ -11,7 +11,7 @@
 #include "cli/report.h"
 #include "mirror/repair.h"
 
-enum { PLAN_MOST = 256 << 20 }; /* bytes */
+enum { PLAN_MOST = 64 << 20 }; /* bytes */
 
 static void step_take(void *context, const struct rk_user *user, const struct rk_repair_step *step)
 {

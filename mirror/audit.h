@@ -123,6 +123,7 @@ struct rk_audit_request {
 	const char *const *users; /* @handle, DID or users._id; ended by NULL; NULL: all */
 	const char *const *skip;
 	bool in_turn; /* the next user is read only when the one before was told; records with JSON */
+	int64_t max_wait_ms; /* the longest wait for a limit of the PDS; -1: any */
 	bool index_only; /* neither MongoDB nor the PDS is asked, save for names that are no DIDs */
 	/* From the calling thread, in order of users' _ids; borrowed for the call. person: negative ends
 	 * the run, which returns it. */
@@ -140,7 +141,8 @@ struct rk_audit_summary {
 };
 
 /* 0 done, whatever was found; -EHOSTUNREACH: MongoDB or the PDS stayed unreachable; -ENOENT: a user is
- * not known (error says which), or there is nobody at all, and records are; or negative. */
+ * not known (error says which), or there is nobody at all, and records are; -EAGAIN: a limit of the PDS lasts
+ * too long; or negative. */
 int rk_audit_run(struct rk_store *store, struct rk_audit_summary *out,
 	const struct rk_audit_options *options, const struct rk_audit_request *request)
 	__attribute__((warn_unused_result));

@@ -61,6 +61,11 @@ static int after_failure(struct rk_audit_worker *w, const struct rk_pds_reply *r
 		if (reply->retry_after_ms > wait)
 			wait = reply->retry_after_ms;
 		w->failures = 0;
+		if (run->request->max_wait_ms >= 0 && wait > run->request->max_wait_ms) {
+			rk_audit_fail(run, -EAGAIN,
+				"a limit of the PDS lasts too long; running it again continues");
+			return -EAGAIN;
+		}
 		pthread_mutex_lock(&run->lock);
 		if (now + wait > run->not_before_ms) {
 			run->not_before_ms = now + wait;

@@ -168,6 +168,7 @@ static int pass(struct rk_repair_run *run, const char *const *users)
 		.users = users,
 		.skip = run->request->skip,
 		.in_turn = true,
+		.max_wait_ms = run->request->max_wait_ms,
 		.person = person_take,
 		.progress = progress,
 		.waiting = waiting,

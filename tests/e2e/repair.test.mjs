@@ -244,6 +244,21 @@ Failed:  0
       });
     }
 
+    // The limit of reading a repo, and that of writing.
+    for (const method of ['com.atproto.sync.getRepo', 'com.atproto.repo.applyWrites']) {
+      it(`a limit of ${method} that lasts longer than --max-wait leaves the rest to another run`, async () => {
+        const person = await writer();
+        const { rkeys } = await mood(person, 2, 1);
+        const fault = scene.proxy.http({ status: 429, headers: { 'retry-after': '3600', 'ratelimit-reset': String(Math.round(Date.now() / 1000) + 3600), 'ratelimit-remaining': '0' } }, { method });
+        const { code, shown } = await repair('--duplicates', '--yes', '--max-wait', '2', ...users(person));
+        fault.end();
+        assert.equal(code, 1, shown);
+        assert.deepEqual(await keys(person), rkeys);
+        assert.equal((await repair('--duplicates', '--yes', ...users(person))).code, 0);
+        assert.deepEqual(await keys(person), [rkeys[1]]);
+      });
+    }
+
     it('a PDS that fails for good: 3, and it goes on when that is back', async () => {
       const person = await writer();
       const { rkeys } = await mood(person, 2, 1);
