@@ -93,6 +93,45 @@ describe('repair, killed', () => {
     }
   }
 
+  it('beside a running serve: the command killed, and serve killed under it', async () => {
+    await refkey.start();
+    await refkey.ready();
+    try {
+      for (const who of ['command', 'serve']) {
+        const person = await writer();
+        const all = await everything(person);
+        const there = await records(person);
+        const had = undoFiles();
+        const args = ['--all', '--yes', ...users(person)];
+        if (who === 'command') {
+          await killed([...args, '--batch-size', '2'], 'com.atproto.repo.applyWrites', 0, { hold: true });
+        } else {
+          const fault = scene.proxy.http({ hold: true }, { method: 'com.atproto.repo.applyWrites', times: 1 });
+          const running = repair(...args, '--batch-size', '2');
+          await until(() => fault.held, { what: 'serve writing', deadline: 60_000 });
+          await refkey.kill();
+          const { code, stderr, shown } = await running;
+          assert.equal(code, 3, shown);
+          assert.match(stderr, /did not answer to the end/);
+          await refkey.start();
+          await refkey.ready();
+        }
+        // Until what is under way in serve has ended, another one is refused.
+        let again;
+        await until(async () => (again = await repair(...args)).code !== 2, { what: 'its turn', deadline: 60_000 });
+        assert.equal(again.code, 0, again.shown);
+        const gone = [all.named.rkeys[0], all.named.rkeys[1], all.unnamed.rkeys[1], ...all.orphan.rkeys].sort();
+        assert.deepEqual(await keys(person), there.map((r) => r.uri.split('/').pop()).filter((key) => !gone.includes(key)).sort());
+        const files = undoFiles().filter((file) => !had.includes(file));
+        for (const file of files) assert.equal((await repair('--undo', file)).code, 0);
+        assert.deepEqual(await records(person), there);
+      }
+    } finally {
+      await refkey.stop();
+    }
+    await assertChecks(refkey);
+  });
+
   it('--undo itself, between two repos: run again, all is there once', async () => {
     const people = [await writer(), await writer()];
     for (const person of people) await everything(person);
