@@ -406,6 +406,20 @@ describe('publish moods', () => {
     });
   });
 
+  it('a document that is deleted while a limit keeps the one before back is not published', async () => {
+    const person = await writer();
+    const [a, b] = (await moods(person, 2)).toSorted((x, y) => (String(x._id) < String(y._id) ? -1 : 1));
+    // Longer than a document that was read ahead counts as it was read.
+    const limit = { status: 429, headers: { 'retry-after': '11' } };
+    const fault = scene.proxy.http(limit, { method: 'com.atproto.repo.applyWrites', times: 1 });
+    const running = publish(...users(person), '--batch-size', '1');
+    await until(() => fault.fired === 1, { what: 'the PDS is asked', ...soon });
+    await scene.mongo.moods.updateOne({ _id: b._id }, { $set: { deleted: true } });
+    const { code, summary, shown } = await running;
+    assert.deepEqual([code, summary.created, summary.skipped, summary.failed], [0, 1, 1, 0], shown);
+    await assertPublished(person, [a]);
+  });
+
   it('killed between the yes of the PDS and the document: the same records, none twice', async () => {
     const person = await writer();
     const all = await moods(person, 25);
