@@ -104,6 +104,11 @@ describe('repair --orphans, with documents that are not there', () => {
     const { code, stdout, stderr } = await refkey.run(args, { env: { REFKEY_MONGO_DB: 'another' } });
     assert.equal(code, 1, stdout + stderr);
     assert.match(stderr, /documents of 30 of 30 records of all/);
+    // Nor where there is nobody at all.
+    const empty = await refkey.run(['repair', '--all', '--yes'], { env: { REFKEY_MONGO_DB: 'empty' } });
+    assert.equal(empty.code, 2, empty.stdout + empty.stderr);
+    assert.match(empty.stderr, /database empty has neither .*REFKEY_MONGO_DB/);
+    assert.equal(empty.stdout, '');
     assert.deepEqual(await counts(list), [15, 15]);
   });
 });
