@@ -167,12 +167,25 @@ struct rk_slot *rk_ring_work(struct rk_ring *ring)
 	return slot;
 }
 
+static void arena_spare(struct rk_ring *ring, struct rk_arena *arena)
+{
+	if (arena->head && ring->spare_count < SPARES_MOST) {
+		rk_arena_reset(arena);
+		ring->spare[ring->spare_count++] = *arena;
+		*arena = (struct rk_arena){0};
+	} else {
+		rk_arena_finish(arena);
+	}
+}
+
 bool rk_ring_worked(struct rk_ring *ring, struct rk_slot *slot)
 {
 	bool due;
 
 	/* Under the lock, so that either this sees what was released or its releaser sees this. */
 	pthread_mutex_lock(&ring->lock);
+	if (slot->arena.used == 0)
+		arena_spare(ring, &slot->arena); /* as of frames without records of ours */
 	atomic_store_explicit(&slot->ready, true, memory_order_release);
 	due = slot == slot_at(ring, ring->released) || ring->taken == ring->pushed ||
 		slot == slot_at(ring, ring->released + RK_RING_HANDFUL - 1);
@@ -213,17 +226,6 @@ void rk_ring_fetch(struct rk_ring *ring, size_t at)
 	for (size_t i = 0; i < slot->decoded.count * sizeof(*slot->decoded.records);
 		i += CACHE_LINE)
 		__builtin_prefetch((const uint8_t *)slot->decoded.records + i);
-}
-
-static void arena_spare(struct rk_ring *ring, struct rk_arena *arena)
-{
-	if (arena->head && ring->spare_count < SPARES_MOST) {
-		rk_arena_reset(arena);
-		ring->spare[ring->spare_count++] = *arena;
-		*arena = (struct rk_arena){0};
-	} else {
-		rk_arena_finish(arena);
-	}
 }
 
 void rk_ring_release(struct rk_ring *ring, size_t count)
