@@ -93,7 +93,7 @@ void rk_audit_person_emit(
 			rk_event_text_json(person->user->handle), "did",
 			rk_event_text_json(person->user->did), "rev", rev_json(person->rev),
 			"indexRev", rev_json(person->index_rev), "unread",
-			person->unread ? json_string(person->unread) : json_null(), "found",
+			person->unread ? rk_event_said_json(person->unread) : json_null(), "found",
 			(json_int_t)rk_audit_found(person), "collections", collections));
 }
 

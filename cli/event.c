@@ -128,6 +128,11 @@ json_t *rk_event_text_json(struct rk_slice text)
 	return json ? json : json_null();
 }
 
+json_t *rk_event_said_json(const char *text)
+{
+	return *text ? rk_event_text_json(rk_slice_str(text)) : json_string("");
+}
+
 json_t *rk_event_error(const char *message)
 {
 	return json_pack("{s:s, s:o}", "event", "error", "message",

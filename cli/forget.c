@@ -7,11 +7,6 @@
 #include "cli/operation.h"
 #include "mirror/forget.h"
 
-static json_t *text_json(struct rk_slice text)
-{
-	return text.len ? json_stringn((const char *)text.data, text.len) : json_null();
-}
-
 static void found(void *context, const struct rk_user *user, bool forgotten,
 	const struct rk_forget_counts *counts)
 {
@@ -28,8 +23,9 @@ static void found(void *context, const struct rk_user *user, bool forgotten,
 	}
 	run->emit(run->context,
 		json_pack("{s:s, s:o, s:o, s:o, s:b, s:o}", "event", "found", "user",
-			text_json(user->id), "handle", text_json(user->handle), "did",
-			text_json(user->did), "forgotten", forgotten, "found", sides));
+			rk_event_text_json(user->id), "handle", rk_event_text_json(user->handle),
+			"did", rk_event_text_json(user->did), "forgotten", forgotten, "found",
+			sides));
 }
 
 static void cleaned(void *context, enum rk_forget_side side, uint64_t count)

@@ -18,10 +18,11 @@ static void step_take(void *context, const struct rk_user *user, const struct rk
 	const struct rk_operation_run *run = context;
 
 	run->emit(run->context,
-		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s}", "event", "line", "user",
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o}", "event", "line", "user",
 			rk_event_text_json(user->id), "handle", rk_event_text_json(user->handle),
 			"did", rk_event_text_json(user->did), "step", rk_repair_step_json(step),
-			"outcome", rk_repair_state_names[step->state], "reason", step->reason));
+			"outcome", rk_repair_state_names[step->state], "reason",
+			rk_event_said_json(step->reason)));
 }
 
 static void user_take(void *context, const struct rk_audit_person *person, const char *documents)
@@ -54,7 +55,8 @@ static void refusal(const struct rk_operation_run *run, const char *text)
 	char message[600];
 
 	snprintf(message, sizeof(message), "--yes would do nothing of this: %s", text);
-	run->emit(run->context, json_pack("{s:s, s:s}", "event", "note", "message", message));
+	run->emit(run->context,
+		json_pack("{s:s, s:o}", "event", "note", "message", rk_event_said_json(message)));
 }
 
 static void unread_take(void *context, const struct rk_audit_person *person)
@@ -170,7 +172,8 @@ static int operate(const struct rk_operation_run *run, json_t *result,
 	if (!summary)
 		return RK_EXIT_FINDINGS;
 	if (r)
-		rk_operation_failed(run, r, r == -EPERM ? summary->refusal : summary->error);
+		rk_operation_failed(run, r,
+			r == -EPERM && summary->refusal[0] ? summary->refusal : summary->error);
 	else if (summary->refusal[0])
 		refusal(run, summary->refusal);
 	else if (summary->torn)
