@@ -109,10 +109,10 @@ static void tell(void *context, const char *path, const char *text)
 {
 	struct checking *c = context;
 	const struct one *one = c->one;
-	json_t *event = json_pack("{s:s, s:o, s:s, s:s}", "event", "line", "uri",
+	json_t *event = json_pack("{s:s, s:o, s:o, s:o}", "event", "line", "uri",
 		json_sprintf("at://%.*s/%s/%.*s", RK_SLICE_ARG(one->did),
 			rk_collections[one->collection].nsid, RK_SLICE_ARG(one->rkey)),
-		"path", path, "text", text);
+		"path", rk_event_said_json(path), "text", rk_event_said_json(text));
 
 	c->findings++;
 	if (event && !c->run->emit(c->run->context, event))
