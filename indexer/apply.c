@@ -47,12 +47,15 @@ static int desynchronize(struct applying *a, enum rk_repo_event event, const cha
 }
 
 /* Whether it was made while we watch, by the rev that the account signed: an old commit can be told again at
- * any time, and then says nothing of what appeared. */
+ * any time, and then says nothing of what appeared. What waited is judged by when it came: behind hours of a
+ * stream that is caught up with, all of it passes while one DID document is read. */
 static bool commit_is_of_now(const struct applying *a)
 {
 	int64_t made_ms = rk_tid_unix_us(a->event->rev) / 1000;
+	int64_t stream_ms =
+		a->again ? a->decoded->stream_ms : atomic_load(&a->apply->notes->event_ms);
 
-	return made_ms >= atomic_load(&a->apply->notes->event_ms) - RK_COMMIT_LATE_MS;
+	return made_ms >= stream_ms - RK_COMMIT_LATE_MS;
 }
 
 /* A commit of a repo that is to be fetched: not applied, but what it did is remembered for judging the

@@ -44,7 +44,7 @@ enum rk_apply_result {
 enum {
 	/* A DID document read so recently is not read again because a signature does not fit it. */
 	RK_KEY_TRUST_MS = 60 * 1000,
-	/* A commit whose rev is so far behind the newest event's time is an old one told again. */
+	/* A commit whose rev is so far behind the newest event's time as it comes is an old one told again. */
 	RK_COMMIT_LATE_MS = 60 * 60 * 1000,
 };
 

@@ -12,6 +12,7 @@
 struct rk_decoded {
 	enum rk_verdict verdict;
 	bool foreign; /* none of our repos': only the event's type, seq, did and time are set */
+	int64_t stream_ms; /* set by who replays it: how far the stream had come before it, Unix ms */
 	int64_t key_fetched_ms; /* Unix ms when the DID document was read that it was judged by; 0: none */
 	struct rk_event event; /* its operations: until the scratch is reset */
 	struct rk_verified

@@ -88,13 +88,16 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 	size_t ours = 0;
 	int r;
 
-	if (drained->slots == 0)
+	if (drained->slots == 0) {
 		drained->course = indexer->course;
+		drained->begun_ms = atomic_load(&indexer->notes.event_ms);
+	}
 	r = rk_course_read(&drained->course, rk_write_view(w), indexer->apply.source);
 	while (r >= 0 && drained->slots < RK_DRAIN_MOST &&
 		(slot = rk_ring_ready(indexer->ring, drained->slots))) {
 		r = 0;
 		rk_ring_fetch(indexer->ring, drained->slots + 1);
+		drained->stream_ms[drained->slots] = atomic_load(&indexer->notes.event_ms);
 		if (!slot->decoded.foreign) {
 			r = rk_apply(&indexer->apply, w, &slot->decoded, rk_clock_wall_us(), false);
 			ours++;

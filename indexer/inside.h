@@ -29,6 +29,8 @@ struct rk_drained {
 	size_t waits; /* of them, with the result RK_APPLY_WAIT */
 	/* What came of each: enum rk_apply_result. Those that wait go to the waiting room. */
 	uint8_t results[RK_DRAIN_MOST];
+	int64_t stream_ms[RK_DRAIN_MOST]; /* how far the stream had come before each: Unix ms */
+	int64_t begun_ms;                 /* … and before the first */
 	struct rk_course course;
 	struct rk_shift {  /* frames of the waiting room that were replayed */
 		char *did; /* owned */

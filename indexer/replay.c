@@ -22,17 +22,20 @@ static void drained_clear(struct rk_drained *drained)
 
 void rk_replay_aborted(struct rk_indexer *indexer)
 {
+	atomic_store(&indexer->notes.event_ms, indexer->drained.begun_ms);
 	drained_clear(&indexer->drained);
 }
 
-static void wait(struct rk_indexer *indexer, const struct rk_slot *slot, int result)
+static void wait(
+	struct rk_indexer *indexer, const struct rk_slot *slot, int result, int64_t stream_ms)
 {
 	struct rk_slice did = slot->decoded.event.did.text;
 	struct rk_slice frame = rk_slice_make(slot->frame, slot->len);
 
 	if (result == RK_APPLY_WAIT)
-		rk_waiting_add(indexer->waiting, did, frame);
-	else if (result == RK_APPLY_DOUBT && !rk_waiting_add_doubt(indexer->waiting, did, frame))
+		rk_waiting_add(indexer->waiting, did, frame, stream_ms);
+	else if (result == RK_APPLY_DOUBT &&
+		!rk_waiting_add_doubt(indexer->waiting, did, frame, stream_ms))
 		rk_apply_refuse(&slot->decoded);
 }
 
@@ -49,7 +52,8 @@ void rk_replay_committed(struct rk_indexer *indexer)
 			rk_waiting_shift(indexer->waiting, rk_slice_str(shift->did), shift->count);
 	}
 	for (size_t i = 0; i < drained->slots; i++)
-		wait(indexer, rk_ring_ready(indexer->ring, i), drained->results[i]);
+		wait(indexer, rk_ring_ready(indexer->ring, i), drained->results[i],
+			drained->stream_ms[i]);
 	/* Only now do others see what the wishes are for. What nobody will come for does not wait; the
 	 * account's next commit or the sweep shows that it is missing. */
 	for (size_t i = 0; i < drained->wish_count; i++) {
@@ -128,6 +132,7 @@ int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice di
 		rk_arena_reset(&arena);
 		r = rk_decode(&decoded, &arena, &arena, rk_slice_make(frame->data, frame->len),
 			rk_clock_wall_ms(), indexer->keys, rk_write_view(w));
+		decoded.stream_ms = frame->stream_ms;
 		if (r == 0)
 			r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), true);
 		count += r == RK_APPLY_DONE;

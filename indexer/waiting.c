@@ -98,14 +98,15 @@ static struct account *account_make(struct rk_waiting *waiting, struct rk_slice 
 	return *place;
 }
 
-static bool frame_append(
-	struct rk_waiting *waiting, struct account *account, struct rk_slice bytes, bool doubt)
+static bool frame_append(struct rk_waiting *waiting, struct account *account, struct rk_slice bytes,
+	int64_t stream_ms, bool doubt)
 {
 	struct rk_waiting_frame *frame = malloc(sizeof(*frame) + bytes.len);
 
 	if (!frame)
 		return false;
-	*frame = (struct rk_waiting_frame){.len = bytes.len, .doubt = doubt};
+	*frame = (struct rk_waiting_frame){
+		.len = bytes.len, .stream_ms = stream_ms, .doubt = doubt};
 	if (bytes.len)
 		memcpy(frame->data, bytes.data, bytes.len);
 	*account->last = frame;
@@ -118,7 +119,8 @@ static bool frame_append(
 	return true;
 }
 
-bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame)
+bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
+	int64_t stream_ms)
 {
 	struct account *account = account_make(waiting, did);
 
@@ -127,14 +129,15 @@ bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_s
 	if (!account->lost && account->frames < RK_WAITING_FRAMES &&
 		account->bytes + frame.len <= RK_WAITING_BYTES &&
 		waiting->bytes + frame.len <= RK_WAITING_ALL_BYTES &&
-		frame_append(waiting, account, frame, false))
+		frame_append(waiting, account, frame, stream_ms, false))
 		return true;
 	frames_free(waiting, account);
 	account->lost = true;
 	return false;
 }
 
-bool rk_waiting_add_doubt(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame)
+bool rk_waiting_add_doubt(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
+	int64_t stream_ms)
 {
 	struct account *account = account_make(waiting, did);
 
@@ -144,7 +147,7 @@ bool rk_waiting_add_doubt(struct rk_waiting *waiting, struct rk_slice did, struc
 		account->bytes + frame.len <= RK_WAITING_BYTES &&
 		waiting->doubt_bytes + frame.len <= RK_WAITING_DOUBT_BYTES &&
 		waiting->bytes + frame.len <= RK_WAITING_ALL_BYTES &&
-		frame_append(waiting, account, frame, true))
+		frame_append(waiting, account, frame, stream_ms, true))
 		return true;
 	rk_waiting_shift(waiting, did, 0); /* made for nothing, it goes again */
 	return false;

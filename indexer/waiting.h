@@ -28,6 +28,7 @@ struct rk_waiting;
 struct rk_waiting_frame {
 	struct rk_waiting_frame *next;
 	size_t len;
+	int64_t stream_ms; /* how far the stream had come before it: Unix ms */
 	bool doubt;
 	uint8_t data[];
 };
@@ -37,9 +38,11 @@ void rk_waiting_destroy(struct rk_waiting *waiting);
 
 /* Copies the frame. False: there was no room (or memory); the account's frames are dropped, this one too,
  * and rk_waiting_lost says so until rk_waiting_drop. */
-bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame);
+bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
+	int64_t stream_ms);
 /* The same of a frame in doubt; false: there are enough of them, and nothing else is lost. */
-bool rk_waiting_add_doubt(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame);
+bool rk_waiting_add_doubt(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
+	int64_t stream_ms);
 /* Whether the account's later frames have to wait, too. */
 bool rk_waiting_has(const struct rk_waiting *waiting, struct rk_slice did);
 bool rk_waiting_lost(const struct rk_waiting *waiting, struct rk_slice did);

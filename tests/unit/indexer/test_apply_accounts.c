@@ -146,6 +146,34 @@ static void old_first_commit_told_again_is_no_birth(void **state)
 	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
 }
 
+/* … but what waited for its DID document while hours of the stream passed is no old one. */
+static void first_commit_that_waited_is_a_birth(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+
+	assert_true(rk_cid_from_text(&decoded.verified.before,
+		rk_slice_str("bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm")));
+	decoded.stream_ms = RK_COMMIT_LATE_MS;
+	atomic_store(&world->notes.event_ms, 2 * RK_COMMIT_LATE_MS);
+	apply_as(world, &decoded, true);
+	assert_true(repo_now(world).flags & RK_REPO_BORN);
+}
+
+static void first_commit_that_came_late_and_waited_is_no_birth(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+
+	assert_true(rk_cid_from_text(&decoded.verified.before,
+		rk_slice_str("bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm")));
+	decoded.stream_ms = 2 * RK_COMMIT_LATE_MS;
+	apply_as(world, &decoded, true);
+	assert_int_equal(repo_now(world).flags & RK_REPO_BORN, 0);
+}
+
 /* Nobody signed that nothing came before it. */
 static void creation_is_shown_by_the_tree_and_not_by_what_is_said(void **state)
 {
@@ -227,6 +255,8 @@ int main(void)
 		RULE(account_events_sent_again_change_nothing),
 		RULE(first_commit_without_records_is_a_whole_repo),
 		RULE(old_first_commit_told_again_is_no_birth),
+		RULE(first_commit_that_waited_is_a_birth),
+		RULE(first_commit_that_came_late_and_waited_is_no_birth),
 		RULE(creation_is_shown_by_the_tree_and_not_by_what_is_said),
 		RULE(strangers_come_in_by_a_record_that_is_shown),
 		RULE(documents_are_doubted_also_of_accounts_that_are_not_known),

@@ -15,7 +15,7 @@ static bool add(struct rk_waiting *waiting, struct rk_slice did, size_t len, uin
 
 	assert_non_null(data);
 	memset(data, mark, len);
-	added = rk_waiting_add(waiting, did, rk_slice_make(data, len));
+	added = rk_waiting_add(waiting, did, rk_slice_make(data, len), mark);
 	free(data);
 	return added;
 }
@@ -31,8 +31,10 @@ static void frames_of_an_account_come_in_order(void **state)
 		assert_true(add(waiting, bea, 10, (uint8_t)(i + 10)));
 	}
 	frame = rk_waiting_first(waiting, ada);
-	for (uint8_t i = 0; i < 3; i++, frame = frame->next)
+	for (uint8_t i = 0; i < 3; i++, frame = frame->next) {
 		assert_int_equal(frame->data[0], i);
+		assert_int_equal(frame->stream_ms, i);
+	}
 	assert_null(frame);
 	assert_int_equal(rk_waiting_bytes(waiting), 60);
 	rk_waiting_shift(waiting, ada, 2);
@@ -84,7 +86,7 @@ static void all_accounts_together_are_bounded(void **state)
 
 static bool doubt(struct rk_waiting *waiting, struct rk_slice did, uint8_t mark)
 {
-	return rk_waiting_add_doubt(waiting, did, rk_slice_make(&mark, 1));
+	return rk_waiting_add_doubt(waiting, did, rk_slice_make(&mark, 1), mark);
 }
 
 static void nothing_waits_behind_a_doubt(void **state)
