@@ -263,6 +263,10 @@ static int account_said(struct applying *a, enum rk_account account)
 		happen(a,
 			account == RK_ACCOUNT_DELETED ? RK_REPO_EVENT_SAID_DELETED
 						      : RK_REPO_EVENT_DOUBTED);
+	else if (a->repo.account != RK_ACCOUNT_ACTIVE &&
+		a->apply->waits(a->apply->context, a->event->did.text))
+		/* No fetch comes any more for what waited behind that word. */
+		a->apply->identity(a->apply->context, a->event->did.text);
 	return rk_write_repo(a->w, &a->repo);
 }
 

@@ -80,6 +80,37 @@ static void account_events_of_a_relay_are_asked_at_the_host(void **state)
 	world->apply.relay = false;
 }
 
+static void what_waits_behind_a_word_taken_back_is_come_for(void **state)
+{
+	struct world *world = *state;
+	struct rk_decoded account = {
+		.event =
+			{
+				.type = RK_EVENT_ACCOUNT,
+				.seq = 8,
+				.did = {.text = rk_slice_str(did)},
+				.active = true,
+			},
+	};
+	struct rk_repo repo;
+
+	repo_in(world);
+	repo = repo_now(world);
+	repo.account = RK_ACCOUNT_INACTIVE;
+	assert_int_equal(rk_write_repo(&world->w, &repo), 0);
+	world->apply.relay = true;
+	world->waiting = true;
+	apply(world, &account);
+	assert_true(repo_now(world).said);
+	assert_int_equal(world->identities, 0);
+	account.event.active = false;
+	account.event.status = rk_slice_str("no name of a state");
+	apply(world, &account);
+	assert_false(repo_now(world).said);
+	assert_int_equal(world->identities, 1);
+	world->apply.relay = world->waiting = false;
+}
+
 static void account_events_sent_again_change_nothing(void **state)
 {
 	struct world *world = *state;
@@ -252,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RULE(what_is_not_proven_waits_for_another_key),
 		RULE(account_events_of_a_relay_are_asked_at_the_host),
+		RULE(what_waits_behind_a_word_taken_back_is_come_for),
 		RULE(account_events_sent_again_change_nothing),
 		RULE(first_commit_without_records_is_a_whole_repo),
 		RULE(old_first_commit_told_again_is_no_birth),
