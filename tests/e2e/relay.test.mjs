@@ -131,6 +131,8 @@ describe('behind a relay', () => {
       assert.equal(asked(who), 1, status);
     });
     await Promise.all(claims);
+    // Counted once it is on disk, which others see before.
+    await until(async () => (await refused('account_denied')) >= denied + 3, { what: 'all are counted', ...soon });
     assert.equal(await refused('account_denied'), denied + 3);
   });
 
