@@ -23,17 +23,11 @@ struct printing {
 	bool begun, told; /* begin was called; a line was printed */
 };
 
-static json_t *text_json(struct rk_slice text)
-{
-	json_t *json = text.len ? json_stringn((const char *)text.data, text.len) : NULL;
-
-	return json ? json : json_null();
-}
-
 static json_t *person_json(const struct rk_accounts_person *person)
 {
-	return json_pack("{s:o, s:o, s:o, s:I}", "handle", text_json(person->handle), "sub",
-		text_json(person->id), "email", text_json(rk_slice_str(person->email)), "count",
+	return json_pack("{s:o, s:o, s:o, s:I}", "handle", rk_event_text_json(person->handle),
+		"sub", rk_event_text_json(person->id), "email",
+		rk_event_text_json(rk_slice_str(person->email)), "count",
 		(json_int_t)person->count);
 }
 
@@ -61,9 +55,11 @@ static void line_json(struct printing *p, const struct rk_accounts_line *line)
 	if (p->options->create) {
 		json_object_set_new(object, "outcome",
 			json_string(rk_accounts_outcome_rows[line->outcome].name));
-		json_object_set_new(object, "account", text_json(rk_slice_str(line->name)));
-		json_object_set_new(object, "did", text_json(rk_slice_str(line->did)));
-		json_object_set_new(object, "reason", text_json(rk_slice_str(line->reason)));
+		json_object_set_new(
+			object, "account", rk_event_text_json(rk_slice_str(line->name)));
+		json_object_set_new(object, "did", rk_event_text_json(rk_slice_str(line->did)));
+		json_object_set_new(
+			object, "reason", rk_event_text_json(rk_slice_str(line->reason)));
 	}
 	text = json_dumps(object, JSON_COMPACT);
 	printf("%s%s", p->told ? ",\n" : "", text ? text : "null");

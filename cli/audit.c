@@ -93,8 +93,9 @@ void rk_audit_person_emit(
 			rk_event_text_json(person->user->handle), "did",
 			rk_event_text_json(person->user->did), "rev", rev_json(person->rev),
 			"indexRev", rev_json(person->index_rev), "unread",
-			person->unread ? rk_event_said_json(person->unread) : json_null(), "found",
-			(json_int_t)rk_audit_found(person), "collections", collections));
+			person->unread ? rk_event_said_json(rk_slice_str(person->unread))
+				       : json_null(),
+			"found", (json_int_t)rk_audit_found(person), "collections", collections));
 }
 
 struct auditing {

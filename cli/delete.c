@@ -23,7 +23,7 @@ static void line(void *context, const struct rk_delete_line *line)
 	run->emit(run->context,
 		json_pack("{s:s, s:s, s:s, s:o, s:s?, s:o, s:s?}", "event", "line", "name",
 			line->name, "outcome", rk_delete_outcome_rows[line->outcome].name, "reason",
-			rk_event_said_json(line->reason), "collection",
+			rk_event_said_json(rk_slice_str(line->reason)), "collection",
 			line->collection < 0 ? NULL : rk_collections[line->collection].nsid,
 			"records", records, "document", *line->document ? line->document : NULL));
 }

@@ -128,9 +128,9 @@ json_t *rk_event_text_json(struct rk_slice text)
 	return json ? json : json_null();
 }
 
-json_t *rk_event_said_json(const char *text)
+json_t *rk_event_said_json(struct rk_slice text)
 {
-	return *text ? rk_event_text_json(rk_slice_str(text)) : json_string("");
+	return text.len ? rk_event_text_json(text) : json_string("");
 }
 
 json_t *rk_event_error(const char *message)

@@ -25,8 +25,8 @@ json_int_t rk_event_number(const json_t *event, const char *name); /* 0 where it
 
 /* A text from MongoDB or a repo: null where it is empty; what is not UTF-8 in it stands as "?". */
 json_t *rk_event_text_json(struct rk_slice text);
-/* The same of what is said for people, which a bound may have cut; "" where it is empty. */
-json_t *rk_event_said_json(const char *text);
+/* The same, but "" where it is empty. Also for what is said to people: a bound may have cut it. */
+json_t *rk_event_said_json(struct rk_slice text);
 
 /* An "error" for people. */
 json_t *rk_event_error(const char *message);

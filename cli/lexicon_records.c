@@ -112,7 +112,8 @@ static void tell(void *context, const char *path, const char *text)
 	json_t *event = json_pack("{s:s, s:o, s:o, s:o}", "event", "line", "uri",
 		json_sprintf("at://%.*s/%s/%.*s", RK_SLICE_ARG(one->did),
 			rk_collections[one->collection].nsid, RK_SLICE_ARG(one->rkey)),
-		"path", rk_event_said_json(path), "text", rk_event_said_json(text));
+		"path", rk_event_said_json(rk_slice_str(path)), "text",
+		rk_event_said_json(rk_slice_str(text)));
 
 	c->findings++;
 	if (event && !c->run->emit(c->run->context, event))

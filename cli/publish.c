@@ -14,11 +14,6 @@ static struct rk_slice handle_or_id(const struct rk_user *user)
 	return user->handle.len ? user->handle : user->id;
 }
 
-static json_t *text_json(struct rk_slice text)
-{
-	return text.len ? rk_event_text_json(text) : json_string("");
-}
-
 static void begin(void *context, uint64_t found)
 {
 	const struct rk_operation_run *run = context;
@@ -31,11 +26,13 @@ json_t *rk_publish_line_json(const struct rk_publish_line *line)
 {
 	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:s, s:o}", "event", "line",
 		"n", (json_int_t)line->n, "total", (json_int_t)line->total, "user",
-		text_json(handle_or_id(line->user)), "handle", line->user->handle.len > 0, "did",
-		text_json(line->user->did), "ref", text_json(rk_slice_str(line->ref)), "rkey",
-		text_json(rk_slice_str(line->rkey)), "words", text_json(rk_slice_str(line->words)),
-		"outcome", rk_publish_outcome_rows[line->outcome].name, "reason",
-		text_json(rk_slice_str(line->reason)));
+		rk_event_said_json(handle_or_id(line->user)), "handle", line->user->handle.len > 0,
+		"did", rk_event_said_json(line->user->did), "ref",
+		rk_event_said_json(rk_slice_str(line->ref)), "rkey",
+		rk_event_said_json(rk_slice_str(line->rkey)), "words",
+		rk_event_said_json(rk_slice_str(line->words)), "outcome",
+		rk_publish_outcome_rows[line->outcome].name, "reason",
+		rk_event_said_json(rk_slice_str(line->reason)));
 }
 
 static void line(void *context, const struct rk_publish_line *line)
@@ -51,8 +48,8 @@ static void without(void *context, const struct rk_publish_without *without)
 
 	run->emit(run->context,
 		json_pack("{s:s, s:o, s:o, s:o, s:s, s:I}", "event", "without", "handle",
-			without->handle.len ? text_json(without->handle) : json_null(), "sub",
-			text_json(without->id), "email",
+			without->handle.len ? rk_event_said_json(without->handle) : json_null(),
+			"sub", rk_event_said_json(without->id), "email",
 			rk_event_text_json(rk_slice_str(without->email)), "reason", without->reason,
 			"count", (json_int_t)without->count));
 }
@@ -63,7 +60,7 @@ static void waiting(void *context, const struct rk_user *user, int64_t ms)
 
 	run->emit(run->context,
 		json_pack("{s:s, s:o, s:I}", "event", "waiting", "user",
-			text_json(handle_or_id(user)), "ms", (json_int_t)ms));
+			rk_event_said_json(handle_or_id(user)), "ms", (json_int_t)ms));
 }
 
 static int exit_code(int result, const struct rk_publish_summary *summary)

@@ -22,7 +22,7 @@ static void step_take(void *context, const struct rk_user *user, const struct rk
 			rk_event_text_json(user->id), "handle", rk_event_text_json(user->handle),
 			"did", rk_event_text_json(user->did), "step", rk_repair_step_json(step),
 			"outcome", rk_repair_state_names[step->state], "reason",
-			rk_event_said_json(step->reason)));
+			rk_event_said_json(rk_slice_str(step->reason))));
 }
 
 static void user_take(void *context, const struct rk_audit_person *person, const char *documents)
@@ -56,7 +56,8 @@ static void refusal(const struct rk_operation_run *run, const char *text)
 
 	snprintf(message, sizeof(message), "--yes would do nothing of this: %s", text);
 	run->emit(run->context,
-		json_pack("{s:s, s:o}", "event", "note", "message", rk_event_said_json(message)));
+		json_pack("{s:s, s:o}", "event", "note", "message",
+			rk_event_said_json(rk_slice_str(message))));
 }
 
 static void unread_take(void *context, const struct rk_audit_person *person)

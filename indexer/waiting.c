@@ -105,8 +105,8 @@ static bool frame_append(struct rk_waiting *waiting, struct account *account, st
 
 	if (!frame)
 		return false;
-	*frame = (struct rk_waiting_frame){
-		.len = bytes.len, .stream_ms = stream_ms, .doubt = doubt};
+	*frame =
+		(struct rk_waiting_frame){.len = bytes.len, .stream_ms = stream_ms, .doubt = doubt};
 	if (bytes.len)
 		memcpy(frame->data, bytes.data, bytes.len);
 	*account->last = frame;
@@ -119,8 +119,8 @@ static bool frame_append(struct rk_waiting *waiting, struct account *account, st
 	return true;
 }
 
-bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
-	int64_t stream_ms)
+bool rk_waiting_add(
+	struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame, int64_t stream_ms)
 {
 	struct account *account = account_make(waiting, did);
 
@@ -136,8 +136,8 @@ bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_s
 	return false;
 }
 
-bool rk_waiting_add_doubt(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
-	int64_t stream_ms)
+bool rk_waiting_add_doubt(
+	struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame, int64_t stream_ms)
 {
 	struct account *account = account_make(waiting, did);
 

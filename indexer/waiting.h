@@ -38,11 +38,11 @@ void rk_waiting_destroy(struct rk_waiting *waiting);
 
 /* Copies the frame. False: there was no room (or memory); the account's frames are dropped, this one too,
  * and rk_waiting_lost says so until rk_waiting_drop. */
-bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
-	int64_t stream_ms);
+bool rk_waiting_add(
+	struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame, int64_t stream_ms);
 /* The same of a frame in doubt; false: there are enough of them, and nothing else is lost. */
-bool rk_waiting_add_doubt(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
-	int64_t stream_ms);
+bool rk_waiting_add_doubt(
+	struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame, int64_t stream_ms);
 /* Whether the account's later frames have to wait, too. */
 bool rk_waiting_has(const struct rk_waiting *waiting, struct rk_slice did);
 bool rk_waiting_lost(const struct rk_waiting *waiting, struct rk_slice did);

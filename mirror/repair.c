@@ -198,7 +198,7 @@ static int run_kinds(struct rk_repair_run *run)
 		if (are_too_many(run->removed, run->records))
 			orphans_refuse(run, rk_slice_str("all"), run->removed, run->records);
 		run->yes = !run->too_many;
-		run->summary->refused = run->too_many;
+		run->summary->refused = r == 0 && run->too_many;
 		run->records_before = run->records;
 		run->records = run->removed = 0;
 	}

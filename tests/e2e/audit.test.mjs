@@ -471,6 +471,17 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
       assert.ok(found.unread, shown);
     });
 
+    it('a PDS that says more than there is room for, in letters of two bytes: it is told as far as it goes', async () => {
+      for (const odd of ['', 'x']) {
+        const body = JSON.stringify({ error: 'InvalidRequest', message: `${odd}${'é'.repeat(400)}` });
+        const fault = scene.proxy.http({ status: 400, body }, { method: 'com.atproto.sync.getRepo', times: 1 });
+        const { code, users: [found], shown } = await audit(...users(person));
+        assert.equal(fault.fired, 1);
+        assert.equal(code, 1, shown);
+        assert.match(found.unread, /é{50}/, shown);
+      }
+    });
+
     it('a PDS that never answers: Ctrl-C ends it with what there is', async () => {
       const fault = scene.proxy.http({ hang: true }, { method: 'com.atproto.sync.getRepo' });
       const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, 'audit', '--json', ...users(person)], { env: refkey.env });
