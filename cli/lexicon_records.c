@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atproto/mst.h"
 #include "cli/event.h"
 #include "cli/lexicon.h"
 #include "cli/operation.h"
@@ -22,7 +23,7 @@ struct batch {
 	rk_repo_id repo; /* 0: with the repo after `done` */
 	rk_repo_id done;
 	uint8_t collection;
-	uint8_t rkey[RK_RKEY_MOST];
+	uint8_t rkey[RK_MST_KEY_MOST];
 	size_t rkey_len;
 };
 
@@ -61,6 +62,8 @@ static int repo_take(struct batch *b, struct rk_snapshot *snapshot, const struct
 			b->rkey_len = 0;
 			continue;
 		}
+		if (r == 0 && record.rkey.len > sizeof(b->rkey))
+			r = -EUCLEAN;
 		if (r == 0)
 			r = copy(b, &one->rkey, record.rkey);
 		if (r == 0)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "atproto/mst.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -33,17 +34,25 @@ static uint64_t rkey_digest(struct rk_slice rkey)
 	return value;
 }
 
-/* "collection/rkey" of one of ours: its id, else -1. */
+enum { KEY_OF_OTHERS = -1, KEY_MALFORMED = -2 };
+
+/* "collection/rkey" of one of ours: its id. A tree may hold keys that are longer than a record key can be, or of
+ * other forms (record key syntax: 1 to 512 bytes, neither "." nor ".."). */
 static int key_split(struct rk_slice key, struct rk_slice *rkey)
 {
 	const uint8_t *slash = memchr(key.data, '/', key.len);
+	struct rk_rkey parsed;
 	size_t at;
+	int id;
 
 	if (!slash)
-		return -1;
+		return KEY_OF_OTHERS;
 	at = (size_t)(slash - key.data);
 	*rkey = rk_slice_sub(key, at + 1, key.len - at - 1);
-	return rk_collection_find(rk_slice_sub(key, 0, at));
+	id = rk_collection_find(rk_slice_sub(key, 0, at));
+	if (id < 0)
+		return KEY_OF_OTHERS;
+	return rk_rkey_parse(&parsed, *rkey) ? id : KEY_MALFORMED;
 }
 
 /* As it was before the fetch. */
@@ -177,6 +186,8 @@ static bool tree_put(void *context, struct rk_slice key, const struct rk_cid *va
 	char *copy;
 	int r, at = key_split(key, &rkey);
 
+	if (at == KEY_MALFORMED)
+		rk_metric_refused_add(RK_VERDICT_RECORD_MALFORMED);
 	if (at < 0)
 		return true;
 	s->error = index_cid(s, &held, at, rkey);
@@ -218,7 +229,7 @@ static bool tree_put(void *context, struct rk_slice key, const struct rk_cid *va
 static int index_walk(struct rk_resync *s, bool remove, struct tally *tally)
 {
 	struct rk_snapshot *snapshot = s->fetcher->snapshot;
-	char last[RK_RKEY_MOST];
+	char last[RK_MST_KEY_MOST]; /* an index made before may hold what is no record key */
 
 	*tally = (struct tally){0};
 	for (int at = 0; at < RK_COLLECTION_COUNT; at++) {

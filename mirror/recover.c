@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atproto/mst.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -24,7 +25,7 @@ enum {
 struct place {
 	size_t repo; /* in repos[] */
 	uint8_t collection;
-	uint8_t rkey[RK_RKEY_MOST];
+	uint8_t rkey[RK_MST_KEY_MOST];
 	size_t rkey_len;
 };
 
@@ -265,6 +266,8 @@ static int fill_from(struct rk_round *round, struct rk_recover_call *call, struc
 			place->collection, rk_slice_make(place->rkey, place->rkey_len));
 		if (r)
 			return r;
+		if (record.rkey.len > sizeof(place->rkey))
+			return -EUCLEAN;
 		r = rk_round_add(round, &record, did, flags);
 		if (r)
 			return r;

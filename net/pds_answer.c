@@ -116,7 +116,8 @@ static int classify(struct rk_pds_reply *reply, const struct rk_http_response *r
 			named_errors[i].account_status);
 		return named_errors[i].result;
 	}
-	if ((status == 404 || status == 410) && (!xrpc || reply->error[0]))
+	/* What a proxy says of a path is nothing about an account. */
+	if ((status == 404 || status == 410) && !xrpc)
 		return RK_PDS_ABSENT;
 	return RK_PDS_WRONG;
 }

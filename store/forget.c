@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "atproto/mst.h"
 #include "store/inside.h"
 
 typedef bool entry_is_of(struct rk_slice key, struct rk_slice value, rk_repo_id repo);
@@ -107,9 +108,12 @@ static int records_drop(struct rk_write *w, rk_repo_id repo, uint8_t collection,
 	int r = 0;
 
 	for (; r == 0 && *most > 0; --*most) {
-		uint8_t rkey[RK_RKEY_MOST];
+		uint8_t rkey
+			[RK_MST_KEY_MOST]; /* see indexer/difference.c: older ones may be no record key */
 
 		r = rk_read_record_after(&w->view, &record, repo, collection, (struct rk_slice){0});
+		if (r == 0 && record.rkey.len > sizeof(rkey))
+			r = -EUCLEAN;
 		if (r)
 			break;
 		memcpy(rkey, record.rkey.data, record.rkey.len);

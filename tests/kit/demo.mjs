@@ -165,7 +165,7 @@ async function showLeft(mongo, { left: { duplicate, orphan, unclaimed, mongoOnly
   say(`  an orphan: ${orphan.record.uri}, its document stays deleted`);
   expect(!(await mongo.moods.findOne({ 'atproto.rkey': unclaimed.record.rkey })), 'unclaimed');
   say(`  an unclaimed account: ${unclaimed.account.handle} belongs to no user of the site`);
-  say(`  only in MongoDB: ${mongoOnly.length} documents (nothing brings them to the PDS yet)`);
+  say(`  only in MongoDB: ${mongoOnly.length} documents (refkey publish brings them to the PDS)`);
 }
 
 async function showLive(pds, mongo, { people: [, , , , elio] }) {
