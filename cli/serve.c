@@ -127,7 +127,6 @@ int rk_command_serve(const struct rk_command_call *call)
 		code = xrpc_start(&service, &xrpc);
 	if (code)
 		goto close;
-	rk_log(RK_LOG_INFO, "xrpc", "listening", RK_LOG_STR("addr", rk_xrpc_address(xrpc)));
 	r = indexer_start(&service);
 	if (r == 0)
 		r = rk_control_create(&control, &service);
@@ -139,6 +138,8 @@ int rk_command_serve(const struct rk_command_call *call)
 	code = rk_watch_create(&watch, &service);
 	if (code)
 		goto close;
+	/* Who waits for this line may send commands, too. */
+	rk_log(RK_LOG_INFO, "xrpc", "listening", RK_LOG_STR("addr", rk_xrpc_address(xrpc)));
 	sigwait(&signals, &signal_number);
 	rk_log(RK_LOG_INFO, "serve", "stopping", RK_LOG_STR("signal", strsignal(signal_number)));
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second one ends it at once */
