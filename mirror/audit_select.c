@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mirror/audit_inside.h"
+#include "mirror/build.h"
 #include "mirror/mongo_audit.h"
 
 struct selection {
@@ -44,14 +45,9 @@ static int document_take(void *context, const struct rk_document *document, stru
 {
 	struct selection *s = context;
 	struct rk_audit_run *run = s->run;
-	struct rk_slice owner = rk_slice_str(run->options->guest_user);
-	const struct rk_user *user;
+	struct rk_slice owner = rk_document_owner(document, run->options->guest_user);
+	const struct rk_user *user = rk_users_by_id(&run->users, owner);
 
-	if (document->user.presence == RK_PRESENCE_STRING)
-		owner = document->user.text;
-	else if (document->user.presence == RK_PRESENCE_OTHER)
-		owner = (struct rk_slice){0};
-	user = rk_users_by_id(&run->users, owner);
 	if (user ? !is_wanted(s, user) : s->only != NULL)
 		return 0;
 	if (run->entry_count == s->room) {

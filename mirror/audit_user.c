@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "mirror/audit_inside.h"
+#include "mirror/build.h"
 
 enum {
 	LOOKS_MOST = 4,     /* at a user whose documents change meanwhile */
@@ -158,14 +159,9 @@ static int documents_read(struct rk_audit_worker *w, struct rk_documents *out,
 static bool is_theirs(const struct rk_audit_run *run, const struct rk_user *user,
 	const struct rk_document *document)
 {
-	struct rk_slice owner = rk_slice_str(run->options->guest_user);
-	const struct rk_user *known;
+	struct rk_slice owner = rk_document_owner(document, run->options->guest_user);
+	const struct rk_user *known = rk_users_by_id(&run->users, owner);
 
-	if (document->user.presence == RK_PRESENCE_OTHER)
-		owner = (struct rk_slice){0};
-	else if (document->user.presence == RK_PRESENCE_STRING)
-		owner = document->user.text;
-	known = rk_users_by_id(&run->users, owner);
 	/* Two users of one DID have one repo. */
 	return rk_slice_equal(owner, user->id) ||
 		(known && known->did.len && rk_slice_equal(known->did, user->did));

@@ -121,6 +121,14 @@ void rk_document_id_text(struct rk_buf *out, const bson_t *bson)
 	bson_json_opts_destroy(options);
 }
 
+struct rk_slice rk_document_owner(const struct rk_document *document, const char *guest_user)
+{
+	if (document->user.presence == RK_PRESENCE_STRING)
+		return document->user.text;
+	return document->user.presence == RK_PRESENCE_OTHER ? (struct rk_slice){0}
+							    : rk_slice_str(guest_user);
+}
+
 struct rk_slice rk_document_rkey(const struct rk_document *document)
 {
 	return document->rkey.presence == RK_PRESENCE_STRING ? document->rkey.text

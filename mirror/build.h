@@ -36,6 +36,8 @@ void rk_document_projection(bson_t *out, const struct rk_collection *collection)
  * Slices live in the arena. */
 bool rk_document_read(struct rk_document *out, struct rk_arena *arena, const bson_t *bson,
 	const struct rk_collection *collection, bool *failed);
+/* The users._id that it belongs to: its user, or who stands for guests; NULL data: a user that is no text. */
+struct rk_slice rk_document_owner(const struct rk_document *document, const char *guest_user);
 /* The key it names its record by; empty: none, and so is whatever is no text. */
 struct rk_slice rk_document_rkey(const struct rk_document *document);
 /* Appends its _id, for people: an ObjectId's digits, anything else as extended JSON, bounded. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/encode.h"
+#include "mirror/build.h"
 #include "mirror/repair_inside.h"
 #include "mirror/undo_read.h"
 
@@ -38,14 +39,9 @@ static int mongo_failed(struct undoing *u, int r)
 /* The owner's DID; empty: nobody has one. */
 static struct rk_slice document_did(const struct undoing *u, const struct rk_document *document)
 {
-	struct rk_slice id = rk_slice_str(u->run.options->audit.guest_user);
-	const struct rk_user *user;
+	struct rk_slice owner = rk_document_owner(document, u->run.options->audit.guest_user);
+	const struct rk_user *user = owner.data ? rk_users_by_id(&u->users, owner) : NULL;
 
-	if (document->user.presence == RK_PRESENCE_STRING)
-		id = document->user.text;
-	else if (document->user.presence == RK_PRESENCE_OTHER)
-		return (struct rk_slice){0};
-	user = rk_users_by_id(&u->users, id);
 	return user ? user->did : (struct rk_slice){0};
 }
 
