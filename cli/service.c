@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/metrics.h"
 
 bool rk_service_index_exists(const struct rk_settings *settings)
@@ -13,6 +14,23 @@ bool rk_service_index_exists(const struct rk_settings *settings)
 
 	snprintf(path, sizeof(path), "%s/data.mdb", settings->data_dir);
 	return access(path, F_OK) == 0;
+}
+
+/* Whether the service is unready because of repos that are still to be fetched. Behind a relay they hold up
+ * nobody for long, and nothing any more once all was ready. */
+static bool repos_are_awaited(struct rk_service *service, bool swept)
+{
+	unsigned long long unready = atomic_load(&service->unready);
+	bool over;
+
+	if (service->settings->source != RK_SOURCE_RELAY)
+		return unready > 0;
+	pthread_mutex_lock(&service->lock);
+	if (swept)
+		rk_patience_note(&service->patience, unready, rk_clock_mono_ms());
+	over = rk_patience_is_over(&service->patience, rk_clock_mono_ms());
+	pthread_mutex_unlock(&service->lock);
+	return unready > 0 && !over && !atomic_load(&service->was_ready);
 }
 
 /* After each commit: what status and health show, without asking the index at every request. */
@@ -69,7 +87,7 @@ int rk_service_open(struct rk_service *service, const struct rk_settings *settin
 	char error[256];
 	int r;
 
-	*service = (struct rk_service){.settings = settings};
+	*service = (struct rk_service){.settings = settings, .lock = PTHREAD_MUTEX_INITIALIZER};
 	r = rk_store_open(&service->store, &options, error);
 	if (r)
 		return open_failed(settings, r, error);
@@ -142,7 +160,6 @@ static void reason(struct rk_buf *reasons, const char *text)
 
 bool rk_service_ready(struct rk_service *service, struct rk_buf *reasons)
 {
-	unsigned long long unready = atomic_load(&service->unready);
 	int fault = rk_writer_fault(service->writer);
 	struct rk_indexer_status status = {0};
 
@@ -152,9 +169,10 @@ bool rk_service_ready(struct rk_service *service, struct rk_buf *reasons)
 		reason(reasons, "the firehose is not connected");
 	if (!status.swept)
 		reason(reasons, "the first comparison with the source is not done");
-	if (unready) {
+	if (repos_are_awaited(service, status.swept)) {
 		reason(reasons, "");
-		rk_buf_printf(reasons, "%llu repos are still to be fetched", unready);
+		rk_buf_printf(reasons, "%llu repos are still to be fetched",
+			atomic_load(&service->unready));
 	}
 	if (fault) {
 		reason(reasons, "the index cannot be written: ");

@@ -5,9 +5,11 @@
 #ifndef RK_CLI_SERVICE_H
 #define RK_CLI_SERVICE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "cli/command.h"
+#include "cli/patience.h"
 #include "cli/turns.h"
 #include "indexer/indexer.h"
 #include "mirror/mirror.h"
@@ -29,6 +31,8 @@ struct rk_service {
 	atomic_bool was_ready;
 	atomic_ullong desynchronized, unready; /* as of the last commit */
 	struct rk_snapshot *counting;          /* of the writer's thread */
+	pthread_mutex_t lock;                  /* of what follows */
+	struct rk_patience patience;
 };
 
 /* Whether the data folder holds an index at all: opening makes one. */
