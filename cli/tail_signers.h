@@ -15,7 +15,7 @@ struct rk_tail_signers;
 
 struct rk_tail_signer {
 	bool known;              /* its DID document could be read */
-	bool elsewhere;          /* that names another PDS than the source */
+	bool elsewhere;          /* that names another PDS than the source, or none */
 	int64_t age_ms;          /* since it was fetched */
 	struct rk_did_doc doc;   /* if known */
 	struct rk_key_ready key; /* if known; RK_KEY_NONE: the account has none */

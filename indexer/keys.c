@@ -40,7 +40,7 @@ struct rk_key_checker *rk_keys_checker(struct rk_keys *keys)
 
 bool rk_keys_elsewhere(const char *const *origins, struct rk_slice pds)
 {
-	if (pds.len == 0 || !*origins)
+	if (!*origins)
 		return false;
 	for (; *origins; origins++) {
 		if (rk_slice_equal_str(pds, *origins))

@@ -16,7 +16,7 @@ void rk_keys_destroy(struct rk_keys *keys);
 
 struct rk_signer {
 	bool known;         /* the DID document was read */
-	bool elsewhere;     /* it names another PDS than the source */
+	bool elsewhere;     /* it names another PDS than the source, or none */
 	int64_t fetched_ms; /* Unix ms when it was read; 0: never, or it is to be read again */
 	const struct rk_key_ready
 		*key; /* NULL: not known; RK_KEY_NONE: it has none. Until the next find */
@@ -26,7 +26,8 @@ struct rk_signer {
 int rk_keys_find(struct rk_keys *keys, struct rk_signer *out, struct rk_snapshot *snapshot,
 	struct rk_slice did) __attribute__((warn_unused_result));
 struct rk_key_checker *rk_keys_checker(struct rk_keys *keys);
-/* True if the origin is none of the source's. An empty one is nobody's and so not elsewhere. */
+/* True if the origin is none of the source's. So is one that a DID document does not name, or names by what is no
+ * origin (rk_did_doc's pds is empty then): an account is the source's only where its document says so. */
 bool rk_keys_elsewhere(const char *const *origins, struct rk_slice pds);
 
 #endif

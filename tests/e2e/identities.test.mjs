@@ -133,6 +133,42 @@ describe('identities', () => {
     assert.equal(gone.fired, 2);
   });
 
+  // The document as the directory has it, with another endpoint; undefined: with no service.
+  async function endpointOf(account, endpoint) {
+    const document = await scene.net.plc.document(account.did);
+    const service = endpoint === undefined ? [] : document.service.map((s) => ({ ...s, serviceEndpoint: endpoint }));
+    return directory.http({ status: 200, body: JSON.stringify({ ...document, service }) }, { method: `/${account.did}` });
+  }
+
+  for (const [what, endpoint] of [
+    ['with a path', (url) => `${url}/pds`],
+    ['with a user', (url) => url.replace('://', '://user@')],
+    ['with a query', (url) => `${url}?x`],
+    ['that is no text', () => ({})],
+    ['that is not there', () => undefined],
+  ]) {
+    it(`an endpoint ${what} is not ours: what was taken stays as moved, and no commit is`, async () => {
+      const who = await scene.person();
+      const before = await write('while it named us', who);
+      await linked(refkey, before);
+      const moved = (now) => refkey.until('getByRkey', parts(before.uri), ({ status, body }) => status === 200 && body.moved === now, soon);
+      await endpointOf(who, endpoint(scene.pds.url));
+      await identity(who);
+      await moved(true);
+      const elsewhere = await count('repo_elsewhere');
+      const stray = await write('while it named nobody', who);
+      await until(async () => (await count('repo_elsewhere')) > elsewhere, { ...soon, what: 'its commit is refused' });
+      assert.equal((await refkey.xrpc('getByRkey', parts(stray.uri))).body.error, 'RecordNotFound');
+      // Another spelling of ours.
+      directory.honest();
+      await endpointOf(who, `${scene.pds.url.replace('http', 'HTTP')}/`);
+      await identity(who);
+      await moved(undefined);
+      await seen(refkey, stray);
+      directory.honest();
+    });
+  }
+
   it('answers a handle only if the document names it and the PDS resolves it to the account', async () => {
     const byHandle = (handle) => refkey.xrpc('getByRkey', { ...parts(first.uri), repo: handle });
     const handle = async () => (await refkey.xrpc('getRepoStatus', { repo: ada.did })).body.handle;
