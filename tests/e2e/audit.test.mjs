@@ -10,7 +10,7 @@ import { binary } from '../kit/refkey.mjs';
 import { schemaError } from '../kit/schema.mjs';
 import { GUEST, MOOD, PAINTING, moodDocument, moodRecord, objectId, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, issues, settled, startScene, tid } from './scene.mjs';
+import { assertChecks, issues, settled, soon, startScene, tid } from './scene.mjs';
 
 const schema = JSON.parse(readFileSync(new URL('../../docs/audit.schema.json', import.meta.url)));
 
@@ -288,8 +288,12 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
     try {
       for (let i = 0; i < 5; i++) {
         await pair(person);
+        const since = performance.now();
         const { code, shown } = await audit(...users(person));
-        assert.equal(code, 0, shown);
+        if (code === 0) continue;
+        // It waits for five seconds, which are not enough where everything stands still.
+        assert.ok(performance.now() - since >= 5000, shown);
+        await until(async () => (await audit(...users(person))).code === 0, { what: 'the index has it', ...soon });
       }
       const alone = await audit('--index', ...users(person));
       assert.equal(alone.code, 0, alone.shown);
@@ -374,7 +378,7 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
     let let_go;
     const fault = scene.proxy.http({ hold: new Promise((resolve) => (let_go = resolve)) }, { method: 'com.atproto.sync.getRepo', times: 1 });
     const running = audit(...users(person));
-    await until(() => fault.held, { what: 'the repo being read' });
+    await until(() => fault.held, { what: 'the repo being read', ...soon });
     // The copy that is under way does not have it.
     const { rkey } = await scene.pds.createRecord(person, MOOD, moodRecord({ ...document, ref: document._id }));
     await scene.mongo.moods.updateOne({ _id: document._id }, { $set: { atproto: { rkey } } });
@@ -488,7 +492,7 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
       let stdout = '';
       child.stdout.on('data', (data) => (stdout += data));
       const ended = new Promise((resolve) => child.on('close', resolve));
-      await until(() => fault.fired, { what: 'the request' });
+      await until(() => fault.fired, { what: 'the request', ...soon });
       child.kill('SIGINT');
       await ended;
       fault.end();
@@ -509,9 +513,9 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
     await scene.mongo.moods.insertOne(moodDocument({ user: two.user }));
     await index();
     let let_go;
-    const fault = scene.proxy.http({ hold: new Promise((resolve) => (let_go = resolve)) }, { method: 'com.atproto.sync.getRepo', times: 2 });
+    const fault = scene.proxy.http({ hold: new Promise((resolve) => (let_go = resolve)) }, { method: 'com.atproto.sync.getRepo' });
     const running = audit(...users(one, two));
-    await until(() => fault.held === 2, { what: 'both repos being read' });
+    await until(() => fault.held >= 2, { what: 'both repos being read', ...soon });
     await scene.mongo.kill();
     let_go();
     const { code, stderr, shown } = await running;

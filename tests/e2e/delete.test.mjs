@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
 import { GUEST, MOOD, moodDocument, moodRecord, objectId, PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, explain, judged, linked, seen, settled, soon, startScene, tid, unseen } from './scene.mjs';
+import { assertChecks, explain, judged, linked, named, seen, settled, soon, startScene, tid, unseen } from './scene.mjs';
 
 describe('delete', () => {
   let scene;
@@ -19,15 +19,16 @@ describe('delete', () => {
   // A mood on both sides: { document, record }. record: changes of it; document: of it.
   async function mood(person, { record = {}, document = {} } = {}) {
     const d = moodDocument({ user: person.user, mood: `mood ${count++}`, rkey: tid(), ...document });
-    const theirs = await scene.pds.createRecord(person, MOOD, { ...moodRecord({ ...d, ref: d._id }), ...record }, d.atproto?.rkey);
+    // First, or refkey might make one for the record.
     await scene.mongo.moods.insertOne(d);
+    const theirs = await scene.pds.createRecord(person, MOOD, { ...moodRecord({ ...d, ref: d._id }), ...record }, d.atproto?.rkey);
     return { document: d, record: theirs };
   }
   async function painting(person) {
     const d = paintingDocument({ user: person.user, code: `d${count}`, slug: `slug/${count++}`, rkey: tid() });
     if (person.user === GUEST) delete d.user;
-    const theirs = await scene.pds.createRecord(person, PAINTING, paintingRecord({ ...d, ref: d._id }), d.atproto.rkey);
     await scene.mongo.paintings.insertOne(d);
+    const theirs = await scene.pds.createRecord(person, PAINTING, paintingRecord({ ...d, ref: d._id }), d.atproto.rkey);
     return { document: d, record: theirs };
   }
   const find = (d, collection = MOOD) => scene.documents(collection).findOne({ _id: d._id });
@@ -97,6 +98,7 @@ describe('delete', () => {
         const [one, two, other] = [await mood(ada), await mood(ada), await mood(ada)];
         const [three, kept] = [await painting(bea), await mood(bea)];
         for (const { record } of [one, two, other, three, kept]) await linked(refkey, record);
+        await named(refkey, bea);
         await settled(refkey);
         if (!beside) await refkey.stop();
         const names = [String(one.document._id).toUpperCase(), `at://@${ada.name}/${MOOD}/${two.record.rkey}`, `at://${bea.name}.test/${PAINTING}/${three.record.rkey}`];

@@ -84,6 +84,8 @@ describe('a repo that is emptied', () => {
     const [high, low] = [3, 0].map(keyOf);
     await write(create(high), remove('first'));
     const [, { uri, cid }] = (await write(remove(high), create(low))).results;
+    await created({ uri, cid });
+    await gone(high);
     const fresh = await scene.refkey();
     await seen(fresh, { uri, cid });
     await assertIndexEqualsPds(fresh, scene.pds, [ada.did]);

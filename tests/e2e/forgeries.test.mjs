@@ -11,7 +11,7 @@ import { encodeFrame } from '../kit/firehose.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { block, recommitted, resigned } from './forging.mjs';
-import { assertChecks, explain, metrics, seen, startScene, status, tid, untilIndexEqualsPds } from './scene.mjs';
+import { assertChecks, explain, metrics, seen, soon, startScene, status, tid, untilIndexEqualsPds } from './scene.mjs';
 
 const GET_REPO = 'com.atproto.sync.getRepo';
 const refused = (reason) => `refkey_refused_total{reason="${reason}"}`;
@@ -122,8 +122,11 @@ describe('a forged commit', () => {
       scene.proxy.inject(await forge(frame));
       scene.proxy.inject(frame.bytes);
       await seen(refkey, honest);
-      const now = await metrics(refkey);
+      let now;
       const grown = (reason) => now[refused(reason)] - earlier[refused(reason)];
+      // A wrong signature is refused once the directory has been asked for a newer key.
+      const counted = async () => ((now = await metrics(refkey)), reasons.some((reason) => grown(reason) > 0));
+      await until(counted, { ...soon, what: 'it is counted' });
       assert.equal(reasons.reduce((n, r) => n + grown(r), 0), 1, JSON.stringify(Object.entries(now).filter(([n, v]) => v !== earlier[n])));
       assert.equal(scene.proxy.count(GET_REPO), fetches, 'a repo was fetched for it');
       const { body } = await refkey.xrpc('listRecords', { collection: MOOD, limit: 100 });

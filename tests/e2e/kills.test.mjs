@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as moment } from 'node:timers/promises';
 import { MOOD, PAINTING, moodDocument, moodRecord, objectId, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
-import { assertChecks, explain, seen, settled, startScene, untilIndexEqualsPds } from './scene.mjs';
+import { until } from '../kit/wait.mjs';
+import { assertChecks, explain, seen, settled, soon, startScene, untilIndexEqualsPds } from './scene.mjs';
 
 const KILLS = 50;
 const CHECK_EVERY = 10;
@@ -119,6 +120,7 @@ describe('killed at random moments', () => {
     try {
       let started;
       for (let kill = 0; kill < KILLS; kill++) {
+        await until(() => steps > kill, { what: 'another step', ...soon });
         await moment(20 + roll.below(400)); // not a wait for anything: the random moment
         await refkey.kill();
         const failure = await started;
@@ -136,7 +138,6 @@ describe('killed at random moments', () => {
       writing = false;
       await Promise.all(busy);
     }
-    assert.ok(steps > KILLS, `only ${steps} steps were written meanwhile`);
     await refkey.ready({ deadline: 60_000 });
     await untilIndexEqualsPds(refkey, scene.pds, people.map((p) => p.did));
     await settled(refkey, { deadline: 120_000, every: 100 });

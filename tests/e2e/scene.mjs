@@ -165,6 +165,10 @@ export async function linked(refkey, { uri, cid }, options = soon) {
   return body;
 }
 
+// Once the index knows the account by its handle, which is verified when the PDS has told of it.
+export const named = (refkey, { did, handle }, options = soon) =>
+  refkey.until('getRepoStatus', { repo: handle }, ({ body }) => body.did === did, options);
+
 // Once the index no longer answers with it.
 export const unseen = (refkey, { uri }, options = soon) =>
   refkey.until('getByRkey', parts(uri), ({ body }) => body.error === 'RecordNotFound', options);

@@ -55,7 +55,7 @@ export class Child {
   }
 
   // Waits until fn returns something truthy; fails at once if the process ends.
-  async ready(fn, { deadline = 30_000, what = 'ready' } = {}) {
+  async ready(fn, { deadline = 60_000, what = 'ready' } = {}) {
     let ended = false;
     try {
       return await until(
@@ -82,7 +82,7 @@ export class Child {
   }
 
   // Ends it with the signal and returns { code, signal }.
-  async stop({ signal = 'SIGTERM', deadline = 15_000 } = {}) {
+  async stop({ signal = 'SIGTERM', deadline = 30_000 } = {}) {
     if (this.running) this.process.kill(signal);
     try {
       return await within(deadline, `${this.name} ended after ${signal}`, this.end);

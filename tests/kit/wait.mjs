@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 // Calls fn every few milliseconds until it returns something truthy, and
 // returns that. Errors of fn count as "not yet"; the last one is in the
 // message when the deadline (milliseconds) passes.
-export async function until(fn, { deadline = 10_000, what = 'condition', every = 10 } = {}) {
+export async function until(fn, { deadline = 30_000, what = 'condition', every = 10 } = {}) {
   const end = performance.now() + deadline;
   let last;
   for (;;) {
