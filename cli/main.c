@@ -1,4 +1,5 @@
 /* Wiring: a command line is read, the log is set up, the command runs. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -17,11 +18,28 @@ static void unreadable(int signal_number)
 	_exit(RK_EXIT_FINDINGS);
 }
 
+/*
+ * The numbers 0, 1 and 2 are nobody else's: whoever started us may have closed them, and then the
+ * next file opened, the index among them, would get what is printed. What is opened in their place
+ * the wrong way round fails as a closed one does. False: it cannot be had.
+ */
+static bool standard_files_keep(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 &&
+			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char *argv[])
 {
 	struct rk_command_line line;
 	int code = RK_EXIT_USAGE;
 
+	if (!standard_files_keep())
+		return RK_EXIT_FINDINGS;
 	signal(SIGBUS, unreadable);
 	switch (rk_command_line_read(
 		&line, argc, (const char *const *)argv, (const char *const *)environ)) {

@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   statSync,
   truncateSync,
@@ -489,6 +490,21 @@ describe('the program', () => {
       await refkey.ready({ deadline: 60_000 });
       await assertIndexEqualsPds(refkey, scene.pds, [ada.did]);
     });
+  });
+
+  // What is opened next gets the lowest number that is free, and what is printed goes to 1 and 2.
+  it('opens nothing in the place of standard files that are closed', async () => {
+    const closed = await scene.refkey({}, { start: false });
+    await closed.prepare();
+    const child = new Child('closed', ['sh', '-c', 'exec "$0" serve <&- >&- 2>&-', binary], { env: closed.env });
+    try {
+      const control = path.join(closed.dataDirectory, 'control.sock');
+      await child.ready(() => existsSync(control), { what: 'serving' });
+      for (const n of [0, 1, 2]) assert.equal(readlinkSync(`/proc/${child.pid}/fd/${n}`), '/dev/null');
+    } finally {
+      await child.stop();
+    }
+    await assertChecks(closed);
   });
 
   describe('the log', () => {
