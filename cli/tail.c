@@ -15,6 +15,7 @@
 #include "cli/tail_event.h"
 #include "net/backoff.h"
 #include "net/ws.h"
+#include "records/collections.h"
 
 enum {
 	TICK_MS = 200, /* between looks at whether to stop, or whether anybody reads */
@@ -36,6 +37,7 @@ struct tail {
 	struct rk_backoff backoff;
 	bool ended;      /* the limit, nobody reads, or a failure: code says */
 	bool connected;  /* at least once */
+	bool elsewhere;  /* it was said that accounts are refused that do not live at the source */
 	bool future;     /* the source says that our cursor lies ahead of it */
 	int64_t seq;     /* of the last event seen; -1: none, and no cursor was given */
 	int64_t resumed; /* events up to this one were seen before this connection */
@@ -107,6 +109,18 @@ static void note_take(struct tail *t, const struct rk_event *event)
 		t->future = true;
 }
 
+/* Perhaps all are, by a setting that is wrong: nothing else would show it before the end. */
+static void elsewhere_note(struct tail *t, const struct rk_event *event)
+{
+	if (t->elsewhere)
+		return;
+	t->elsewhere = true;
+	rk_log(RK_LOG_WARN, "tail",
+		"events of accounts whose DID document names another PDS are refused: with "
+		"REFKEY_SOURCE=relay they are taken, REFKEY_PDS_PUBLIC_URL says what this PDS is called",
+		RK_LOG_SLICE("did", event->did.text));
+}
+
 static void frame_take(struct tail *t, int kind, struct rk_slice frame)
 {
 	struct rk_tail_judged judged = {0};
@@ -134,6 +148,8 @@ static void frame_take(struct tail *t, int kind, struct rk_slice frame)
 		t->seq = judged.event.seq;
 	t->passed_over += !judged.wanted && judged.event.seq > 0;
 	t->refused[judged.verdict]++;
+	if (judged.verdict == RK_VERDICT_REPO_ELSEWHERE)
+		elsewhere_note(t, &judged.event);
 	if (t->line.len)
 		line_print(t);
 }
@@ -165,6 +181,34 @@ static void receive(struct tail *t, struct rk_ws *ws)
 	}
 }
 
+static void list_add(struct rk_buf *text, const char *before, const char *const *list)
+{
+	for (size_t i = 0; list && list[i]; i++)
+		rk_buf_printf(text, "%s%s", i ? " or " : before, list[i]);
+}
+
+/* That it waits, and for what: nothing may come for long, also because of a typing error. */
+static void waiting_print(const struct tail *t)
+{
+	const struct rk_command_options *options = t->call->options;
+	struct rk_buf text = {0};
+
+	rk_buf_add_str(&text, options->collections ? "commits" : "events");
+	list_add(&text, " to ", options->collections);
+	list_add(&text, " of ", options->dids);
+	if (!rk_buf_failed(&text))
+		fprintf(stderr, "refkey: waiting for %s; Ctrl-C ends it\n", rk_buf_cstr(&text));
+	rk_buf_finish(&text);
+	for (const char *const *nsid = options->collections; nsid && *nsid; nsid++) {
+		if (rk_collection_find(rk_slice_str(*nsid)) >= 0)
+			continue;
+		fprintf(stderr, "refkey: %s is none of the collections that serve follows:", *nsid);
+		for (int i = 0; i < RK_COLLECTION_COUNT; i++)
+			fprintf(stderr, " %s", rk_collections[i].nsid);
+		fputs("\n", stderr);
+	}
+}
+
 static void connection(struct tail *t)
 {
 	const struct rk_settings *settings = t->call->settings;
@@ -181,7 +225,7 @@ static void connection(struct tail *t)
 		.ping_ms = PING_MS,
 		.pong_ms = PONG_MS,
 	};
-	char url[RK_ORIGIN_MOST + 128], error[256] = "";
+	char url[RK_ORIGIN_MOST + 128], error[256] = "", cursor[32] = "live";
 	struct rk_ws *ws = NULL;
 	int len, r = rk_tail_signers_home(t->judge.signers);
 
@@ -189,8 +233,10 @@ static void connection(struct tail *t)
 		return;
 	len = snprintf(
 		url, sizeof(url), "%s/xrpc/com.atproto.sync.subscribeRepos", settings->pds_url);
-	if (t->seq >= 0)
-		snprintf(url + len, sizeof(url) - (size_t)len, "?cursor=%lld", (long long)t->seq);
+	if (t->seq >= 0) {
+		snprintf(cursor, sizeof(cursor), "%lld", (long long)t->seq);
+		snprintf(url + len, sizeof(url) - (size_t)len, "?cursor=%s", cursor);
+	}
 	r = rk_ws_open(&ws, url, &options, error);
 	if (r) {
 		if (!over(t))
@@ -199,7 +245,9 @@ static void connection(struct tail *t)
 		return;
 	}
 	rk_log(RK_LOG_INFO, "tail", "connected", RK_LOG_STR("source", settings->pds_url),
-		RK_LOG_INT("cursor", t->seq));
+		RK_LOG_STR("cursor", cursor));
+	if (!t->connected)
+		waiting_print(t);
 	t->resumed = t->connected ? t->seq : -1;
 	t->connected = true;
 	receive(t, ws);
@@ -238,6 +286,20 @@ static void summary_print(const struct tail *t)
 	fputs("\n", stderr);
 }
 
+/* What is a DID by its syntax, but of no account, would be waited for in vain. */
+static bool dids_check(const char *const *dids)
+{
+	for (; dids && *dids; dids++) {
+		if (rk_pds_did_is_known(*dids))
+			continue;
+		fprintf(stderr,
+			"refkey: --did is %s; accepted: did:plc: and 24 of a-z and 2-7, or did:web: and a host\n",
+			*dids);
+		return false;
+	}
+	return true;
+}
+
 int rk_command_tail(const struct rk_command_call *call)
 {
 	uint64_t cursor = call->options->cursor;
@@ -250,6 +312,8 @@ int rk_command_tail(const struct rk_command_call *call)
 		.seq = cursor == RK_CURSOR_NOW ? -1 : (int64_t)cursor,
 	};
 
+	if (!dids_check(call->options->dids))
+		return RK_EXIT_USAGE;
 	if (rk_http_global_init() != 0) {
 		fputs("refkey: libcurl cannot be initialised\n", stderr);
 		return RK_EXIT_FINDINGS;

@@ -418,21 +418,32 @@ static bool web_url(struct rk_buf *url, const char *did)
 	return true;
 }
 
+static bool did_url(struct rk_buf *url, const char *directory, const char *did)
+{
+	if (strncmp(did, "did:plc:", 8) == 0)
+		return plc_url(url, directory, did);
+	return strncmp(did, "did:web:", 8) == 0 && web_url(url, did);
+}
+
+bool rk_pds_did_is_known(const char *did)
+{
+	struct rk_buf url = {0};
+	bool known = did_url(&url, "", did);
+
+	rk_buf_finish(&url);
+	return known;
+}
+
 int rk_pds_did_document(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *json,
 	const char *directory, const char *did)
 {
 	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
 	struct rk_http_response response = {0};
 	struct rk_buf url = {0};
-	bool known = false;
 	int rc;
 
 	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
-	if (strncmp(did, "did:plc:", 8) == 0)
-		known = plc_url(&url, directory, did);
-	else if (strncmp(did, "did:web:", 8) == 0)
-		known = web_url(&url, did);
-	if (!known) {
+	if (!did_url(&url, directory, did)) {
 		rk_buf_finish(&url);
 		return rk_pds_wrong(reply, "not a did:plc, nor a did:web of a host");
 	}

@@ -104,6 +104,8 @@ int rk_pds_resolve_handle(struct rk_pds *pds, struct rk_pds_reply *reply, struct
 
 enum { RK_PDS_DID_DOCUMENT_MOST = 256 << 10 };
 
+/* Whether a DID is one of the two kinds that ATProto has, so that its document can be asked for. */
+bool rk_pds_did_is_known(const char *did);
 /* The document's bytes are appended to *json. did:plc is asked at the directory, did:web at its
  * host, which has a port only if it is localhost; others are RK_PDS_WRONG. ABSENT: 404, or 410 of a
  * tombstone (reply->http_status). */

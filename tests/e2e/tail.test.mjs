@@ -234,6 +234,8 @@ describe('refkey tail', () => {
     const made = await mood(ada);
     assert.equal((await strict.wrote(made)).verdict, 'repo_elsewhere');
     await relay.wrote(made);
+    assert.match(strict.errors, /names another PDS are refused: with REFKEY_SOURCE=relay they are taken/);
+    assert.doesNotMatch(relay.errors, /names another PDS/);
     await strict.stop();
     await relay.stop();
   });
@@ -280,6 +282,25 @@ describe('refkey tail', () => {
     }
   });
 
+  it('says that it waits, and for what', async () => {
+    const live = await tail();
+    await until(() => /refkey: waiting for events; Ctrl-C ends it\n/.test(live.errors), { what: 'it says so', ...soon });
+    assert.match(live.errors, /tail: connected source=\S+ cursor=live\n/);
+    await live.stop();
+    const t = await tail(['--cursor', '7', '--collection', MOOD, '--collection', 'app.bsky.fed.post', '--did', ada.did]);
+    const said = `refkey: waiting for commits to ${MOOD} or app.bsky.fed.post of ${ada.did}; Ctrl-C ends it\n`;
+    const strange = `refkey: app.bsky.fed.post is none of the collections that serve follows: ${MOOD} ${PAINTING}\n`;
+    await until(() => t.errors.includes(said + strange), { what: `it says so: ${t.errors}`, ...soon });
+    assert.match(t.errors, /tail: connected source=\S+ cursor=7\n/);
+    await t.stop();
+  });
+
+  it('ends when it has nowhere to write', async () => {
+    const t = await tail([], { shell: `${binary} tail --cursor 0 >&-; echo code=$? >&2`, connected: false });
+    await until(() => /code=/.test(t.errors), { what: `it ends: ${t.errors}`, ...soon });
+    assert.match(t.errors, /cannot write: Bad file descriptor\n[^]*code=1\n/);
+  });
+
   it('ends when nobody reads any more', async () => {
     const { settings } = scene;
     const t = await tail([], { shell: `(${binary} tail --cursor 0; echo code=$? >&2) | head -n 1`, settings, connected: false });
@@ -311,7 +332,10 @@ describe('refkey tail', () => {
     for (const [args, message] of [
       [['--bogus'], /--bogus.*--collection/s],
       [['--collection', 'moods'], /NSID/],
+      [['--collection', `${MOOD},${PAINTING}`], /NSID/],
       [['--did', 'ada.test'], /DID/],
+      [['--did', 'did:plc:tooshort'], /--did is did:plc:tooshort; accepted: did:plc: and 24/],
+      [['--did', 'did:other:thing'], /--did is did:other:thing; accepted: /],
       [['--cursor', 'now'], /--cursor/],
       [['--limit', '0'], /--limit/],
       [['extra'], /extra/],
