@@ -280,6 +280,7 @@ export async function startPds({ plc, dataDirectory, ...settings }) {
     port: settings.port ?? (await freePort()),
     hostname: 'localhost',
     didPlcUrl: plc.url,
+    resolverTimeout: 60_000, // of the directory, which may share a busy machine
     dataDirectory,
     blobstoreDiskLocation: path.join(dataDirectory, 'blobs'),
     serviceHandleDomains: ['.test'],

@@ -89,6 +89,7 @@ export class Proxy {
 
   async up() {
     this.server = http.createServer((req, res) => this.#request(req, res));
+    this.server.keepAliveTimeout = 90_000; // as the PDS
     this.server.on('connection', (socket) => {
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));

@@ -2,6 +2,10 @@
 // node server.mjs plc|pds '{"port":…, …}'. Prints "ready" when it listens.
 // pds.mjs is the other side.
 
+// As long as the PDS keeps a connection. Node's own five seconds end one that still has a request to be read
+// where the process stood still for longer.
+const KEPT_MS = 90_000;
+
 const [role, json] = process.argv.slice(2);
 const config = JSON.parse(json);
 const roles = { plc: startPlc, pds: startPds };
@@ -20,7 +24,8 @@ async function startPlc({ port }) {
   const { default: plc } = await import('@did-plc/server');
   const server = plc.PlcServer.create({ db: plc.Database.mock(), port });
   onLoopback(server.app);
-  await server.start();
+  const listening = await server.start();
+  listening.keepAliveTimeout = KEPT_MS;
   return () => server.destroy();
 }
 
