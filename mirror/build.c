@@ -6,10 +6,20 @@
 
 #include "base/encode.h"
 
+static const char *when_name(const struct rk_collection *collection)
+{
+	const struct rk_field *field = collection->fields;
+
+	while (field->role != RK_ROLE_WHEN)
+		field++;
+	return field->document;
+}
+
 void rk_document_projection(bson_t *out, const struct rk_collection *collection)
 {
 	bson_init(out);
 	BSON_APPEND_INT32(out, "user", 1);
+	BSON_APPEND_INT32(out, when_name(collection), 1);
 	BSON_APPEND_INT32(out, collection->gone, 1);
 	BSON_APPEND_INT32(out, "atproto", 1);
 }
@@ -68,6 +78,9 @@ bool rk_document_read(struct rk_document *out, struct rk_arena *arena, const bso
 	}
 	if (bson_iter_init_find(&iter, bson, "user"))
 		ok = field_read(&out->user, arena, &iter);
+	if (bson_iter_init_find(&iter, bson, when_name(collection)) &&
+		BSON_ITER_HOLDS_DATE_TIME(&iter))
+		out->when_ms = bson_iter_date_time(&iter);
 	if (bson_iter_init_find(&iter, bson, collection->gone))
 		out->gone = is_marked(&iter);
 	out->bare = bson_iter_init_find(&iter, bson, "atproto") && BSON_ITER_HOLDS_NULL(&iter);

@@ -24,6 +24,7 @@ struct rk_document_field {
 struct rk_document {
 	struct rk_oid id;
 	struct rk_document_field user, rkey;
+	int64_t when_ms; /* 0: it is no date */
 	bool gone;
 	bool bare;           /* atproto itself is null: it has no fields to set */
 	bool has_uri;        /* atproto.uri is there, of whatever type */

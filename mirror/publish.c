@@ -83,6 +83,7 @@ void rk_publish_give_back(struct rk_publish_run *run, size_t count)
 
 struct candidate {
 	const struct rk_user *user; /* NULL: nobody's that is known */
+	int64_t when_ms;
 	struct rk_oid id;
 };
 
@@ -170,16 +171,20 @@ static int candidate_add(
 		s->list = list;
 		s->room = room;
 	}
-	s->list[s->count++] = (struct candidate){.user = user, .id = document->id};
+	s->list[s->count++] =
+		(struct candidate){.user = user, .when_ms = document->when_ms, .id = document->id};
 	return 0;
 }
 
-static int by_user_and_id(const void *a, const void *b)
+/* A user's in the order of their keys, so that a batch's records lie side by side in the repo's tree. */
+static int by_user_and_key(const void *a, const void *b)
 {
 	const struct candidate *left = a, *right = b;
 
 	if (left->user != right->user)
 		return left->user < right->user ? -1 : 1;
+	if (left->when_ms != right->when_ms)
+		return left->when_ms < right->when_ms ? -1 : 1;
 	return memcmp(&left->id, &right->id, sizeof(left->id));
 }
 
@@ -332,7 +337,7 @@ static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct
 	if (r == 0)
 		r = rk_snapshot_create(&snapshot, store);
 	if (r == 0 && s.count > 0)
-		qsort(s.list, s.count, sizeof(*s.list), by_user_and_id);
+		qsort(s.list, s.count, sizeof(*s.list), by_user_and_key);
 	run->hopeless = s.hopeless_count;
 	run->summary->found = s.count + s.strangers.count + s.hopeless_count;
 	if (r == 0 && request->begin)
@@ -503,6 +508,7 @@ int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,
 	out->stopped = request->stop && atomic_load(request->stop);
 	snprintf(out->error, sizeof(out->error), "%s", run.error);
 	rk_mongo_destroy(mongo);
+	rk_mongo_destroy(run.mongo_beside);
 	rk_users_finish(&run.users_read);
 	free(run.ids);
 	free(run.persons);

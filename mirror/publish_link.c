@@ -130,29 +130,88 @@ static int bulk_until_done(struct rk_publish_run *run, struct rk_mongo *mongo,
 	return r;
 }
 
+/* What is to be linked, in bulks, of which each of two threads takes the next one. */
+struct linking {
+	struct rk_publish_run *run;
+	struct rk_publish_item **items;
+	const struct rk_publish_person **persons;
+	size_t count, most; /* of all, and of a bulk */
+	atomic_size_t next;
+	atomic_int failure; /* the first one */
+};
+
+static void link_some(struct linking *linking, struct rk_mongo *mongo)
+{
+	size_t at;
+
+	while (atomic_load(&linking->failure) == 0 &&
+		(at = atomic_fetch_add(&linking->next, linking->most)) < linking->count) {
+		size_t left = linking->count - at;
+		int none = 0, r;
+
+		r = bulk_until_done(linking->run, mongo, linking->items + at, linking->persons + at,
+			left < linking->most ? left : linking->most);
+		if (r)
+			atomic_compare_exchange_strong(&linking->failure, &none, r);
+	}
+}
+
+static void *link_beside(void *context)
+{
+	struct linking *linking = context;
+	struct rk_publish_run *run = linking->run;
+	char error[256];
+
+	if (run->mongo_beside ||
+		rk_mongo_create(&run->mongo_beside, run->options->mongo_uri, run->options->database,
+			error) == 0)
+		link_some(linking, run->mongo_beside);
+	return NULL;
+}
+
+/* Two bulks at once, which have together as many statements as the server is to get. Without the other
+ * thread, or its client, all is done here. */
+static int link_all(struct linking *linking, struct rk_mongo *mongo)
+{
+	size_t most = linking->run->options->mongo_batch;
+	pthread_t thread;
+	bool beside;
+
+	linking->most = most > 1 ? most / 2 : most;
+	beside = most > 1 && linking->count > linking->most &&
+		pthread_create(&thread, NULL, link_beside, linking) == 0;
+	link_some(linking, mongo);
+	if (beside)
+		pthread_join(thread, NULL);
+	return atomic_load(&linking->failure);
+}
+
 int rk_publish_link(
 	struct rk_publish_run *run, struct rk_mongo *mongo, struct rk_publish_parcel *parcels)
 {
-	size_t most = run->options->mongo_batch, count = 0;
-	struct rk_publish_item **items = calloc(most, sizeof(*items));
-	const struct rk_publish_person **persons = calloc(most, sizeof(*persons));
-	int r = items && persons ? 0 : -ENOMEM;
+	struct linking linking = {.run = run};
+	size_t most = 0;
+	int r = 0;
 
+	for (const struct rk_publish_parcel *parcel = parcels; parcel; parcel = parcel->next)
+		most += parcel->count;
+	if (most == 0)
+		return 0;
+	linking.items = calloc(most, sizeof(*linking.items));
+	linking.persons = calloc(most, sizeof(*linking.persons));
+	if (!linking.items || !linking.persons)
+		r = -ENOMEM;
 	for (struct rk_publish_parcel *parcel = parcels; r == 0 && parcel; parcel = parcel->next) {
-		for (size_t i = 0; r == 0 && i < parcel->count; i++) {
+		for (size_t i = 0; i < parcel->count; i++) {
 			if (!wants_link(&parcel->items[i]))
 				continue;
-			items[count] = &parcel->items[i];
-			persons[count++] = parcel->person;
-			if (count == most) {
-				r = bulk_until_done(run, mongo, items, persons, count);
-				count = 0;
-			}
+			linking.items[linking.count] = &parcel->items[i];
+			linking.persons[linking.count++] = parcel->person;
 		}
 	}
-	if (r == 0 && count > 0)
-		r = bulk_until_done(run, mongo, items, persons, count);
-	free(items);
-	free(persons);
+	if (r == 0)
+		r = link_all(&linking, mongo);
+	free(linking.items);
+	free(linking.persons);
 	return r;
 }

@@ -152,6 +152,34 @@ static void filters_repeat_what_was_read(void **state)
 	rk_arena_finish(&arena);
 }
 
+static void times_are_dates(void **state)
+{
+	static const struct {
+		const char *document;
+		int64_t when_ms;
+	} cases[] = {
+		{"{\"when\":{\"$date\":{\"$numberLong\":\"1740830400123\"}}}", 1740830400123},
+		{"{\"when\":{\"$date\":{\"$numberLong\":\"-1\"}}}", -1},
+		{"{\"when\":\"2025-03-01T12:00:00.123Z\"}", 0},
+		{"{\"when\":null}", 0},
+		{"{}", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bson_t *bson = bson_new_from_json((const uint8_t *)cases[i].document, -1, NULL);
+		struct rk_arena arena = {0};
+		struct rk_document document;
+		bool failed = false;
+
+		assert_non_null(bson);
+		assert_false(rk_document_read(
+			&document, &arena, bson, &rk_collections[RK_COLLECTION_PAINTING], &failed));
+		assert_int_equal(document.when_ms, cases[i].when_ms);
+		bson_destroy(bson);
+		rk_arena_finish(&arena);
+	}
+}
+
 static void only_object_ids_are_refs(void **state)
 {
 	const struct rk_collection *collection = &rk_collections[RK_COLLECTION_MOOD];
@@ -218,6 +246,7 @@ int main(void)
 		cmocka_unit_test(inserts_have_the_contracts_fields),
 		cmocka_unit_test(what_cannot_be_a_document_says_why),
 		cmocka_unit_test(filters_repeat_what_was_read),
+		cmocka_unit_test(times_are_dates),
 		cmocka_unit_test(only_object_ids_are_refs),
 		cmocka_unit_test(updates_touch_only_what_the_record_owns),
 	};
