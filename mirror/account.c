@@ -19,7 +19,8 @@ enum {
 	TELL_WAIT_MS = 1000,
 	TIMEOUT_MS = 30 * 1000,
 	IDLE_MS = 15 * 1000,
-	WRITE_BYTES = 256, /* of one in a request, besides its record and key */
+	STOPPED_MOST_MS = 1000, /* of a request: to what it does there should be an answer */
+	WRITE_BYTES = 256,      /* of one in a request, besides its record and key */
 };
 
 struct rk_account_client {
@@ -39,7 +40,9 @@ struct rk_account_client *rk_account_create(
 	struct rk_mongo *mongo, const struct rk_account_options *options)
 {
 	const struct rk_session_options session = {
-		.http = {.trusted = {options->pds}, .cancel = options->cancel},
+		.http = {.trusted = {options->pds},
+			.cancel = options->cancel ? options->cancel : options->stop,
+			.cancel_after_ms = options->cancel ? 0 : STOPPED_MOST_MS},
 		.origin = options->pds,
 		.bypass_key = options->bypass_key,
 		.timeout_ms = TIMEOUT_MS,

@@ -26,9 +26,10 @@ struct rk_account_options {
 	const char *bypass_key;    /* secret; NULL: none */
 	int64_t max_wait_ms;       /* the longest wait for a limit; -1: any */
 	unsigned failures_most;    /* in a row, and the PDS is taken for unreachable; 0: 12 */
-	const atomic_bool *cancel; /* ends requests under way; NULL: nothing does */
+	const atomic_bool *cancel; /* set: requests under way end; NULL: stop ends them, too */
 	struct rk_logins *logins;  /* kept between users, and shared; NULL: each user logs in */
-	const atomic_bool *stop;   /* set: begin nothing more; NULL: nothing sets it */
+	const atomic_bool *
+		stop; /* set: begin nothing more, and what is under way has a second; NULL: nothing sets it */
 	/* It begins to wait for a limit, for a second or more; NULL is fine. */
 	void (*waiting)(void *context, int64_t ms);
 	void *context;

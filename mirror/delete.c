@@ -262,7 +262,7 @@ int rk_delete_run(struct rk_store *store, struct rk_delete_summary *out,
 		.pds = options->pds,
 		.bypass_key = options->bypass_key,
 		.max_wait_ms = request->max_wait_ms,
-		.cancel = request->stop,
+		.stop = request->stop,
 		.waiting = request->waiting,
 		.context = request->context,
 	};

@@ -394,7 +394,7 @@ static int open_all(struct forgetting *f)
 		.pds = f->options->pds,
 		.bypass_key = f->options->bypass_key,
 		.max_wait_ms = f->request->max_wait_ms,
-		.cancel = f->request->stop,
+		.stop = f->request->stop,
 		.waiting = f->request->waiting,
 		.context = f->request->context,
 	};

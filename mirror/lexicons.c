@@ -123,7 +123,7 @@ int rk_lexicons_publish(struct rk_lexicons_summary *out, const struct rk_lexicon
 		.pds = request->pds,
 		.bypass_key = request->bypass_key,
 		.max_wait_ms = -1,
-		.cancel = request->stop,
+		.stop = request->stop,
 	};
 	const struct rk_user *user = NULL;
 	struct rk_users users = {0};

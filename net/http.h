@@ -17,6 +17,7 @@ struct rk_http_options {
 		[RK_HTTP_TRUSTED_MOST]; /* origins, scheme://host[:port], that may be private;
 						    * NULL: none */
 	const atomic_bool *cancel;      /* set by another thread: ends with -ECANCELED soon; NULL */
+	long cancel_after_ms;           /* so long a request may still go on then; 0: not at all */
 	const char *user_agent;         /* NULL: refkey/VERSION */
 };
 

@@ -124,9 +124,16 @@ void rk_transfer_touch(struct rk_transfer *t, size_t bytes)
 	t->received += (int64_t)bytes;
 }
 
-bool rk_transfer_cancelled(const struct rk_transfer *t)
+bool rk_transfer_cancelled(struct rk_transfer *t)
 {
-	return t->options.cancel && atomic_load(t->options.cancel);
+	int64_t now;
+
+	if (!t->options.cancel || !atomic_load(t->options.cancel))
+		return false;
+	now = rk_clock_mono_ms();
+	if (t->cancelled_ms == 0)
+		t->cancelled_ms = now;
+	return now - t->cancelled_ms >= t->options.cancel_after_ms;
 }
 
 static int connect_result(const struct rk_transfer *t)
@@ -205,6 +212,7 @@ int rk_transfer_run(struct rk_transfer *t, long timeout_ms, long idle_ms, char *
 
 	rk_transfer_touch(t, 0);
 	t->begun_ms = t->active_ms;
+	t->cancelled_ms = 0;
 	/* libcurl shares this out among the host's addresses, so that one that is silent leaves
 	 * time for the next. */
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,

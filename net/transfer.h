@@ -20,12 +20,13 @@ struct rk_transfer {
 	bool attached; /* easy is in multi */
 	bool allow_private;
 	bool address_refused;
-	unsigned sockets;  /* opened */
-	int64_t begun_ms;  /* monotonic */
-	int64_t active_ms; /* monotonic: the last byte either way */
-	int64_t received;  /* bytes */
-	long rate_least;   /* as a request's; set behind prepare, which leaves it 0 */
-	curl_off_t sent;   /* bytes of the request's body */
+	unsigned sockets;     /* opened */
+	int64_t begun_ms;     /* monotonic */
+	int64_t active_ms;    /* monotonic: the last byte either way */
+	int64_t cancelled_ms; /* monotonic: when it was seen that it is to end; 0: it is not */
+	int64_t received;     /* bytes */
+	long rate_least;      /* as a request's; set behind prepare, which leaves it 0 */
+	curl_off_t sent;      /* bytes of the request's body */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -48,6 +49,7 @@ void rk_transfer_release(struct rk_transfer *t);
 
 /* For callbacks: so many bytes came. */
 void rk_transfer_touch(struct rk_transfer *t, size_t bytes);
-bool rk_transfer_cancelled(const struct rk_transfer *t);
+/* Whether it is to end now. */
+bool rk_transfer_cancelled(struct rk_transfer *t);
 
 #endif

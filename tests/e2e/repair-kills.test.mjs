@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -93,6 +93,75 @@ describe('repair, killed', () => {
     }
   }
 
+  // serve links what it sees, in the order in which it sees it, once it knows the user.
+  async function linkedByServe(person, all) {
+    await untilIndexEqualsPds(refkey, scene.pds, [person.did]);
+    await until(async () => (await find(all.unnamed._id)).atproto?.rkey, { what: 'a document being linked', deadline: 30_000 });
+    await settled(refkey);
+  }
+
+  // Ctrl-C, and a second one where twice is set, while a request hangs. ms: how long it then took.
+  async function interrupted(args, method, { twice = false } = {}) {
+    const fault = scene.proxy.http({ hang: true }, { method });
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, 'repair', '--json', ...args], { env: refkey.env });
+    let stdout = '';
+    child.stdout.on('data', (data) => (stdout += data));
+    const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve(signal ?? code)));
+    await until(() => fault.fired, { what: method, deadline: 60_000 });
+    const since = Date.now();
+    child.kill('SIGINT');
+    if (twice) {
+      // Once it was heard, the next one is not caught any more.
+      const caught = () => BigInt(`0x${/^SigCgt:\s*(\S+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]}`) & 2n;
+      await until(() => !caught(), { what: 'the first one being heard', deadline: 60_000 });
+      child.kill('SIGINT');
+    }
+    const how = await ended;
+    fault.end();
+    return { how, ms: Date.now() - since, ...(stdout && !twice && JSON.parse(stdout)) };
+  }
+
+  for (const beside of [false, true]) {
+    it(`Ctrl-C ends a request that hangs, ${beside ? 'also of a running serve' : 'and keeps what was done'}`, async () => {
+      if (beside) await refkey.start().then(() => refkey.ready());
+      try {
+        for (const method of ['com.atproto.repo.listRecords', 'com.atproto.server.createSession', 'com.atproto.repo.applyWrites']) {
+          // A request hangs for 15 s by itself. The machine may stand still so long, but hardly each time.
+          const took = [];
+          do {
+            const person = await writer();
+            const all = await everything(person);
+            if (beside) await linkedByServe(person, all);
+            const there = await keys(person);
+            const args = ['--duplicates', '--yes', ...users(person)];
+            const { how, ms, summary } = await interrupted(args, method);
+            took.push(ms);
+            assert.equal(how, 0);
+            assert.deepEqual([summary.stopped, summary.delete, summary.failed], [true, 0, 0]);
+            assert.deepEqual(await keys(person), there);
+            let again;
+            await until(async () => (again = await repair(...args)).code !== 2, { what: 'its turn', deadline: 60_000 });
+            assert.deepEqual([again.code, again.summary.failed], [0, 0], again.shown);
+            assert.ok(again.summary.delete >= 3, again.shown);
+            await scene.mongo.moods.deleteMany({ user: person.user });
+          } while (took.at(-1) > 10_000 && took.length < 3);
+          assert.ok(took.at(-1) <= 10_000, `${method}: ${took} ms`);
+        }
+      } finally {
+        await refkey.stop();
+      }
+    });
+  }
+
+  it('a second Ctrl-C ends it at once', async () => {
+    const person = await writer();
+    await everything(person);
+    const { how } = await interrupted(['--all', '--yes', ...users(person)], 'com.atproto.repo.listRecords', { twice: true });
+    assert.ok(how === 'SIGINT' || how === 0, `${how}`); // 0: it had ended by the first
+    assert.equal((await repair('--all', '--yes', ...users(person))).code, 0);
+    await scene.mongo.moods.deleteMany({ user: person.user });
+  });
+
   it('beside a running serve: the command killed, and serve killed under it', async () => {
     await refkey.start();
     await refkey.ready();
@@ -100,10 +169,7 @@ describe('repair, killed', () => {
       for (const who of ['command', 'serve']) {
         const person = await writer();
         const all = await everything(person);
-        // serve links what it sees, in the order in which it sees it, once it knows the user.
-        await untilIndexEqualsPds(refkey, scene.pds, [person.did]);
-        await until(async () => (await find(all.unnamed._id)).atproto?.rkey, { what: 'a document being linked', deadline: 30_000 });
-        await settled(refkey);
+        await linkedByServe(person, all);
         const there = await records(person);
         const kept = [];
         for (const { _id } of [all.named, all.unnamed]) kept.push((await find(_id)).atproto.rkey);
