@@ -92,7 +92,7 @@ static json_t *kinds_json(unsigned kinds)
 }
 
 static void result_fill(json_t *result, const struct rk_repair_summary *summary, unsigned kinds,
-	enum rk_on_delete on_delete, bool yes, bool complete)
+	const struct rk_repair_options *options, bool yes, bool complete)
 {
 	uint64_t failed = 0, planned = 0;
 
@@ -104,7 +104,9 @@ static void result_fill(json_t *result, const struct rk_repair_summary *summary,
 				summary->counts[i][RK_REPAIR_PLANNED])));
 	}
 	json_object_set_new(result, "kinds", kinds_json(kinds));
-	json_object_set_new(result, "onDelete", json_string(rk_repair_on_delete_names[on_delete]));
+	json_object_set_new(result, "pds", json_string(options->audit.pds));
+	json_object_set_new(
+		result, "onDelete", json_string(rk_repair_on_delete_names[options->on_delete]));
 	json_object_set_new(result, "dryRun", json_boolean(!yes || summary->refused));
 	json_object_set_new(result, "planned", json_integer((json_int_t)planned));
 	json_object_set_new(result, "failed", json_integer((json_int_t)failed));
@@ -180,7 +182,7 @@ static int operate(const struct rk_operation_run *run, json_t *result,
 	else if (summary->torn)
 		torn(run, summary->torn);
 	if (summary->begun)
-		result_fill(result, summary, request.kinds, options->on_delete, request.yes,
+		result_fill(result, summary, request.kinds, options, request.yes,
 			r == 0 && !summary->stopped);
 	code = exit_code(r, summary);
 	free(summary);

@@ -154,7 +154,8 @@ void rk_repair_print_event(void *context, const json_t *event)
 
 static bool plan_write(const struct rk_repair_print *print)
 {
-	json_t *plan = json_pack("{s:i, s:O, s:O, s:O}", "version", 1, "kinds",
+	json_t *plan = json_pack("{s:i, s:O, s:O, s:O, s:O}", "version", 1, "pds",
+		json_object_get(print->summary, "pds"), "kinds",
 		json_object_get(print->summary, "kinds"), "onDelete",
 		json_object_get(print->summary, "onDelete"), "users", print->planned);
 	bool ok = rk_report_write_file(print->options->plan, "plan", plan);

@@ -131,12 +131,15 @@ static int person_take(void *context, const struct rk_audit_person *person)
 	return r;
 }
 
+/* Of both passes, where there are two. */
 static void progress(void *context, uint64_t done, uint64_t total)
 {
 	const struct rk_repair_run *run = context;
+	uint64_t before = run->users_before;
 
-	if (run->request->progress && !run->checking)
-		run->request->progress(run->request->context, done, total);
+	if (run->request->progress)
+		run->request->progress(run->request->context, before + done,
+			run->checking ? 2 * total : before + total);
 }
 
 static void waiting(void *context, int64_t ms)
@@ -179,6 +182,7 @@ static int pass(struct rk_repair_run *run, const char *const *users)
 	int r = rk_audit_run(run->store, &summary, &run->options->audit, &request);
 
 	run->summary->stopped = summary.stopped;
+	run->users_before = summary.users;
 	if (r && summary.error[0])
 		snprintf(run->summary->error, sizeof(run->summary->error), "%s", summary.error);
 	return r;
@@ -281,15 +285,13 @@ int rk_repair_run(struct rk_store *store, struct rk_writer *writer, struct rk_re
 		.yes = request->yes,
 		.left = request->limit ? request->limit : UINT64_MAX,
 	};
-	const char *wrong = request->plan ? rk_repair_plan_wrong(request->plan, options) : NULL;
-	int r;
+	int r = 0;
 
 	*out = (struct rk_repair_summary){0};
-	if (wrong) {
-		snprintf(out->error, sizeof(out->error), "the plan: %s", wrong);
-		return -EINVAL;
-	}
-	r = rk_repair_open(&run);
+	if (request->plan)
+		r = rk_repair_plan_check(request->plan, options, out->error);
+	if (r == 0)
+		r = rk_repair_open(&run);
 	if (r == 0)
 		r = request->plan ? run_plan(&run) : run_kinds(&run);
 	rk_repair_close(&run);

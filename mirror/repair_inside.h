@@ -29,6 +29,7 @@ struct rk_repair_run {
 	bool too_many; /* orphans whose documents were removed; summary->refusal says so */
 	uint64_t records, removed; /* so many are there, and so many of them such orphans */
 	uint64_t records_before;   /* records, of the pass before */
+	uint64_t users_before;     /* users, of the pass before; 0: it is the first */
 	uint64_t batches;
 };
 
@@ -50,8 +51,9 @@ const json_t *rk_repair_plan_find(const json_t *plan, const struct rk_user *user
 /* Leaves the steps of the plan's part; false: a side has moved. */
 bool rk_repair_plan_apply(
 	struct rk_repair_steps *steps, const json_t *part, const struct rk_audit_person *person);
-/* NULL, or why it is none. */
-const char *rk_repair_plan_wrong(const json_t *plan, const struct rk_repair_options *options);
+/* 0; -EINVAL: it is none, or none for these options (error, 512 bytes, says why). */
+int rk_repair_plan_check(const json_t *plan, const struct rk_repair_options *options, char *error)
+	__attribute__((warn_unused_result));
 
 /* Carries the steps out; every one is DONE or FAILED, or PLANNED if the run ends before. */
 int rk_repair_carry_out(struct rk_repair_run *run, const struct rk_audit_person *person,

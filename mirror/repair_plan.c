@@ -1,5 +1,6 @@
 /* Steps from what an audit found, and plans of them: pure. See repair_inside.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/encode.h"
@@ -191,14 +192,14 @@ json_t *rk_repair_step_json(const struct rk_repair_step *step)
 	return json;
 }
 
-const char *rk_repair_plan_wrong(const json_t *plan, const struct rk_repair_options *options)
+static const char *plan_wrong(const json_t *plan, const struct rk_repair_options *options)
 {
 	const json_t *users = json_object_get(plan, "users"), *user;
 	const char *on_delete = json_string_value(json_object_get(plan, "onDelete"));
 	size_t i;
 
 	if (json_integer_value(json_object_get(plan, "version")) != 1 || !json_is_array(users) ||
-		!on_delete)
+		!on_delete || !json_is_string(json_object_get(plan, "pds")))
 		return "it is no plan of `refkey repair --plan`";
 	if (strcmp(on_delete, rk_repair_on_delete_names[options->on_delete]) != 0)
 		return "it was made with another REFKEY_ON_DELETE";
@@ -210,6 +211,25 @@ const char *rk_repair_plan_wrong(const json_t *plan, const struct rk_repair_opti
 			return "a user of it lacks a part";
 	}
 	return NULL;
+}
+
+int rk_repair_plan_check(const json_t *plan, const struct rk_repair_options *options, char *error)
+{
+	const char *wrong = plan_wrong(plan, options);
+	const char *pds = json_string_value(json_object_get(plan, "pds"));
+
+	if (wrong) {
+		snprintf(error, 512, "the plan: %s", wrong);
+		return -EINVAL;
+	}
+	/* Revs alone would not tell of a copy of it. */
+	if (strcmp(pds, options->audit.pds) != 0) {
+		snprintf(error, 512,
+			"the plan: it was made for the PDS at %.200s, and REFKEY_PDS_URL is %.200s",
+			pds, options->audit.pds);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 const json_t *rk_repair_plan_find(const json_t *plan, const struct rk_user *user)

@@ -3,11 +3,20 @@
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { repairing, users } from './repairing.mjs';
 import { settled, startScene } from './scene.mjs';
+
+// Every event of an operation, as the running serve sends them.
+async function asked(refkey, request) {
+  const socket = net.connect(path.join(refkey.dataDirectory, 'control.sock'));
+  socket.write(`${JSON.stringify(request)}\n`);
+  const chunks = await socket.toArray();
+  return Buffer.concat(chunks).toString().trim().split('\n').map((line) => JSON.parse(line));
+}
 
 describe('repair --orphans, with documents that are not there', () => {
   let scene;
@@ -94,6 +103,34 @@ describe('repair --orphans, with documents that are not there', () => {
     const gone = await repair('--orphans', '--yes', ...users(marked));
     assert.deepEqual([gone.code, gone.summary.delete], [0, 30], gone.shown);
     await scene.mongo.moods.deleteMany({ user: marked.user });
+  });
+
+  // Asked as a command beside serve asks, to see what it is told.
+  it('the pass that counts them, and that which looks whether a plan is still so, are in the progress', async () => {
+    const list = await people(1, 1, 1);
+    for (const person of list) await mood(person, 2, 0);
+    const file = path.join(folder, 'progress.json');
+    const dry = await repair('--duplicates', '--plan', file, ...users(...list));
+    assert.equal(dry.code, 0, dry.shown);
+    await refkey.start();
+    await refkey.ready();
+    try {
+      await settled(refkey);
+      const progress = async (request) => {
+        const events = await asked(refkey, { operation: 'repair', ...request });
+        assert.equal(events.at(-1).exit, 0, JSON.stringify(events));
+        return events.filter((e) => e.event === 'progress').map((e) => [e.done, e.total]);
+      };
+      const of = (total) => Array.from({ length: total }, (_, i) => [i + 1, total]);
+      const some = { users: list.map((p) => p.user) };
+      assert.deepEqual(await progress({ ...some, kinds: ['orphans'] }), of(3));
+      assert.deepEqual(await progress({ ...some, kinds: ['orphans'], yes: true }), of(6));
+      assert.deepEqual(await progress({ ...some, kinds: ['unlinked'], yes: true }), of(3));
+      assert.deepEqual(await progress({ apply: file, yes: true }), of(6));
+    } finally {
+      await refkey.stop();
+    }
+    await scene.mongo.moods.deleteMany({ user: { $in: list.map((p) => p.user) } });
   });
 
   it('nor those of another database that has the same users', async () => {

@@ -39,6 +39,11 @@ describe('repair by plan', () => {
     const dry = await repair('--all', '--plan', file, ...users(one, two));
     assert.equal(dry.code, 0, dry.shown);
     assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal(JSON.parse(readFileSync(file)).pds, scene.proxy.url);
+    // By another way to the same PDS, which might be another PDS.
+    const other = await refkey.run(['repair', '--json', '--apply', file], { env: { REFKEY_PDS_URL: scene.pds.url } });
+    assert.deepEqual([other.code, other.stdout], [2, ''], other.stderr);
+    assert.ok(other.stderr.includes(`made for the PDS at ${scene.proxy.url}, and REFKEY_PDS_URL is ${scene.pds.url}`), other.stderr);
     const { code, summary, steps, shown } = await repair('--apply', file);
     assert.equal(code, 0, shown);
     assert.deepEqual([summary.delete, summary.link], [dry.summary.delete, dry.summary.link]);
@@ -203,6 +208,8 @@ describe('repair by plan', () => {
       'kinds that are none': [(all) => (all.kinds = 7), 1, /moved since/],
       'steps that are none': [(all, user) => (user.steps = [1, null, 'x']), 1, /moved since/],
       'another version': [(all) => (all.version = 2), 2, /no plan/],
+      'no PDS': [(all) => delete all.pds, 2, /no plan/],
+      'another PDS': [(all) => (all.pds = 'https://pds.example'), 2, /made for the PDS at https:\/\/pds\.example, and REFKEY_PDS_URL is http:\/\/\S+$/m],
       'another REFKEY_ON_DELETE': [(all) => (all.onDelete = 'unlink'), 2, /REFKEY_ON_DELETE/],
       'a user that is none': [(all, user) => (user.user = 5), 2, /lacks a part/],
       'no list': [(all) => (all.users = {}), 2, /no plan/],
