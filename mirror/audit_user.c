@@ -126,8 +126,15 @@ static int repo_get(struct rk_audit_worker *w, struct rk_audit_person *person)
 	case RK_PDS_WRONG:
 	case GIVEN_UP:
 		return unread_set(person, reply.message);
-	default:
+	case -EHOSTUNREACH:
+	case -EAGAIN:
+	case -ECANCELED:
 		return r;
+	default: /* the machine's own: nothing that a result of the run says of the request */
+		snprintf(text, sizeof(text), "a repo cannot be read: %.200s",
+			reply.message[0] ? reply.message : strerror(-r));
+		rk_audit_fail(w->run, -EIO, text);
+		return -EIO;
 	}
 }
 

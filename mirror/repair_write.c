@@ -311,13 +311,15 @@ static int undo_write(
 		if (batch->list[i].write.state == RK_ACCOUNT_OPEN)
 			undo_line(&lines, user, batch->list[i].step);
 	}
-	r = rk_buf_failed(&lines);
+	r = rk_buf_failed(&lines) ? -ENOMEM : 0;
 	if (r == 0 && lines.len)
 		r = rk_undo_append(&run->undo, run->options->audit.data_dir, rk_buf_slice(&lines));
-	if (r && r != -ENOMEM)
+	if (r) {
 		snprintf(run->summary->error, sizeof(run->summary->error),
 			"the undo file cannot be written, so nothing more is deleted: %s",
 			strerror(-r));
+		r = -EIO; /* not one of those that say something of the request, or of a service */
+	}
 	if (run->undo.path[0])
 		snprintf(run->summary->undo, sizeof(run->summary->undo), "%s", run->undo.path);
 	rk_buf_finish(&lines);

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -221,6 +221,36 @@ Failed:  0
     assert.deepEqual(undoFiles().map((file) => [file, readFileSync(file)]), kept);
     const { code, summary, shown } = await repair('--duplicates', '--yes', ...users(person));
     assert.deepEqual([code, summary.delete], [0, 2], shown);
+  });
+
+  // What the machine says then is not what a wrong user or a wrong setting is told by.
+  describe('a data folder that goes away meanwhile: 1, and nothing is deleted', () => {
+    for (const [what, yes, method, message] of [
+      ['before the undo file', ['--yes'], 'com.atproto.repo.listRecords', /undo file cannot be written, so nothing more is deleted: No such file/],
+      ['before the next repo', [], 'com.atproto.sync.getRepo', /a repo cannot be read: .*No such file/],
+    ]) {
+      it(what, async () => {
+        const [one, two] = [await writer(), await writer()];
+        const there = [(await mood(one, 2, 0)).rkeys, (await mood(two, 2, 0)).rkeys];
+        let letGo;
+        const fault = scene.proxy.http({ hold: new Promise((resolve) => (letGo = resolve)) }, { method, times: 1 });
+        const running = repair('--duplicates', ...yes, ...users(one, two));
+        const away = path.join(folder, 'away');
+        try {
+          await until(() => fault.held, { what: method, deadline: 60_000 });
+          renameSync(refkey.dataDirectory, away);
+        } finally {
+          letGo();
+        }
+        const { code, stderr, shown } = await running.finally(() => renameSync(away, refkey.dataDirectory));
+        assert.equal(code, 1, shown);
+        assert.match(stderr, message);
+        assert.deepEqual([await keys(one), await keys(two)], there);
+        const again = await repair('--duplicates', '--yes', ...users(one, two));
+        assert.equal(again.code, 0, again.shown);
+        assert.deepEqual([await keys(one), await keys(two)], there.map((rkeys) => [rkeys[0]]));
+      });
+    }
   });
 
   describe('with a side that fails', () => {
