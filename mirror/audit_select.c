@@ -41,15 +41,30 @@ static const char *flaw_of(const struct rk_document *document, bool foreign)
 	return NULL;
 }
 
+static bool keep(struct rk_audit_run *run, struct rk_slice *text)
+{
+	const char *copy = text->len ? rk_arena_copy(&run->arena, *text) : NULL;
+	bool kept = copy || text->len == 0;
+
+	*text = rk_slice_make(copy, copy ? text->len : 0);
+	return kept;
+}
+
+/* Only what is told of a document later is kept of it: there may be a million. */
 static int document_take(void *context, const struct rk_document *document, struct rk_slice id)
 {
 	struct selection *s = context;
 	struct rk_audit_run *run = s->run;
 	struct rk_slice owner = rk_document_owner(document, run->options->guest_user);
+	struct rk_slice rkey = rk_document_rkey(document);
 	const struct rk_user *user = rk_users_by_id(&run->users, owner);
 
 	if (user ? !is_wanted(s, user) : s->only != NULL)
 		return 0;
+	if (user)
+		owner = user->id;
+	if ((!user && !keep(run, &owner)) || !keep(run, &rkey) || !keep(run, &id))
+		return -ENOMEM;
 	if (run->entry_count == s->room) {
 		size_t room = s->room ? s->room * 2 : 1024;
 		struct rk_audit_entry *list = reallocarray(run->entries, room, sizeof(*list));
@@ -60,14 +75,14 @@ static int document_take(void *context, const struct rk_document *document, stru
 		s->room = room;
 	}
 	run->entries[run->entry_count++] = (struct rk_audit_entry){
-		.owner = user ? user->id : owner,
+		.owner = owner,
 		.collection = s->collection,
 		.document = {.id = document->id,
 			.foreign = id.len > 0,
 			.name = id,
 			.flaw = flaw_of(document, id.len > 0),
 			.gone = document->gone,
-			.rkey = rk_document_rkey(document)},
+			.rkey = rkey},
 	};
 	return 0;
 }
@@ -162,7 +177,7 @@ int rk_audit_select(struct rk_audit_run *run)
 		r = rk_users_by_names(&run->users, &s.skip, run->request->skip, run->error);
 	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
 		s.collection = (uint8_t)i;
-		r = rk_mongo_each(mongo, &rk_collections[i], &run->arena, document_take, &s);
+		r = rk_mongo_each(mongo, &rk_collections[i], document_take, &s);
 	}
 	if (r == 0)
 		r = subjects_make(&s);

@@ -4,13 +4,12 @@
 
 #include "mirror/mongo.h"
 
-/* All documents, in no order, read as far as rk_document_read does; texts live in the arena. Non-zero
+/* All documents, in no order, read as far as rk_document_read does; borrowed for the call. Non-zero
  * ends it and is returned. id: of one whose _id is no ObjectId (then only the rest is filled in), by
  * rk_document_id_text; empty: it is one. */
 typedef int rk_mongo_visit_document(
 	void *context, const struct rk_document *document, struct rk_slice id);
 int rk_mongo_each(struct rk_mongo *mongo, const struct rk_collection *collection,
-	struct rk_arena *arena, rk_mongo_visit_document *visit, void *context)
-	__attribute__((warn_unused_result));
+	rk_mongo_visit_document *visit, void *context) __attribute__((warn_unused_result));
 
 #endif
