@@ -238,7 +238,9 @@ static int run(struct printing *p, const struct rk_settings *settings)
 
 	if (r) {
 		rk_progress_clear(&p->progress);
-		fprintf(stderr, "refkey: %s\n", summary.error[0] ? summary.error : strerror(-r));
+		fputs("refkey: ", stderr);
+		rk_event_print_shown(stderr, summary.error[0] ? summary.error : strerror(-r));
+		fputc('\n', stderr);
 	}
 	if (p->begun)
 		print_summary(p, &summary);

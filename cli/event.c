@@ -2,7 +2,6 @@
 #include "cli/event.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +77,15 @@ json_t *rk_event_shown(json_t *event)
 	out = shown(event);
 	json_object_set(out, "exact", event);
 	return out;
+}
+
+void rk_event_print_shown(FILE *to, const char *text)
+{
+	json_t *said = rk_event_said_json(rk_slice_str(text)), *given = shown(said);
+
+	fputs(json_string_value(given), to);
+	json_decref(given);
+	json_decref(said);
 }
 
 const json_t *rk_event_exact(const json_t *event)

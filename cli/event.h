@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/slice.h"
 #include "cli/progress.h"
@@ -14,6 +15,8 @@
 /* What the event, or a list of parts, is for people: texts as base/shown.h has them, bounded. A new reference, of the same
  * where that is the same. */
 json_t *rk_event_shown(json_t *event);
+/* Prints one text so: of a file, or of another's answer. */
+void rk_event_print_shown(FILE *to, const char *text);
 /* From what was given: the event as it came, borrowed; a new object of it, without what is only of its way here
  * ("event", "exit"). */
 const json_t *rk_event_exact(const json_t *event);

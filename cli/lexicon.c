@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/event.h"
 #include "records/lexicon_files.h"
 
 bool rk_lexicon_own(struct rk_lexicons *set)
@@ -30,11 +31,17 @@ static void tell(void *context, const char *path, const char *text)
 {
 	struct printing *p = context;
 
-	if (p->json)
-		json_array_append_new(
-			p->findings, json_pack("{s:s, s:s}", "path", path, "text", text));
-	else
-		printf("  %s %s\n", *path ? path : "the lexicon", text);
+	if (p->json) {
+		json_array_append_new(p->findings,
+			json_pack("{s:o, s:o}", "path", rk_event_said_json(rk_slice_str(path)),
+				"text", rk_event_said_json(rk_slice_str(text))));
+		return;
+	}
+	fputs("  ", stdout);
+	rk_event_print_shown(stdout, *path ? path : "the lexicon");
+	putchar(' ');
+	rk_event_print_shown(stdout, text);
+	putchar('\n');
 }
 
 /* One lexicon, under its id or, where it has none, the name of its file. */
@@ -42,15 +49,20 @@ static size_t validate(struct printing *p, json_t *out, const struct rk_lexicons
 	const json_t *lexicon, const char *file)
 {
 	const char *id = json_string_value(json_object_get(lexicon, "id"));
+	const char *name = id ? id : file;
 	size_t wrong;
 
 	p->findings = json_array();
 	wrong = rk_lexicon_check(set, lexicon, tell, p);
-	if (p->json)
+	if (p->json) {
 		json_array_append_new(out,
-			json_pack("{s:s, s:O}", "id", id ? id : file, "findings", p->findings));
-	else
-		printf("%s %s\n", wrong ? "❌" : "✅", id ? id : file);
+			json_pack("{s:o, s:O}", "id", rk_event_said_json(rk_slice_str(name)),
+				"findings", p->findings));
+	} else {
+		fputs(wrong ? "❌ " : "✅ ", stdout);
+		rk_event_print_shown(stdout, name);
+		putchar('\n');
+	}
 	json_decref(p->findings);
 	return wrong;
 }
@@ -64,8 +76,10 @@ static int files_load(
 
 		lexicons[i] = json_load_file(files[i], JSON_REJECT_DUPLICATES, &error);
 		if (!json_is_object(lexicons[i])) {
-			fprintf(stderr, "refkey: %s: %s\n", files[i],
-				lexicons[i] ? "is no JSON object" : error.text);
+			fprintf(stderr, "refkey: %s: ", files[i]);
+			rk_event_print_shown(
+				stderr, lexicons[i] ? "is no JSON object" : error.text);
+			fputc('\n', stderr);
 			return RK_EXIT_USAGE;
 		}
 		if (set->by_id)

@@ -24,12 +24,15 @@ static void line(
 	struct printing *p = context;
 
 	json_array_append_new(p->lines,
-		json_pack("{s:s, s:s, s:s}", "id", id, "outcome",
-			rk_lexicons_outcome_names[outcome], "reason", reason));
+		json_pack("{s:s, s:s, s:o}", "id", id, "outcome",
+			rk_lexicons_outcome_names[outcome], "reason",
+			rk_event_said_json(rk_slice_str(reason))));
 	if (p->json)
 		return;
 	printf(said[outcome], id);
-	printf("%s%s\n", *reason ? ": " : "", reason);
+	fputs(*reason ? ": " : "", stdout);
+	rk_event_print_shown(stdout, reason);
+	putchar('\n');
 }
 
 /* "computer.aesthetic.refkey.getStatus" is looked up at _lexicon.refkey.aesthetic.computer. */
@@ -161,8 +164,11 @@ static int run(const struct rk_command_call *call, const struct rk_lexicons *set
 		return RK_EXIT_FINDINGS;
 	}
 	r = rk_lexicons_publish(&summary, &request);
-	if (r && r != -ECANCELED)
-		fprintf(stderr, "refkey: %s\n", summary.error[0] ? summary.error : strerror(-r));
+	if (r && r != -ECANCELED) {
+		fputs("refkey: ", stderr);
+		rk_event_print_shown(stderr, summary.error[0] ? summary.error : strerror(-r));
+		fputc('\n', stderr);
+	}
 	if (r != -ENOENT)
 		print_end(&p, set, &summary);
 	json_decref(p.lines);

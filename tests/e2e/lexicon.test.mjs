@@ -89,6 +89,26 @@ describe('lexicon', () => {
       assert.equal(stdout, `  ${at} is not a field of string\n❌ ${MOOD}\n1 lexicons, 1 findings\n`);
     });
 
+    it('what a terminal would obey in a file is shown, and exact with --json', async () => {
+      const odd = 'a\u001b[31m\u202eb';
+      const long = 'x' + 'é'.repeat(400);
+      const doc = { lexicon: 1, id: odd, defs: { main: { type: 'string', [odd]: 1, [long]: 2 } } };
+      const file = write('odd.json', doc);
+      const people = await refkey.run(['lexicon', 'validate', file]);
+      assert.equal(people.code, 1, people.stdout + people.stderr);
+      assert.doesNotMatch(people.stdout, /[\u0000-\u0009\u000b-\u001f\u202e]/);
+      assert.ok(people.stdout.includes('❌ a\\u{1b}[31m\\u{202e}b\n'), people.stdout);
+      assert.ok(people.stdout.includes('defs.main.a\\u{1b}[31m\\u{202e}b '), people.stdout);
+      const { lexicons, shown } = await lexicon('validate', file);
+      assert.equal(lexicons[0].id, odd);
+      const paths = lexicons[0].findings.map((f) => f.path);
+      assert.ok(paths.includes(`defs.main.${odd}`), shown);
+      assert.ok(paths.some((p) => p.startsWith('defs.main.xéé')), shown);
+      const broken = await refkey.run(['lexicon', 'validate', write('odd-broken.json', '{"\u202e\u001b": \u202e')]);
+      assert.equal(broken.code, 2);
+      assert.doesNotMatch(broken.stderr, /[\u001b\u202e]/);
+    });
+
     it('whatever the reference refuses, it refuses', async () => {
       // Each value anywhere in each of our lexicons, replaced by others.
       const others = [undefined, null, 5, -1, 'x', '', true, [], {}, ['x'], { type: 'string' }, { type: 'nothing' }];
@@ -257,6 +277,19 @@ describe('lexicon', () => {
       assert.match(shown, /AuthenticationRequired/);
       assert.ok(!shown.includes('hunter2'));
       assert.deepEqual(await there(person), {});
+    });
+
+    it('nor what a terminal would obey', async () => {
+      const person = await writer();
+      const body = JSON.stringify({ error: 'InvalidRequest', message: 'no \u001b[31m\u202e' });
+      const fault = scene.proxy.http({ status: 400, body }, { method: 'com.atproto.repo.applyWrites' });
+      const exact = await publish(person);
+      const people = await refkey.run(['lexicon', 'publish', '--user', person.user]);
+      fault.end();
+      assert.deepEqual([exact.code, people.code], [1, 1], exact.shown);
+      assert.ok(exact.lexicons.every((l) => l.reason.includes('\u202e')), exact.shown);
+      assert.match(people.stdout, /failed: .*no \\u\{1b\}\[31m\\u\{202e\}\n/);
+      assert.doesNotMatch(people.stdout + people.stderr, /[\u001b\u202e]/);
     });
 
     for (const [what, wrong] of Object.entries({
