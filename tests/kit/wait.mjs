@@ -3,10 +3,13 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+// In milliseconds, for what takes one as a rule: the machine may have much else to do, or stand still for a while.
+export const patience = 120_000;
+
 // Calls fn every few milliseconds until it returns something truthy, and
 // returns that. Errors of fn count as "not yet"; the last one is in the
 // message when the deadline (milliseconds) passes.
-export async function until(fn, { deadline = 30_000, what = 'condition', every = 10 } = {}) {
+export async function until(fn, { deadline = patience, what = 'condition', every = 10 } = {}) {
   const end = performance.now() + deadline;
   let last;
   for (;;) {
@@ -38,18 +41,28 @@ export async function within(deadline, what, p) {
 
 // A free loopback port below the range that the kernel takes for outgoing
 // connections: a server of the kit that is killed must find its port free when
-// it starts again.
+// it starts again. So it is this process's as long as that lives, whether or not
+// anybody listens there: others see it by a socket in the abstract name space.
 export async function freePort() {
   for (;;) {
     const port = 16_000 + Math.floor(Math.random() * 16_000);
-    if (await canListen(port)) return port;
+    const claim = await listen(`\0refkey-test-port-${port}`);
+    if (!claim) continue;
+    const server = await listen(port, '127.0.0.1');
+    if (!server) {
+      claim.close();
+      continue;
+    }
+    await new Promise((resolve) => server.close(resolve));
+    return port;
   }
 }
 
-function canListen(port) {
+// A server that keeps nobody waiting for its end; undefined: somebody else listens there.
+function listen(...where) {
   return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    const server = net.createServer().unref();
+    server.once('error', () => resolve(undefined));
+    server.listen(...where, () => resolve(server));
   });
 }
