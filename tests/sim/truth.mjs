@@ -1,8 +1,16 @@
 // What refkey must serve at the end of a run, and does: every record of every account both ways, none
 // that is gone, none that was forged, each lie counted, nobody's repo fetched without a reason.
 
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { until } from '../kit/wait.mjs';
 import { collections, listAll, metrics } from '../e2e/scene.mjs';
+
+const dumper = process.env.REFKEY_TEST_SIM_DUMP ?? fileURLToPath(new URL('../../build/tests/sim/sim_dump', import.meta.url));
 
 const hidden = (account) => account.status !== 'active';
 
@@ -76,14 +84,33 @@ async function absent(run, wrong) {
   }
 }
 
-// What the index on disk says of itself: it agrees, and holds as many records as there are.
+// Every record of a copy of the index, past XRPC: 'URI CID ref value'.
+async function dump(run) {
+  const folder = await mkdtemp(join(os.tmpdir(), 'refkey-sim-'));
+  try {
+    const { code, stderr } = await run.refkey.run(['backup', join(folder, 'copy')]);
+    if (code !== 0) throw new Error(`refkey backup: ${code} ${stderr}`);
+    const { stdout } = await promisify(execFile)(dumper, [join(folder, 'copy')], { maxBuffer: 1 << 28 });
+    const records = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    return records.map(({ did, collection, rkey, ...rest }) => recordLine({ uri: `at://${did}/${collection}/${rkey}`, ...rest }));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const recordLine = ({ uri, cid, ref, value }) => `${uri} ${cid} ${ref ?? ''} ${JSON.stringify(sorted(value))}`;
+
+// The index on disk: it agrees with itself, and holds what there is, of hidden accounts too, and nothing else.
 async function index(run, wrong) {
   const { code, stdout, stderr } = await run.refkey.run(['check', '--json']);
   if (code !== 0) return wrong.push(`refkey check: ${code} ${stdout}${stderr}`);
   const { findings, records } = JSON.parse(stdout);
-  const count = [...run.accounts.values()].reduce((n, a) => n + (a.status === 'deleted' ? 0 : truthOf(a).length), 0);
+  const truth = [...run.accounts.values()].filter((a) => a.status !== 'deleted').flatMap(truthOf);
   if (findings.length) wrong.push(`refkey check: ${stdout}`);
-  if (records !== count) wrong.push(`the index holds ${records} records, there are ${count}`);
+  if (records !== truth.length) wrong.push(`the index holds ${records} records, there are ${truth.length}`);
+  const missing = new Set(truth.map(recordLine));
+  for (const line of await dump(run)) if (!missing.delete(line)) wrong.push(`the index holds ${line}`);
+  for (const line of missing) wrong.push(`the index lacks ${line}`);
   return undefined;
 }
 
