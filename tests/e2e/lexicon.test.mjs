@@ -210,7 +210,7 @@ describe('lexicon', () => {
       await refkey.stop();
       assert.deepEqual(await check('alone'), beside);
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
     });
 
     it('reads more than it takes at a time, and ends with 0 where all fit', async () => {
@@ -221,7 +221,7 @@ describe('lexicon', () => {
       for (let i = 0; i < 3; i++) await scene.pds.applyWrites(person, writes);
       await scene.pds.createRecord(await scene.person(), PAINTING, paintingRecord({ ref: objectId(), code: 'last', slug: 'last' }));
       await other.start();
-      await other.ready({ deadline: 60_000 });
+      await other.ready();
       await other.stop();
       const { code, stdout, stderr } = await other.run(['lexicon', 'validate', '--records']);
       assert.equal(stdout, '601 records, 0 do not fit their lexicon\n', stderr);

@@ -155,7 +155,7 @@ describe('while refkey watches', () => {
     assert.ok(!listed.body.records.some((r) => r.did === ada.did));
     // It stays so over a restart.
     await refkey.restart();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     assert.equal((await byRef(ref)).error, 'RecordNotFound');
     await scene.pds.activate(ada);
     await seen(refkey, record);
@@ -186,7 +186,7 @@ describe('while refkey watches', () => {
       await scene.pds.deleteRecord(ada, MOOD, end === 'stop' ? gone.rkey : kept.rkey);
       const more = await create(mood(`more after the ${end}`));
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
       await seen(refkey, more);
       await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
       await assertChecks(refkey);
@@ -198,7 +198,7 @@ describe('while refkey watches', () => {
     await seen(refkey, await create(mood('counted')));
     const before = await status(refkey);
     await refkey.restart();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     const now = await status(refkey);
     assert.deepEqual(now.records, before.records);
     assert.ok(now.cursor >= before.cursor);
@@ -233,7 +233,7 @@ describe('a first start', () => {
     })();
     const refkey = await scene.refkey({}, { ready: false });
     try {
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
       await until(() => written.length > 60, { what: 'some records more', ...soon });
     } finally {
       writing = false;

@@ -78,7 +78,7 @@ describe('a PDS that', () => {
     await scene.pds.restart({ repoBackfillLimitMs: 1 });
     const later = await create(bea, 'later');
     await refkey.start();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await untilIndexEqualsPds(refkey, scene.pds, [...dids(), newcomer.did]);
     for (const one of [kept, created, later]) await linked(refkey, one);
     await unseen(refkey, deleted);
@@ -116,7 +116,7 @@ describe('a PDS that', () => {
     await scene.pds.restart({ repoBackfillLimitMs: 1 });
     await create(bea, 'newest');
     await refkey.start();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await untilIndexEqualsPds(refkey, scene.pds, [many.did]);
     await settled(refkey);
     assert.equal((await issues(refkey)).vanished, 30);

@@ -63,7 +63,7 @@ describe('publish moods --watch', () => {
     it(beside ? 'beside a running serve' : 'alone', async () => {
       if (beside) {
         await refkey.start(smallBatches(scene));
-        await refkey.ready({ deadline: 60_000 });
+        await refkey.ready();
       }
       const [person, other] = [await scene.writer(), await scene.writer()];
       const left = await site.post(other);

@@ -74,7 +74,7 @@ describe('recovery, later', () => {
     await scene.mongo.moods.updateOne({ _id: stolen._id }, { $set: { user: q.user } });
     await scene.mongo.moods.updateOne({ _id: named._id }, { $unset: { atproto: 1 } });
     await refkey.restart({ REFKEY_SWEEP_SECONDS: '1' });
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     for (const record of records.slice(0, 3)) {
       await refkey.until('getByRkey', parts(record.uri), ({ body }) => body.linked === false, soon);
     }
@@ -86,7 +86,7 @@ describe('recovery, later', () => {
     await linked(refkey, records[1]);
     assert.equal((await rows.find(MOOD, marked._id)).atproto.rkey, records[1].rkey);
     await refkey.restart({ REFKEY_SWEEP_SECONDS: '86400' });
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
   });
 
   it('a user with a new DID shows at the sweep', async () => {
@@ -102,7 +102,7 @@ describe('recovery, later', () => {
     assert.equal((await rows.find(MOOD, thing._id)).atproto.rkey, own.rkey);
     assert.equal((await rows.byRef(thing)).uri, own.uri);
     await refkey.restart({ REFKEY_SWEEP_SECONDS: '86400' });
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
   });
 
   // A repo that changed unseen: its commit is lost on the way, the next one shows it.
@@ -206,7 +206,7 @@ describe('recovery, later', () => {
     const record = await rows.publish(p, collection, thing);
     await rows.remove(p, record);
     await refkey.start();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await settled(refkey);
     return { thing, document };
   }
@@ -226,7 +226,7 @@ describe('recovery, later', () => {
       async (collection) => {
         const p = someone();
         if (refkey.settings.REFKEY_ON_DELETE !== how) await refkey.restart({ REFKEY_ON_DELETE: how });
-        await refkey.ready({ deadline: 60_000 });
+        await refkey.ready();
         const thing = kinds[collection].thing(p);
         const document = await rows.insert(collection, thing, { likes: 7 });
         const record = await rows.publish(p, collection, thing);

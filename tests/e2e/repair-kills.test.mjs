@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
-import { until } from '../kit/wait.mjs';
+import { patience, until } from '../kit/wait.mjs';
 import { entries, repairing, users } from './repairing.mjs';
 import { assertChecks, settled, startScene, untilIndexEqualsPds } from './scene.mjs';
 
@@ -37,7 +37,7 @@ describe('repair, killed', () => {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, 'repair', ...args], { env: refkey.env, stdio: 'ignore' });
     const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ?? code)));
     await Promise.race([
-      until(() => (wrong.hold ? fault.held : fault.fired), { what: `${method} ${nth}`, deadline: 60_000 }),
+      until(() => (wrong.hold ? fault.held : fault.fired), { what: `${method} ${nth}` }),
       ended.then((how) => assert.fail(`it ended before: ${how}`)),
     ]);
     child.kill('SIGKILL');
@@ -180,7 +180,7 @@ describe('repair, killed', () => {
         } else {
           const fault = scene.proxy.http({ hold: true }, { method: 'com.atproto.repo.applyWrites', times: 1 });
           const running = repair(...args, '--batch-size', '2');
-          await until(() => fault.held, { what: 'serve writing', deadline: 60_000 });
+          await until(() => fault.held, { what: 'serve writing' });
           await refkey.kill();
           const { code, stderr, shown } = await running;
           assert.equal(code, 3, shown);
@@ -190,7 +190,7 @@ describe('repair, killed', () => {
         }
         // Until what is under way in serve has ended, another one is refused.
         let again;
-        await until(async () => (again = await repair(...args)).code !== 2, { what: 'its turn', deadline: 60_000 });
+        await until(async () => (again = await repair(...args)).code !== 2, { what: 'its turn', deadline: 2 * patience });
         assert.equal(again.code, 0, again.shown);
         const gone = [...all.named.rkeys, ...all.unnamed.rkeys, ...all.orphan.rkeys].filter((key) => !kept.includes(key));
         assert.equal(gone.length, 5);

@@ -13,7 +13,7 @@ export const entries = (file) =>
 export function repairing(scene, refkey) {
   // Runs it; its one JSON object, if it came to have one.
   async function repair(...args) {
-    const { code, signal, stdout, stderr } = await refkey.run(['repair', '--json', ...args], { deadline: 120_000 });
+    const { code, signal, stdout, stderr } = await refkey.run(['repair', '--json', ...args]);
     const shown = `repair ${args.join(' ')}: ${signal ?? code}\n${stdout}${stderr}`;
     assert.notEqual(code, null, shown);
     return { code, shown, stderr, stdout, ...(stdout && JSON.parse(stdout)) };

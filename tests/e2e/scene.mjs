@@ -14,12 +14,12 @@ import { startNetwork } from '../kit/pds.mjs';
 import { startProxy } from '../kit/proxy.mjs';
 import { Refkey } from '../kit/refkey.mjs';
 import { MOOD, PAINTING } from '../kit/shapes.mjs';
-import { until } from '../kit/wait.mjs';
+import { patience, until } from '../kit/wait.mjs';
 
 export const collections = [MOOD, PAINTING];
 
 // Other builds may share the machine: generous, and an end all the same.
-export const soon = { deadline: 30_000, every: 25 };
+export const soon = { deadline: patience, every: 25 };
 
 export class Scene {
   constructor() {
@@ -75,7 +75,7 @@ export class Scene {
     const refkey = new Refkey({ ...this.settings, ...settings });
     this.services.push(refkey);
     if (start) await refkey.start();
-    if (start && ready) await refkey.ready({ deadline: 60_000 });
+    if (start && ready) await refkey.ready();
     return refkey;
   }
 
@@ -239,7 +239,7 @@ export async function assertIndexEqualsPds(refkey, pds, dids) {
   }
 }
 
-export const untilIndexEqualsPds = (refkey, pds, dids, { deadline = 60_000 } = {}) =>
+export const untilIndexEqualsPds = (refkey, pds, dids, { deadline = patience } = {}) =>
   until(() => assertIndexEqualsPds(refkey, pds, dids).then(() => true), {
     deadline,
     every: 250,

@@ -14,7 +14,7 @@ import { encodeFrame } from '../kit/firehose.mjs';
 import { startProxy } from '../kit/proxy.mjs';
 import { binary } from '../kit/refkey.mjs';
 import { MOOD, PAINTING, moodRecord, objectId, paintingRecord } from '../kit/shapes.mjs';
-import { until, within } from '../kit/wait.mjs';
+import { patience, until, within } from '../kit/wait.mjs';
 import { soon, startScene } from './scene.mjs';
 
 const schema = JSON.parse(readFileSync(new URL('../../docs/tail.schema.json', import.meta.url)));
@@ -72,7 +72,7 @@ class Tail {
   wrote({ rkey, cid }) {
     return this.find((e) => e.ops?.some((op) => op.rkey === rkey && (!cid || op.cid === String(cid))), `${rkey} ${cid}`);
   }
-  ended(deadline = 30_000) {
+  ended(deadline = patience) {
     return within(deadline, `it ends: ${this.errors}`, this.over);
   }
   async stop(signal = 'SIGINT') {
@@ -324,7 +324,7 @@ describe('refkey tail', () => {
 
   it('gives up a source that it never reached, with 3', async () => {
     const t = await tail([], { settings: { REFKEY_PDS_URL: 'http://127.0.0.1:1' }, connected: false });
-    assert.equal((await t.ended(90_000)).code, 3, t.errors);
+    assert.equal((await t.ended(2 * patience)).code, 3, t.errors);
     assert.match(t.errors, /the source was not to be had for 30 seconds/);
   });
 

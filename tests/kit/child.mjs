@@ -2,7 +2,7 @@
 // stopped or killed and waited for, and it never outlives the test.
 
 import { spawn } from 'node:child_process';
-import { until, within } from './wait.mjs';
+import { patience, until, within } from './wait.mjs';
 
 const keptLines = 2000;
 
@@ -55,7 +55,7 @@ export class Child {
   }
 
   // Waits until fn returns something truthy; fails at once if the process ends.
-  async ready(fn, { deadline = 60_000, what = 'ready' } = {}) {
+  async ready(fn, { deadline = patience, what = 'ready' } = {}) {
     let ended = false;
     try {
       return await until(
@@ -82,7 +82,7 @@ export class Child {
   }
 
   // Ends it with the signal and returns { code, signal }.
-  async stop({ signal = 'SIGTERM', deadline = 30_000 } = {}) {
+  async stop({ signal = 'SIGTERM', deadline = patience } = {}) {
     if (this.running) this.process.kill(signal);
     try {
       return await within(deadline, `${this.name} ended after ${signal}`, this.end);

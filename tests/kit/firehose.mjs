@@ -25,7 +25,7 @@
 import { decodeAll, encode } from '@atproto/lex-cbor';
 import { readCar } from '@atproto/repo';
 import WebSocket from 'ws';
-import { until, within } from './wait.mjs';
+import { patience, until, within } from './wait.mjs';
 
 export function decodeFrame(bytes) {
   const [header, body, ...rest] = decodeAll(new Uint8Array(bytes));
@@ -50,7 +50,7 @@ export class Firehose {
       perMessageDeflate: false,
     });
     const hose = new Firehose(ws);
-    await within(10_000, 'firehose opened', hose.opened);
+    await within(patience, 'firehose opened', hose.opened);
     return hose;
   }
 

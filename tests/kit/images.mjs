@@ -3,7 +3,8 @@
 //   const images = await startImages();
 //   new Refkey({ REFKEY_TEST_IMAGES: images.url, … });
 //   images.set(code, { body: png(64, 64) });          // at /media/paintings/CODE
-//   images.set(code, { status: 404 }), { hang: true }, { drip: ms }, { reset: true }, { repeat: bytes, chunked: true }
+//   images.set(code, { status: 404 }), { hang: true }, { drip: ms }, { reset: true }, { repeat: bytes, chunked: true },
+//     { body, hold: promise } (answers then)
 //   images.requests: the codes that were asked for, in order.
 
 import http from 'node:http';
@@ -111,12 +112,13 @@ export class Images {
     return new Promise((resolve) => this.server.close(resolve));
   }
 
-  #answer(req, res) {
+  async #answer(req, res) {
     const code = decodeURIComponent(req.url.replace('/media/paintings/', ''));
     const image = this.all.get(code) ?? { status: 404, body: 'no such painting' };
     this.requests.push(code);
     res.on('error', () => {});
-    if (image.hang) return;
+    if (image.hang) return undefined;
+    await image.hold;
     if (image.reset) return req.socket.resetAndDestroy();
     if (image.times !== undefined && image.times-- <= 0) Object.assign(image, { status: 200, times: undefined });
     const size = image.repeat ?? image.body?.length ?? 0;

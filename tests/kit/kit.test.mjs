@@ -210,7 +210,7 @@ describe('proxy', () => {
 
   it('makes requests go wrong as often as asked', async () => {
     const method = 'com.atproto.sync.getRepo';
-    const get = () => fetch(`${proxy.url}/xrpc/${method}?did=${alice.did}`, { signal: AbortSignal.timeout(300) });
+    const get = (options) => fetch(`${proxy.url}/xrpc/${method}?did=${alice.did}`, options);
     const busy = proxy.http({ status: 429, headers: { 'retry-after': '1' } }, { method, times: 2 });
     for (let i = 0; i < 2; i++) {
       const res = await get();
@@ -221,7 +221,8 @@ describe('proxy', () => {
     const cut = proxy.http({ truncate: 100 }, { method, times: 1 });
     await assert.rejects((await get()).arrayBuffer());
     const hang = proxy.http({ hang: true }, { method, times: 1 });
-    await assert.rejects(get(), { name: 'TimeoutError' });
+    await assert.rejects(get({ signal: AbortSignal.timeout(300) }), { name: 'TimeoutError' });
+    await until(() => hang.fired === 1, { what: 'the request that hangs' });
     const reset = proxy.http({ reset: true }, { method, times: 1 });
     await assert.rejects(get());
     const slow = proxy.http({ delay: 100 }, { method, times: 1 });

@@ -18,7 +18,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MongoClient } from 'mongodb';
 import { Child } from './child.mjs';
-import { freePort } from './wait.mjs';
+import { freePort, patience } from './wait.mjs';
 
 const setup = fileURLToPath(new URL('../../scripts/setup-mongo', import.meta.url));
 
@@ -62,7 +62,7 @@ export class Mongo {
       this.child = new Child('mongo', command);
       await this.child.ready(() => this.#answers());
     }
-    this.client = new MongoClient(this.uri, { serverSelectionTimeoutMS: 5000 });
+    this.client = new MongoClient(this.uri, { serverSelectionTimeoutMS: patience });
     this.db = this.client.db(this.database);
     // Once: FerretDB drops the connection of who asks again for what exists.
     if (!this.indexed) {
@@ -76,7 +76,7 @@ export class Mongo {
   }
 
   async #answers() {
-    const probe = new MongoClient(this.uri, { serverSelectionTimeoutMS: 100, directConnection: true });
+    const probe = new MongoClient(this.uri, { serverSelectionTimeoutMS: 2000, minHeartbeatFrequencyMS: 20, directConnection: true });
     try {
       return await probe.db('admin').command({ ping: 1 });
     } finally {

@@ -11,7 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child } from './child.mjs';
-import { until } from './wait.mjs';
+import { patience, until } from './wait.mjs';
 
 export const binary = process.env.REFKEY_BIN ?? fileURLToPath(new URL('../../build/refkey', import.meta.url));
 
@@ -47,7 +47,7 @@ export class Refkey {
 
   // Starts `serve` and waits until it listens. changes: settings from now on; an
   // undefined value takes one away.
-  async start(changes = {}, { deadline = 60_000 } = {}) {
+  async start(changes = {}, { deadline = patience } = {}) {
     Object.assign(this.settings, changes);
     for (const [name, value] of Object.entries(this.settings)) if (value === undefined) delete this.settings[name];
     await this.prepare();
@@ -66,7 +66,7 @@ export class Refkey {
   }
 
   // Waits for GET /xrpc/_health to answer 200.
-  async ready({ deadline = 60_000 } = {}) {
+  async ready({ deadline = patience } = {}) {
     let health;
     try {
       await this.child.ready(
@@ -87,7 +87,7 @@ export class Refkey {
   }
 
   // SIGTERM: it must drain and end with 0.
-  async stop({ deadline = 30_000 } = {}) {
+  async stop({ deadline = patience } = {}) {
     if (!this.running) return;
     const { code, signal } = await this.child.stop({ deadline });
     if (code !== 0) throw new Error(`refkey ended with ${signal ?? code} after SIGTERM\n${this.child.tail()}`);
@@ -156,7 +156,7 @@ export class Refkey {
   }
 
   // Runs a command with the same settings: { code, signal, stdout, stderr }.
-  async run(args, { deadline = 120_000, env = {} } = {}) {
+  async run(args, { deadline = 2 * patience, env = {} } = {}) {
     await this.prepare();
     return new Promise((resolve) => {
       const options = { env: { ...this.env, ...env }, timeout: deadline, maxBuffer: 1 << 28 };

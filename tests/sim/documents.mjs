@@ -60,7 +60,7 @@ export class Documents {
   // Once refkey has nothing left to do here.
   settled() {
     const done = async () => (await status(this.run.refkey)).mongo.pending === 0;
-    return until(done, { deadline: 60_000, every: 20, what: 'nothing pending in MongoDB' });
+    return until(done, { every: 20, what: 'nothing pending in MongoDB' });
   }
 
   async close() {

@@ -1,9 +1,9 @@
 // Steps of a run about handles: who has which, and who only says so. Rows as in steps.mjs.
 
-import { until } from '../kit/wait.mjs';
+import { patience, until } from '../kit/wait.mjs';
 import { identity, anyActive } from './acts.mjs';
 
-const soon = { deadline: 30_000, every: 5 };
+const soon = { deadline: patience, every: 5 };
 
 const named = (run, { did }, handle) => run.refkey.until('getRepoStatus', { repo: did }, ({ body }) => body.handle === handle, soon);
 

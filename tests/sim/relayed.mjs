@@ -1,11 +1,11 @@
 // Steps of a run behind a relay: what it says that the account's own PDS does not, and accounts that move
 // from one of its PDSs to another. Rows as in steps.mjs.
 
-import { until } from '../kit/wait.mjs';
+import { patience, until } from '../kit/wait.mjs';
 import { status } from '../e2e/scene.mjs';
 import { accountFrame, anyActive, commit, committed, identity, ours } from './acts.mjs';
 
-const soon = { deadline: 30_000, every: 1 };
+const soon = { deadline: patience, every: 1 };
 const inactive = ['deleted', 'takendown', 'suspended', 'deactivated'];
 
 // Its PDS is asked, and nothing of it is hidden or shown meanwhile.

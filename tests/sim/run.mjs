@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Refkey } from '../kit/refkey.mjs';
-import { until } from '../kit/wait.mjs';
+import { patience, until } from '../kit/wait.mjs';
 import { metrics, status } from '../e2e/scene.mjs';
 import { encodeFrame } from '../kit/firehose.mjs';
 import { Account, isActive, newKey } from './account.mjs';
@@ -16,7 +16,7 @@ import { mood } from './records.mjs';
 import { nextStep } from './steps.mjs';
 import { check, questions, refusals } from './truth.mjs';
 
-const soon = { deadline: 30_000, every: 5 };
+const soon = { deadline: patience, every: 5 };
 const pdses = 3; // behind a relay
 
 export class Run {
@@ -53,7 +53,7 @@ export class Run {
     return account;
   }
 
-  async open(settings = {}, { deadline = 60_000 } = {}) {
+  async open(settings = {}, { deadline } = {}) {
     const count = this.chance.between(3, 8);
     for (let i = 0; i < count; i++) {
       const account = await this.newAccount();
@@ -135,7 +135,7 @@ export class Run {
     await this.refkey.kill();
     await this.refkey.start();
     this.down.resolve();
-    await this.refkey.ready({ deadline: 60_000 });
+    await this.refkey.ready();
     await this.settled();
   }
 

@@ -25,7 +25,7 @@ async function moved(run, account) {
   account.home = !account.home;
   run.host.send(identity(run, account));
   const fits = ({ body }) => !!body.moved === !account.home;
-  await run.refkey.until('getByRkey', { repo: account.did, collection, rkey }, fits, { deadline: 60_000, every: 5 });
+  await run.refkey.until('getByRkey', { repo: account.did, collection, rkey }, fits, { every: 5 });
 }
 
 // A frame that only who is connected gets.
@@ -234,7 +234,7 @@ const steps = [
     await run.swept(async () => {
       run.host.reset();
       const again = () => run.host.connects.slice(before).includes(null) && run.host.sockets.size;
-      await until(again, { deadline: 60_000, what: 'refkey asks without a cursor' });
+      await until(again, { what: 'refkey asks without a cursor' });
     });
     return '';
   }],
@@ -304,7 +304,7 @@ const steps = [
     run.host.send(accountFrame(run, account));
     const kind = 'a commit of an account that is not active';
     // A relay's word is asked about first.
-    if (run.relay) await run.refkey.until('getRepoStatus', { repo: account.did }, ({ body }) => body.active === false, { deadline: 30_000, every: 5 });
+    if (run.relay) await run.refkey.until('getRepoStatus', { repo: account.did }, ({ body }) => body.active === false, { every: 5 });
     await tell(run, `lie: ${kind}`, account, { ...(await forge(run, honestForm, account)), verdict: 'repo_inactive' });
     return `${account.did} ${account.status}`;
   }],

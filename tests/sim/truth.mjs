@@ -136,7 +136,7 @@ export async function check(run) {
   // What waited for a DID document is counted when that was read.
   let differences;
   const counted = async () => (differences = await run.differences()).length === 0;
-  await until(counted, { deadline: 5000, every: 20 }).catch(() => wrong.push(...differences));
+  await until(counted, { every: 20 }).catch(() => wrong.push(...differences));
   for (const [did, times] of run.host.fetches) {
     const allowed = run.ledger.fetches.get(did) ?? 0;
     if (times > allowed) wrong.push(`${did} was fetched ${times} times, with reason for ${allowed}`);

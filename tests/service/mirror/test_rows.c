@@ -262,8 +262,8 @@ static void young_refs_wait_for_their_site(void **state)
 	rk_repo_id a = world_repo(w, "did:plc:a");
 	char oid[25], document[200], ahead[25];
 
-	snprintf(oid, sizeof(oid), "%08x0000000000000001", (unsigned)time(NULL));
-	snprintf(ahead, sizeof(ahead), "%08x0000000000000001", (unsigned)time(NULL) + 400);
+	snprintf(oid, sizeof(oid), "%08x0000000000000001", (unsigned)time(NULL) + 200);
+	snprintf(ahead, sizeof(ahead), "%08x0000000000000001", (unsigned)time(NULL) + 86400);
 	world_mirror(w);
 	put_mood(w, a, R1, oid, "m", RK_CHANGE_LIVE);
 	put_mood(w, a, R2, ahead, "m", RK_CHANGE_LIVE);
