@@ -31,9 +31,7 @@ describe('publish moods', () => {
   const records = (person) => scene.pds.listRecordsAll(person.did, MOOD);
 
   async function publish(...args) {
-    const { code, signal, stdout, stderr } = await refkey.run(['publish', 'moods', '--json', ...args], {
-      deadline: 120_000,
-    });
+    const { code, signal, stdout, stderr } = await refkey.run(['publish', 'moods', '--json', ...args]);
     const shown = `publish ${args.join(' ')}: ${signal ?? code}\n${stdout}${stderr}`;
     assert.notEqual(code, null, shown);
     return { code, shown, stderr, ...(stdout && JSON.parse(stdout)) };
@@ -414,9 +412,13 @@ describe('publish moods', () => {
     // Longer than a document that was read ahead counts as it was read.
     const limit = { status: 429, headers: { 'retry-after': '11' } };
     const fault = scene.proxy.http(limit, { method: 'com.atproto.repo.applyWrites', times: 1 });
+    // … and what comes behind it is not done before the document is deleted.
+    const { promise, resolve } = Promise.withResolvers();
+    scene.proxy.http({ hold: promise }, { method: 'com.atproto.repo.applyWrites', times: 1 });
     const running = publish(...users(person), '--batch-size', '1');
     await until(() => fault.fired === 1, { what: 'the PDS is asked', ...soon });
     await scene.mongo.moods.updateOne({ _id: b._id }, { $set: { deleted: true } });
+    resolve();
     const { code, summary, shown } = await running;
     assert.deepEqual([code, summary.created, summary.skipped, summary.failed], [0, 1, 1, 0], shown);
     await assertPublished(person, [a]);
@@ -493,7 +495,7 @@ describe('publish moods', () => {
     const all = await moods(person, 40);
     const release = Promise.withResolvers();
     const fault = scene.proxy.http({ hold: release.promise }, { method: 'com.atproto.repo.applyWrites', times: 2 });
-    const runs = [refkey, other].map((r) => r.run(['publish', 'moods', '--json', ...users(person)], { deadline: 120_000 }));
+    const runs = [refkey, other].map((r) => r.run(['publish', 'moods', '--json', ...users(person)]));
     await until(() => fault.held === 2, { what: 'both are about to write', ...soon });
     release.resolve();
     for (const { code, stdout, stderr } of await Promise.all(runs)) {
@@ -507,7 +509,7 @@ describe('publish moods', () => {
   describe('beside a running serve', () => {
     before(async () => {
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
     });
 
     it('does the same, while the mirror links what it sees', async () => {
@@ -526,15 +528,17 @@ describe('publish moods', () => {
     it('two at once: the second is refused', async () => {
       const person = await writer();
       const all = await moods(person, 3);
-      const fault = scene.proxy.http({ delay: 3000 }, { method: 'com.atproto.repo.listRecords', times: 1 });
+      const { promise, resolve } = Promise.withResolvers();
+      const fault = scene.proxy.http({ hold: promise }, { method: 'com.atproto.repo.listRecords', times: 1 });
       const first = publish(...users(person));
-      await until(() => fault.fired === 1, { what: 'the first is under way', ...soon });
+      await until(() => fault.held === 1, { what: 'the first is under way', ...soon });
       const second = await publish(...users(person));
       assert.equal(second.code, 2, second.shown);
       assert.match(second.stderr, /another publish/);
       const erasing = await refkey.run(['forget', person.user, '--yes']);
       assert.equal(erasing.code, 2, erasing.stderr);
       assert.match(erasing.stderr, /another publish/);
+      resolve();
       const { code, shown } = await first;
       assert.equal(code, 0, shown);
       assert.equal((await assertPublished(person, all)).length, 3);

@@ -309,19 +309,21 @@ Failed:  0
     await refkey.ready();
     try {
       await settled(refkey);
-      const held = scene.proxy.http({ delay: 1500 }, { method: 'com.atproto.repo.applyWrites', times: 1 });
+      const { promise, resolve } = Promise.withResolvers();
+      const fault = scene.proxy.http({ hold: promise }, { method: 'com.atproto.repo.applyWrites', times: 1 });
       const running = repair('--all', '--yes', ...users(person));
-      await until(() => held.fired, { what: 'the first one writing' });
+      await until(() => fault.held, { what: 'the first one writing' });
       const second = await repair('--all', '--yes', ...users(person));
       assert.equal(second.code, 2, second.shown);
       assert.match(second.stderr, /another/);
+      resolve();
       const { code, summary, shown } = await running;
       assert.equal(code, 0, shown);
       assert.equal(summary.failed, 0, shown);
       assert.equal(path.dirname(summary.undo), undoFolder());
       await settled(refkey);
       const known = async () => JSON.parse((await refkey.run(['audit', '--json', '--index', '--user', person.did])).stdout).users[0];
-      await until(async () => (await known()).found === 1, { what: 'the index knowing', deadline: 30_000 });
+      await until(async () => (await known()).found === 1, { what: 'the index knowing' });
       // Deleting records that no document names marks no document.
       for (const { _id } of [all.fine, all.named, all.unnamed, all.unlinked, all.stale]) {
         const document = await find(_id);
@@ -352,7 +354,7 @@ Failed:  0
     await record(await scene.person(), objectId());
     await refkey.start();
     await refkey.ready();
-    await until(async () => (await issues(refkey)).vanished === 25, { what: 'vanished', deadline: 30_000 });
+    await until(async () => (await issues(refkey)).vanished === 25, { what: 'vanished' });
     await refkey.stop();
     await scene.pds.restart({ repoBackfillLimitMs: 86_400_000 });
     // One is there again, and one is written anew under another key.
