@@ -165,7 +165,7 @@ describe('recovery', () => {
     both('of a time far ahead: suspect, nothing', async (collection) => {
       leaves('suspect');
       const p = someone();
-      const thing = kinds[collection].thing(p, { _id: objectId(-420) });
+      const thing = kinds[collection].thing(p, { _id: objectId(-86_400) });
       assert.equal((await judged(refkey, await rows.publish(p, collection, thing))).linked, false);
       assert.equal(await rows.find(collection, thing._id), null);
     });
@@ -481,7 +481,7 @@ describe('recovery', () => {
     // Nothing of all that is undone or done again by a restart.
     const earlier = await everything();
     await refkey.restart();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await until(async () => (await metrics(refkey)).refkey_mongo_connected === 1, { what: 'connected', ...soon });
     await settled(refkey);
     assert.deepEqual(await everything(), earlier);
