@@ -91,7 +91,7 @@ describe('recover', () => {
         { REFKEY_DATA_DIR: copy, REFKEY_MONGO_URI: `mongodb://127.0.0.1:${await freePort()}/` },
         { start: false },
       );
-      unreachable = other.run(['recover'], { deadline: 120_000 });
+      unreachable = other.run(['recover']);
     });
 
     it('refuses what it cannot do with 2', async () => {
@@ -208,7 +208,7 @@ describe('recover', () => {
 
     before(async () => {
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
       for (const t of wanted('absent')) await linked(refkey, t.record);
       await settled(refkey);
       // A first fetch of somebody: an account that refkey sees for the first time, with records already.
@@ -219,7 +219,7 @@ describe('recover', () => {
       await scene.pds.restart({ repoBackfillLimitMs: 1 });
       await scene.pds.createRecord(bea, MOOD, moodRecord({ ref: objectId() }));
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
       for (const t of erased) assert.equal((await judged(refkey, t.record)).linked, false);
       await settled(refkey);
     });
@@ -299,7 +299,7 @@ describe('recover', () => {
       assert.match(stderr, /REFKEY_MONGO_URI/);
       Object.assign(refkey.settings, scene.mongo.settings);
       await refkey.restart();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
     });
   });
 
@@ -318,7 +318,7 @@ describe('recover', () => {
         const count = async () =>
           (await scene.mongo.moods.countDocuments()) + (await scene.mongo.paintings.countDocuments());
         const earlier = await count();
-        const args = ['recover', '--restore', '--json', '--batch-size', '1', '--delay', '300'];
+        const args = ['recover', '--restore', '--json', '--batch-size', '1', '--delay', '3000'];
         const child = new Child('recover', [binary, ...args], { env: refkey.env });
         await until(async () => (await count()) > earlier + 1, { what: 'some inserted', ...soon });
         const { code } = await child.stop({ signal: 'SIGINT' });

@@ -67,7 +67,7 @@ describe('behind a relay', () => {
     for (const who of strangers) await create(who, { text: 'a note' }, FOREIGN);
     await until(() => relay.repos(MOOD).size === 3 && relay.repos(FOREIGN).size === 2, { what: 'the relay', ...soon });
     await refkey.start();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await settled(refkey);
     for (const who of people) {
       await assertIndexEqualsPds(refkey, who.pds, [who.did]);
@@ -75,7 +75,7 @@ describe('behind a relay', () => {
     }
     const frames = relay.frames.length;
     for (const who of strangers) await create(who, { text: 'another' }, FOREIGN);
-    await until(() => relay.frames.length === frames + 2, { what: 'their frames', ...soon });
+    await until(() => relay.frames.length >= frames + 2, { what: 'their frames', ...soon });
     await passed();
     for (const who of strangers) {
       assert.equal(asked(who), 0);
@@ -114,7 +114,7 @@ describe('behind a relay', () => {
     const taken = await refused('handle_taken');
     await seen(refkey, await create({ ...theirs, pds: two.pds }, mood('of the second')));
     assert.equal((await refkey.xrpc('getByRkey', byHandle)).body.uri, first.uri);
-    await until(async () => (await refused('handle_taken')) === taken + 1, { what: 'it is counted', ...soon });
+    await until(async () => (await refused('handle_taken')) > taken, { what: 'it is counted', ...soon });
   });
 
   it('hides, purges and moves nothing on the relay’s word alone', async () => {
@@ -221,9 +221,10 @@ describe('behind a relay', () => {
   it('fetches again what the relay swallowed, once it shows', async () => {
     const who = await person(two);
     await seen(refkey, await create(who, mood('one')));
-    relay.drop = (frame) => frame.body.repo === who.did;
+    let drops = 0;
+    relay.drop = (frame) => frame.body.repo === who.did && ++drops;
     const swallowed = await create(who, mood('two'));
-    await until(async () => (await who.pds.listRecordsAll(who.did, MOOD)).length === 2, soon);
+    await until(() => drops > 0, { what: 'it is swallowed', ...soon });
     relay.drop = () => false;
     const third = await create(who, mood('three'));
     await seen(refkey, third);
@@ -240,7 +241,7 @@ describe('behind a relay', () => {
     await who.pds.deleteRecord(who, MOOD, kept.rkey);
     const found = await create(who, mood('found by the survey'));
     await refkey.start();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await seen(refkey, found);
     await unseen(refkey, kept);
     relay.drop = () => false;
@@ -263,7 +264,7 @@ describe('behind a relay', () => {
     await refkey.start();
     await until(() => held.held > 0 && asked(last, 'getRepoStatus') > before, { ...soon, what: 'the other host is asked' });
     release();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await seen(refkey, found);
     held.end();
     relay.drop = () => false;
@@ -280,11 +281,11 @@ describe('behind a relay', () => {
     await lost.pds.deleteRecord(lost, MOOD, next.rkey);
     await create(lost, mood('after'));
     await seen(refkey, await create(well, mood('elsewhere')), soon);
-    const { body } = await refkey.xrpc('getStatus');
-    assert.equal(body.desynchronized, 1);
+    const gaps = async () => (await refkey.xrpc('getStatus')).body.desynchronized;
+    await until(async () => (await gaps()) === 1, { what: 'the gap', ...soon });
     await two.proxy.up();
     relay.drop = () => false;
-    await settled(refkey, { deadline: 60_000, every: 100 });
+    await settled(refkey);
     await assertIndexEqualsPds(refkey, lost.pds, [lost.did]);
   });
 
@@ -297,7 +298,7 @@ describe('behind a relay', () => {
     await until(ready, { ...soon, what: 'ready' });
     assert.equal((await refkey.xrpc('getStatus')).body.desynchronized, 1);
     later.end();
-    await settled(refkey, { deadline: 60_000, every: 100 });
+    await settled(refkey);
     await assertIndexEqualsPds(refkey, put.pds, [put.did]);
   });
 
@@ -321,7 +322,7 @@ describe('behind a relay', () => {
     await until(async () => (await foreign()) === start + 5000, soon);
     const [before, commits] = [rss(), (await metrics(refkey)).refkey_writer_commits_total];
     send(5000, 105_000);
-    await until(async () => (await foreign()) === start + 105_000, { deadline: 60_000, every: 100 });
+    await until(async () => (await foreign()) === start + 105_000, { every: 100 });
     const now = JSON.parse(await size());
     assert.deepEqual(now.repos, records.repos);
     assert.ok(rss() - before < 16 << 10, `grew by ${rss() - before} KiB`);
