@@ -57,9 +57,7 @@ class Gallery {
   }
 
   async publish(...args) {
-    const { code, signal, stdout, stderr } = await this.refkey.run(['publish', 'paintings', '--json', ...args], {
-      deadline: 180_000,
-    });
+    const { code, signal, stdout, stderr } = await this.refkey.run(['publish', 'paintings', '--json', ...args]);
     const shown = `publish ${args.join(' ')}: ${signal ?? code}\n${stdout}${stderr}`;
     assert.notEqual(code, null, shown);
     return { code, shown, stderr, ...(stdout && JSON.parse(stdout)) };
@@ -292,15 +290,18 @@ describe('publish paintings', () => {
     const large = png(5000, 5000, { level: 1 });
     const padded = { repeat: 31 << 20, body: drawing(1) };
     const all = await Promise.all(people.map((p) => gallery.paintings(p, [{ body: large }, padded, { body: large }])));
+    // The run does not end before both programs were seen.
+    const { promise, resolve } = Promise.withResolvers();
+    scene.proxy.http({ hold: promise }, { method: 'com.atproto.repo.uploadBlob', times: 1 });
     const child = gallery.spawn(...users(...people));
     const peaks = new Map();
     const timer = setInterval(() => {
       for (const pid of family(child.pid)) peaks.set(pid, Math.max(peaks.get(pid) ?? 0, peak(pid)));
     }, 20);
+    await until(() => peaks.size >= 2, { what: 'a process for thumbnails', ...soon }).finally(resolve);
     const code = await child.ended;
     clearInterval(timer);
     assert.equal(code, 0);
-    assert.ok(peaks.size >= 2, 'no process for thumbnails was seen');
     const sum = [...peaks.values()].reduce((a, b) => a + b, 0);
     assert.ok(sum <= 256 << 20, `${[...peaks.values()].map((n) => n >> 20)} MB`);
     for (const [i, p] of people.entries()) await gallery.assertPublished(p, all[i]);
@@ -382,10 +383,14 @@ describe('publish paintings', () => {
     it('the program for thumbnails: the run goes on', async () => {
       const person = await gallery.painter();
       const slow = Array.from({ length: 6 }, () => ({ body: png(4000, 4000, { level: 1 }) }));
+      // The last image comes when it has been killed: it is needed again.
+      const { promise, resolve } = Promise.withResolvers();
+      slow.at(-1).hold = promise;
       const all = await gallery.paintings(person, slow);
       const child = gallery.spawn(...users(person));
-      const helpers = await until(() => family(child.pid).slice(1), { what: 'it was started', ...soon });
-      for (const pid of helpers) process.kill(pid, 'SIGKILL');
+      await until(() => family(child.pid).length > 1, { what: 'it was started', ...soon });
+      for (const pid of family(child.pid).slice(1)) process.kill(pid, 'SIGKILL');
+      resolve();
       const code = await child.ended;
       const next = await gallery.publish(...users(person));
       assert.ok(code === 0 || (code === 1 && next.summary.created > 0), `${code}: ${next.shown}`);
@@ -411,7 +416,7 @@ describe('publish paintings', () => {
       // FerretDB: the statements of all updates at a time must be fewer than 100, the mirror's among them.
       if (scene.mongo.kind === 'ferretdb') gallery.refkey.settings.REFKEY_MONGO_BATCH = '40';
       await gallery.refkey.start();
-      await gallery.refkey.ready({ deadline: 60_000 });
+      await gallery.refkey.ready();
     });
 
     it('does the same, while the mirror links what it sees', async () => {
