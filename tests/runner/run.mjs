@@ -52,10 +52,14 @@ function run({ command, env, minutes }) {
       resolve({ output: text('stdout'), errors: text('stderr'), how: late ?? how });
     };
     child.once('error', (e) => finish(e.message));
-    // 'exit' as well as 'close': a process left behind may hold the pipes open.
+    // 'exit' as well as 'close': a process left behind may hold the pipes open. It is ended first, so that all
+    // that was printed is read; only one that got away is not waited for.
     child.once('exit', (code, signal) => {
       const how = code === 0 ? undefined : `ended with ${signal ?? code}`;
-      const grace = setTimeout(finish, 2_000, how);
+      let grace = setTimeout(() => {
+        end('SIGKILL');
+        grace = setTimeout(finish, 10_000, how);
+      }, 2_000);
       child.once('close', () => {
         clearTimeout(grace);
         finish(how);

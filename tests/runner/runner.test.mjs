@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { until } from '../kit/wait.mjs';
 import { cmockaCases } from './cmocka.mjs';
 import { nodeCommand } from './jobs.mjs';
 import { runJob } from './run.mjs';
@@ -65,7 +66,7 @@ describe('files of tests', () => {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  async function cases(source, { minutes = 1 } = {}) {
+  async function cases(source, { minutes = 5 } = {}) {
     const file = path.join(folder, 'one.test.mjs');
     await writeFile(file, `import { describe, it, test, before } from 'node:test';\n${source}`);
     return runJob({ name: 'one', kind: 'node', file, command: nodeCommand(file), env: {}, minutes });
@@ -112,17 +113,17 @@ describe('files of tests', () => {
         console.log('pid ' + child.pid + '.');
         await new Promise(() => setInterval(() => {}, 1000));
       });`,
-      { minutes: 0.05 },
+      { minutes: 0.5 }, // more than it takes to come to the pid
     );
     assert.deepEqual(count(all), { passed: 0, failed: 1, skipped: 0 });
-    assert.match(all[0].error, /not done within 0\.05 minutes/);
+    assert.match(all[0].error, /not done within 0\.5 minutes/);
     const [, pid] = /pid (\d+)\./.exec(all[0].error);
     // Gone, or dead and not yet buried.
-    const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '(sleep) Z');
-    assert.match(state, /\) Z/);
+    const state = () => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '(sleep) Z');
+    await until(async () => /\) Z/.test(await state()), { what: 'its end' });
   });
   it('takes a program that is not there for a failure', async () => {
-    const all = await runJob({ name: 'x', kind: 'command', command: ['./no-such-program'], env: {}, minutes: 1 });
+    const all = await runJob({ name: 'x', kind: 'command', command: ['./no-such-program'], env: {}, minutes: 5 });
     assert.equal(count(all).failed, 1);
   });
 });
