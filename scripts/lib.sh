@@ -28,13 +28,29 @@ fail() {
 # quietly COMMAND…: runs it with its output kept back; when it fails, the end
 # of the output is the reason.
 quietly() {
+	attempt "$@" || give_up "$@"
+}
+
+# patiently COMMAND…: as quietly, for what asks others, who may be busy or away for a
+# while (a registry, a lock of the system's): tried up to five times, in half a minute.
+patiently() {
+	for pause in 1 3 9 20; do
+		attempt "$@" && return 0
+		say "'$*' ended with $quiet_code; trying again in $pause s"
+		rm -f "$quiet_log"
+		sleep "$pause"
+	done
+	quietly "$@"
+}
+
+attempt() {
 	quiet_log=$(mktemp)
 	quiet_code=0
 	"$@" >"$quiet_log" 2>&1 </dev/null || quiet_code=$?
-	if [ "$quiet_code" -eq 0 ]; then
-		rm -f "$quiet_log"
-		return 0
-	fi
+	[ "$quiet_code" -eq 0 ] && rm -f "$quiet_log"
+}
+
+give_up() {
 	tail -n 25 "$quiet_log" | sed 's/^/    /' >&2
 	rm -f "$quiet_log"
 	fail "'$*' ended with $quiet_code"

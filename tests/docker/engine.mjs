@@ -14,8 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { Child } from '../kit/child.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const seconds = 1000;
-const minutes = 60 * seconds;
+const minutes = 60_000;
 const taken = 75; // the exit code that says so
 
 // As scripts/lib.sh has it.
@@ -24,9 +23,10 @@ const parts = process.env.REFKEY_PARTS_DIR || path.join(cache, 'refkey');
 
 export const say = (text) => process.stderr.write(`docker: ${text}\n`);
 
-function run(command, args, { deadline = 30 * seconds, env = {} } = {}) {
+function run(command, args, { deadline = 4 * minutes, env = {} } = {}) {
   return new Promise((resolve) => {
-    const options = { env: { ...process.env, ...env }, timeout: deadline, maxBuffer: 1 << 28 };
+    // Compose has an impatience of its own.
+    const options = { env: { ...process.env, COMPOSE_HTTP_TIMEOUT: '240', ...env }, timeout: deadline, maxBuffer: 1 << 28 };
     execFile(command, args, options, (e, stdout, stderr) => {
       const code = e ? (typeof e.code === 'number' ? e.code : null) : 0;
       resolve({ code, signal: e?.killed ? 'out of time' : e?.signal, stdout, stderr, missing: e?.code === 'ENOENT' });
@@ -86,20 +86,31 @@ export class Engine {
     await mkdir(parts, { recursive: true });
     const folder = await mkdtemp(path.join(parts, 'debian-'));
     try {
-      await this.run('debootstrap', ['--variant=minbase', 'bookworm', folder], { deadline: 5 * minutes });
+      await this.#bootstrap(folder);
       await slim(folder);
-      await this.run('sh', ['-c', `tar -C '${folder}' -c . | docker import - ${own}`], { deadline: 2 * minutes });
+      await this.run('sh', ['-c', `tar -C '${folder}' -c . | docker import - ${own}`]);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
     return own;
   }
 
+  // A download that is refused once does not end it; what is there already is not fetched again.
+  async #bootstrap(folder, tries = 3) {
+    try {
+      await this.run('debootstrap', ['--variant=minbase', 'bookworm', folder], { deadline: 5 * minutes });
+    } catch (e) {
+      if (tries === 1) throw e;
+      say(`${e.message}\ntrying again`);
+      await this.#bootstrap(folder, tries - 1);
+    }
+  }
+
   async stop() {
     if (!this.daemon?.running) return;
     // Layers of sources that have changed since; those of the packages have names.
     await this.try('docker', ['image', 'prune', '--force']);
-    await this.daemon.stop({ deadline: 30 * seconds });
+    await this.daemon.stop();
     await this.#unmount();
   }
 
