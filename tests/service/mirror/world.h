@@ -10,14 +10,7 @@
 #include <mongoc/mongoc.h>
 
 #include "mirror/mirror.h"
-
-/* The server of the whole program: scripts/setup-mongo says which. */
-int server_setup(void **state);
-int server_teardown(void **state);
-void server_kill(void); /* nothing where the server is not ours */
-void server_start(void);
-void server_freeze(bool frozen); /* it stays connected and says nothing */
-bool server_is_ours(void);
+#include "tests/service/mirror/server.h"
 
 struct world {
 	char dir[64], database[48];
