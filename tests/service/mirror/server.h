@@ -13,7 +13,8 @@ void server_freeze(bool frozen); /* it stays connected and says nothing */
 bool server_is_ours(void);
 
 /* Both are valid until the program ends. */
-const char *server_uri(void);         /* as the mirror is to have it: it hears soon that the server is away */
+const char *server_uri(
+	void); /* as the mirror is to have it: it hears soon that the server is away */
 const char *server_patient_uri(void); /* as a test is to have it */
 
 /* Whether it has been too long since then (rk_clock_mono_ms), after a short rest. */
