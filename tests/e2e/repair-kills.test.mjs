@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
-import { patience, until } from '../kit/wait.mjs';
+import { until } from '../kit/wait.mjs';
 import { entries, repairing, users } from './repairing.mjs';
 import { assertChecks, settled, startScene, untilIndexEqualsPds } from './scene.mjs';
 
@@ -96,7 +96,7 @@ describe('repair, killed', () => {
   // serve links what it sees, in the order in which it sees it, once it knows the user.
   async function linkedByServe(person, all) {
     await untilIndexEqualsPds(refkey, scene.pds, [person.did]);
-    await until(async () => (await find(all.unnamed._id)).atproto?.rkey, { what: 'a document being linked', deadline: 30_000 });
+    await until(async () => (await find(all.unnamed._id)).atproto?.rkey, { what: 'a document being linked' });
     await settled(refkey);
   }
 
@@ -107,13 +107,13 @@ describe('repair, killed', () => {
     let stdout = '';
     child.stdout.on('data', (data) => (stdout += data));
     const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve(signal ?? code)));
-    await until(() => fault.fired, { what: method, deadline: 60_000 });
+    await until(() => fault.fired, { what: method });
     const since = Date.now();
     child.kill('SIGINT');
     if (twice) {
       // Once it was heard, the next one is not caught any more.
       const caught = () => BigInt(`0x${/^SigCgt:\s*(\S+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]}`) & 2n;
-      await until(() => !caught(), { what: 'the first one being heard', deadline: 60_000 });
+      await until(() => !caught(), { what: 'the first one being heard' });
       child.kill('SIGINT');
     }
     const how = await ended;
@@ -140,7 +140,7 @@ describe('repair, killed', () => {
             assert.deepEqual([summary.stopped, summary.delete, summary.failed], [true, 0, 0]);
             assert.deepEqual(await keys(person), there);
             let again;
-            await until(async () => (again = await repair(...args)).code !== 2, { what: 'its turn', deadline: 60_000 });
+            await until(async () => (again = await repair(...args)).code !== 2, { what: 'its turn' });
             assert.deepEqual([again.code, again.summary.failed], [0, 0], again.shown);
             assert.ok(again.summary.delete >= 3, again.shown);
             await scene.mongo.moods.deleteMany({ user: person.user });
@@ -190,7 +190,7 @@ describe('repair, killed', () => {
         }
         // Until what is under way in serve has ended, another one is refused.
         let again;
-        await until(async () => (again = await repair(...args)).code !== 2, { what: 'its turn', deadline: 2 * patience });
+        await until(async () => (again = await repair(...args)).code !== 2, { what: 'its turn' });
         assert.equal(again.code, 0, again.shown);
         const gone = [...all.named.rkeys, ...all.unnamed.rkeys, ...all.orphan.rkeys].filter((key) => !kept.includes(key));
         assert.equal(gone.length, 5);
