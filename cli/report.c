@@ -13,13 +13,32 @@
 
 enum { FOLDER_MODE = 0700, REPORT_MODE = 0600, PARTS_MOST = 100 };
 
+/* With all that it lies in. */
+static int folder_make(const char *folder)
+{
+	char path[4096];
+
+	if (snprintf(path, sizeof(path), "%s", folder) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	for (char *c = path + 1; *path && *c; c++) {
+		if (*c != '/')
+			continue;
+		*c = '\0';
+		if (mkdir(path, FOLDER_MODE) != 0 && errno != EEXIST)
+			return -errno;
+		*c = '/';
+	}
+	return mkdir(folder, FOLDER_MODE) == 0 ? 0 : -errno;
+}
+
 static int folder_check(const char *folder)
 {
 	struct stat status;
+	int r = folder_make(folder);
 
-	if (mkdir(folder, FOLDER_MODE) == 0)
-		return 0;
-	if (errno != EEXIST || stat(folder, &status) != 0)
+	if (r != -EEXIST)
+		return r;
+	if (stat(folder, &status) != 0)
 		return -errno;
 	if (!S_ISDIR(status.st_mode))
 		return -ENOTDIR;

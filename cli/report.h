@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Makes the folder, mode 0700; NULL: none is wanted. 0 or an exit code, after saying what is wrong. */
+/* Makes the folder and those it lies in, mode 0700; NULL: none is wanted. 0 or an exit code, after saying what is wrong. */
 int rk_report_folder(const char *folder);
 /* False, after saying why: it could not be written. What is there under its name is replaced. */
 bool rk_report_write(const char *folder, const char *name, const json_t *json);

@@ -447,6 +447,7 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
       'answers 429': { status: 429, headers: { 'retry-after': '1' } },
       'resets': { reset: true },
       'is cut off': { truncate: 100 },
+      'is slow': { delay: 1500 },
     })) {
       it(`a PDS that ${what} twice`, async () => {
         const fault = scene.proxy.http(wrong, { method: 'com.atproto.sync.getRepo', times: 2 });

@@ -242,6 +242,57 @@ describe('delete', () => {
     assert.deepEqual(await rkeys(person), []);
   });
 
+  describe('with a PDS that fails', () => {
+    for (const [what, wrong] of Object.entries({
+      'answers 500': { status: 500 },
+      'answers 429': { status: 429, headers: { 'retry-after': '1' } },
+      'resets': { reset: true },
+      'deletes, and its answer is cut off': { truncate: 0 },
+      'deletes, and never answers': { hold: true },
+      'never answers': { hang: true },
+      'is slow': { delay: 1500 },
+    })) {
+      it(`that ${what}: gone on both sides`, async () => {
+        await started();
+        const person = await writer();
+        const { document, record } = await mood(person);
+        await linked(refkey, record);
+        await settled(refkey);
+        await refkey.stop();
+        const fault = scene.proxy.http(wrong, { method: 'com.atproto.repo.applyWrites', times: 1 });
+        const { code, summary, shown } = await del(document._id);
+        assert.equal(fault.fired, 1);
+        assert.deepEqual([code, summary.deleted, summary.failed], [0, 1, 0], shown);
+        assert.deepEqual(await rkeys(person), []);
+        await assertGone(document);
+      });
+    }
+
+    it('that deletes the account in the middle: the next run finds the rest to do', async () => {
+      await started();
+      const person = await writer();
+      const { document, record } = await mood(person);
+      await linked(refkey, record);
+      await settled(refkey);
+      await refkey.stop();
+      let letGo;
+      const fault = scene.proxy.http({ hold: new Promise((resolve) => (letGo = resolve)) }, { method: 'com.atproto.server.createSession', times: 1 });
+      const running = del(document._id);
+      try {
+        await until(() => fault.held, { what: 'the login', ...soon });
+        await scene.pds.deleteAccount(person.did);
+      } finally {
+        letGo();
+      }
+      const { code, shown } = await running;
+      // Either the PDS says that there is nothing to be deleted, or that the login is void: never a way in between.
+      assert.ok(code === 0 || code === 1, shown);
+      const again = await del(document._id);
+      assert.equal(again.code, 0, again.shown);
+      await assertGone(document);
+    });
+  });
+
   it('a login that fails, a PDS and a MongoDB that are away', async () => {
     await refkey.restart({ REFKEY_ON_DELETE: 'soft' });
     await refkey.ready();

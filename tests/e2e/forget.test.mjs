@@ -277,6 +277,28 @@ describe('forget', () => {
     assert.equal((await refkey.run(['publish', 'moods', '--user', person.user])).code, 0, 'it is not forgotten');
   });
 
+  for (const [what, wrong] of Object.entries({
+    'answers 500': { status: 500 },
+    'answers 429': { status: 429, headers: { 'retry-after': '1' } },
+    'resets': { reset: true },
+    'deletes, and its answer is cut off': { truncate: 0 },
+    'deletes, and never answers': { hold: true },
+    'never answers': { hang: true },
+    'is slow': { delay: 1500 },
+  })) {
+    it(`a PDS that ${what}: all of it goes`, async () => {
+      await started();
+      const person = await citizen();
+      await taken(person);
+      await refkey.stop();
+      const fault = scene.proxy.http(wrong, { method: 'com.atproto.repo.applyWrites', times: 1 });
+      const { code, clean, shown } = await forget(person, '--yes');
+      assert.equal(fault.fired, 1);
+      assert.deepEqual([code, clean], [0, true], shown);
+      await assertForgotten(person);
+    });
+  }
+
   it('an account that the PDS deleted, and one that never was', async () => {
     await started();
     const person = await citizen();

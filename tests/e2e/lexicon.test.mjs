@@ -294,8 +294,11 @@ describe('lexicon', () => {
 
     for (const [what, wrong] of Object.entries({
       'answers 500': { status: 500 },
+      'answers 429': { status: 429, headers: { 'retry-after': '1' } },
       'resets': { reset: true },
       'writes, and its answer is cut off': { truncate: 0 },
+      'is slow': { delay: 1500 },
+      'never answers': { hang: true },
     })) {
       it(`a PDS that ${what}: all there, once`, async () => {
         const person = await writer();

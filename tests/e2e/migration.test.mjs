@@ -23,7 +23,7 @@ describe('the first migration', () => {
   const user = (p) => scene.mongo.users.findOne({ _id: p._id });
   const documents = (p) => scene.mongo.moods.find({ user: p._id }).toArray();
   const records = async (p) => scene.pds.listRecordsAll((await user(p)).atproto.did, MOOD);
-  const report = (name) => path.join(folder, name);
+  const report = (name) => path.join(folder, 'reports', name); // reports/ is not there at first
 
   // Its documents are there as they were, and name no record.
   const untilUnlinked = (p) =>

@@ -234,7 +234,7 @@ describe('publish moods', () => {
 
   it('what cannot become a record is told, and the rest is published', async () => {
     const person = await writer();
-    const [good] = await moods(person, 1);
+    const [good, half] = [...(await moods(person, 1)), ...(await moods(person, 1, { mood: 'half \ud83d' }))];
     const bad = {
       'when is missing': { when: undefined },
       'when is not a date': { when: '2025-01-01T00:00:00Z' },
@@ -254,10 +254,10 @@ describe('publish moods', () => {
     chmodSync(report, 0o755);
     const { code, records: lines, summary, shown } = await publish('--report', report, ...users(person));
     assert.equal(code, 1, shown);
-    assert.deepEqual([summary.created, summary.failed], [1, 6], shown);
+    assert.deepEqual([summary.created, summary.failed], [2, 6], shown);
     const failed = lines.filter((l) => l.outcome === 'failed');
     assert.deepEqual(Object.fromEntries(failed.map((l) => [l.ref, l.reason])), ids);
-    await assertPublished(person, [good]);
+    await assertPublished(person, [good, await find(half._id)]); // as drivers write it
     assert.deepEqual(readdirSync(report).sort(), ['migration-errors.json', 'publish-summary.json', 'users-without-atproto.json']);
     for (const name of readdirSync(report)) assert.equal(statSync(path.join(report, name)).mode & 0o777, 0o600);
     const errors = JSON.parse(readFileSync(path.join(report, 'migration-errors.json'), 'utf8'));
@@ -375,6 +375,19 @@ describe('publish moods', () => {
         assert.equal((await assertPublished(person, all)).length, 30);
       });
     }
+
+    it('that deletes an account in the middle: told, and the others go on', async () => {
+      const [gone, other] = [await writer(), await writer()];
+      const theirs = await moods(gone, 3).then(() => moods(other, 2));
+      let letGo;
+      const fault = scene.proxy.http({ hold: new Promise((go) => (letGo = go)) }, { method: 'com.atproto.repo.applyWrites', times: 2 });
+      const running = publish(...users(gone, other), '--batch-size', '1');
+      await until(() => fault.held === 2, { what: 'both writing' });
+      await scene.pds.deleteAccount(gone.did).finally(letGo);
+      const { code, summary, shown } = await running; // what was not written before fails
+      assert.deepEqual([code, summary.created + summary.linked + summary.failed], [summary.failed ? 1 : 0, 5], shown);
+      await assertPublished(other, theirs);
+    });
 
     it('for good: ends with 3, and goes on when it is back', async () => {
       const person = await writer();

@@ -237,7 +237,7 @@ Failed:  0
         const running = repair('--duplicates', ...yes, ...users(one, two));
         const away = path.join(folder, 'away');
         try {
-          await until(() => fault.held, { what: method, deadline: 60_000 });
+          await until(() => fault.held, { what: method });
           renameSync(refkey.dataDirectory, away);
         } finally {
           letGo();
@@ -260,11 +260,13 @@ Failed:  0
       'resets': { reset: true },
       'deletes, and its answer is cut off': { truncate: 0 },
       'deletes, and never answers': { hold: true },
+      'never answers': { hang: true },
+      'is slow': { delay: 1500 },
     })) {
       it(`a PDS that ${what}`, async () => {
         const person = await writer();
         const { rkeys } = await mood(person, 4, 3);
-        const fault = scene.proxy.http(wrong, { method: 'com.atproto.repo.applyWrites', times: wrong.hold ? 1 : 2 });
+        const fault = scene.proxy.http(wrong, { method: 'com.atproto.repo.applyWrites', times: wrong.hold || wrong.hang ? 1 : 2 });
         const { code, summary, shown } = await repair('--duplicates', '--yes', '--batch-size', '2', ...users(person));
         assert.ok(fault.fired > 0);
         assert.deepEqual([code, summary.delete, summary.failed], [0, 3, 0], shown);
@@ -272,6 +274,28 @@ Failed:  0
         assert.deepEqual([...new Set(entries(summary.undo).map((e) => e.rkey))].sort(), rkeys.slice(0, 3));
       });
     }
+
+    it('an account that is deleted in the middle: told, and the others go on', async () => {
+      const [gone, other] = [await writer(), await writer()];
+      await mood(gone, 3, 0);
+      const { rkeys } = await mood(other, 2, 0);
+      let letGo;
+      const fault = scene.proxy.http({ hold: new Promise((resolve) => (letGo = resolve)) }, { method: 'com.atproto.repo.applyWrites', times: 1 });
+      const running = repair('--duplicates', '--yes', '--batch-size', '1', ...users(gone, other));
+      try {
+        await until(() => fault.held, { what: 'a first batch' });
+        await scene.pds.deleteAccount(gone.did);
+      } finally {
+        letGo();
+      }
+      const { code, steps, shown } = await running;
+      // The second of them, unless it was deleted before.
+      const second = steps[1].outcome;
+      assert.equal(code, second === 'failed' ? 1 : 0, shown);
+      assert.deepEqual(steps.map((s) => [s.did, s.outcome]), [[gone.did, 'done'], [gone.did, second], [other.did, 'done']], shown);
+      assert.deepEqual(await keys(other), [rkeys[0]]);
+      await scene.mongo.moods.deleteMany({ user: gone.user });
+    });
 
     // The limit of reading a repo, and that of writing.
     for (const method of ['com.atproto.sync.getRepo', 'com.atproto.repo.applyWrites']) {
