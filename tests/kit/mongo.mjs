@@ -37,10 +37,12 @@ export class Mongo {
   get moods() { return this.db.collection('moods'); }
   get paintings() { return this.db.collection('paintings'); }
 
-  // What refkey is to be started with.
+  // What refkey is to be started with. A server of ours that takes its time on a busy machine is not away: one
+  // that is refuses the connection at once.
   get settings() {
+    const patient = 'serverSelectionTimeoutMS=30000&connectTimeoutMS=30000&socketTimeoutMS=60000';
     return {
-      REFKEY_MONGO_URI: this.uri,
+      REFKEY_MONGO_URI: this.kind === 'uri' ? this.uri : `${this.uri}?${patient}`,
       REFKEY_MONGO_DB: this.database,
       ...(this.kind === 'ferretdb' && { REFKEY_MONGO_BATCH: '64' }),
     };
