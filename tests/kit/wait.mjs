@@ -4,7 +4,7 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 // In milliseconds, for what takes one as a rule: the machine may have much else to do, or stand still for a while.
-export const patience = 120_000;
+export const patience = 180_000;
 
 // Calls fn every few milliseconds until it returns something truthy, and
 // returns that. Errors of fn count as "not yet"; the last one is in the
