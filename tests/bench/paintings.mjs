@@ -11,7 +11,7 @@ import { startNetwork } from '../kit/pds.mjs';
 import { Refkey } from '../kit/refkey.mjs';
 import { PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { median } from './table.mjs';
-import { peakAnonymousBytes } from './tools.mjs';
+import { costRows, costs, peakAnonymousBytes } from './tools.mjs';
 
 const rounds = 3;
 const paintings = 300;
@@ -41,25 +41,31 @@ export async function publishPaintings({ table, note }) {
     await refkey.ready({ deadline: 60_000 });
     await refkey.stop();
     const bodies = Array.from({ length: each }, (_, i) => drawing(i, side));
-    const [ours, ready, all] = [[], [], []];
+    const [ours, ready, all, cost, bareCost] = [[], [], [], [], []];
     let thumbnails;
     for (let round = 0; round < rounds; round++) {
       note(`publish paintings, round ${round + 1} of ${rounds}`);
       const some = await people(users);
-      ours.push(paintings / (await published(some, bodies)));
+      await documents(some, bodies);
+      cost.push(await costs({ pds, mongo }, paintings, () => published(paintings)));
+      ours.push(paintings / cost.at(-1).value);
       thumbnails ??= await thumbnailsOf(some[0]);
       all.push(paintings / (await bare(await people(users), thumbnails, true)));
-      ready.push(paintings / (await bare(await people(users), thumbnails, false)));
+      const open = await people(users);
+      bareCost.push(await costs({ pds, mongo }, paintings, () => bare(open, thumbnails, false)));
+      ready.push(paintings / bareCost.at(-1).value);
     }
     const unit = 'paintings/s';
     const what = `publish ${paintings} paintings of ${users} users, images of ${side} x ${side}`;
     table.peer(what, { unit, ours, theirs: all, peer: 'bare logins, uploadBlob and applyWrites', least: 0.8 });
     table.peer('  accounts logged in already', { unit, ours, theirs: ready, peer: 'bare uploadBlob and applyWrites' });
+    costRows(table, 'painting', { ours: cost, theirs: bareCost, peer: 'bare uploadBlob and applyWrites' });
     table.plain('  time', paintings / median(ours), 's', `${paintings} s at one record a second`);
     note('publish paintings, memory');
     const body = png(large.side, large.side);
     const [one] = await people(1);
-    const most = await peakAnonymousBytes(['refkey', 'refkey-thumbnail'], () => published([one], Array(large.count).fill(body)));
+    await documents([one], Array(large.count).fill(body));
+    const most = await peakAnonymousBytes(['refkey', 'refkey-thumbnail'], () => published(large.count));
     table.limit(`  own memory with images of ${large.side} x ${large.side}`, most / 1e6, 'MB', 256);
   } finally {
     agent.destroy();
@@ -86,16 +92,20 @@ export async function publishPaintings({ table, note }) {
     return paintingDocument({ user, code: `c${n}`, slug: `painting-${n}`, when: new Date(Date.now() - 1000 * i) });
   }
 
-  // Seconds of the whole command.
-  async function published(some, bodies) {
+  // New paintings in MongoDB, and their images; those of before are gone.
+  async function documents(some, bodies) {
     const all = some.flatMap(({ user }) => bodies.map((body, i) => [document(user, i), body]));
     for (const [d, body] of all) images.set(d.code, { body });
+    await mongo.paintings.deleteMany({});
     await mongo.paintings.insertMany(all.map(([d]) => d));
+  }
+
+  // Seconds of the whole command, with so many documents there.
+  async function published(count) {
     const began = performance.now();
     const { code, stdout, stderr } = await refkey.run(['publish', 'paintings', '--json'], { deadline: 1_800_000 });
     const seconds = (performance.now() - began) / 1000;
-    if (code !== 0 || JSON.parse(stdout).summary.created !== all.length) throw new Error(`publish ended with ${code}: ${stderr}`);
-    await mongo.paintings.deleteMany({});
+    if (code !== 0 || JSON.parse(stdout).summary.created !== count) throw new Error(`publish ended with ${code}: ${stderr}`);
     return seconds;
   }
 

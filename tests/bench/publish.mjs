@@ -12,7 +12,7 @@ import { Refkey } from '../kit/refkey.mjs';
 import { MOOD, moodDocument, moodRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { median } from './table.mjs';
-import { tool } from './tools.mjs';
+import { costRows, costs, tool } from './tools.mjs';
 
 const rounds = { many: 2, one: 5 };
 const moods = 3000;
@@ -69,13 +69,18 @@ export async function publish({ table, note }) {
 
   // strict: the goal is that of the bare run whose accounts are logged in already.
   async function compare(whose, rounds, those, strict) {
-    const [ours, ready, all, set] = [[], [], [], []];
+    const [ours, ready, all, set, cost, bareCost] = [[], [], [], [], [], []];
     for (let round = 0; round < rounds; round++) {
       note(`publish ${whose}, round ${round + 1} of ${rounds}`);
-      ready.push(moods / (await bare(await those(3 * round), false)));
+      const open = await those(3 * round);
+      bareCost.push(await costs({ pds, mongo }, moods, () => bare(open, false)));
+      ready.push(moods / bareCost.at(-1).value);
       all.push(moods / (await bare(await those(3 * round + 1), true)));
       const persons = await those(3 * round + 2);
-      ours.push(moods / (await published(persons)));
+      await documents(persons);
+      cost.push(await costs({ pds, mongo }, moods, published));
+      await check();
+      ours.push(moods / cost.at(-1).value);
       set.push(moods / (await linked(persons)));
     }
     const unit = 'records/s';
@@ -83,6 +88,7 @@ export async function publish({ table, note }) {
     table.peer(`publish ${thousands(moods)} moods ${whose}`, { unit, ours, theirs: all, peer: 'bare logins and applyWrites', ...(!strict && goal) });
     table.peer('  accounts logged in already', { unit, ours, theirs: ready, peer: 'bare applyWrites', ...(strict && goal) });
     table.peer('  the documents alone', { unit, ours, theirs: set, peer: `bare $set in bulks of ${bulk}` });
+    costRows(table, 'record', { ours: cost, theirs: bareCost, peer: 'bare applyWrites' });
     table.plain('  time', moods / median(ours), 's', `${thousands(moods)} s at one record a second`);
   }
 
@@ -118,17 +124,18 @@ export async function publish({ table, note }) {
     return some;
   }
 
-  // Seconds of the whole command.
-  async function published(persons) {
-    await documents(persons);
+  // Seconds of the whole command, with the documents there.
+  async function published() {
     const began = performance.now();
     const { code, stdout, stderr } = await refkey.run(['publish', 'moods', '--json'], { deadline: 1_800_000 });
     const seconds = (performance.now() - began) / 1000;
-    const count = await mongo.moods.countDocuments({ 'atproto.rkey': { $exists: true } });
-    if (code !== 0 || JSON.parse(stdout).summary.created !== moods || count !== moods) {
-      throw new Error(`publish ended with ${code}, ${count} documents name a record: ${stderr}`);
-    }
+    if (code !== 0 || JSON.parse(stdout).summary.created !== moods) throw new Error(`publish ended with ${code}: ${stderr}`);
     return seconds;
+  }
+
+  async function check() {
+    const count = await mongo.moods.countDocuments({ 'atproto.rkey': { $exists: true } });
+    if (count !== moods) throw new Error(`${count} documents name a record`);
   }
 
   async function bare(persons, login) {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { WebSocketServer } from 'ws';
 import { binary } from '../kit/refkey.mjs';
+import { median } from './table.mjs';
 
 const run = promisify(execFile);
 const most = { maxBuffer: 1 << 28 };
@@ -76,11 +77,37 @@ export async function wrk(url, paths, seconds) {
   return { requests, seconds: us / 1e6, failed };
 }
 
-// Processor seconds that a process has used.
-export async function cpuSeconds(pid) {
+// Processor seconds of a process: its own, and those of its children that have ended.
+async function processor(pid) {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  return { own: (Number(fields[11]) + Number(fields[12])) / 100, ended: (Number(fields[13]) + Number(fields[14])) / 100 };
+}
+
+// Processor seconds that a process has used.
+export const cpuSeconds = async (pid) => (await processor(pid)).own;
+
+// What a run cost the processor, in milliseconds for each of its `count`: both servers, and the commands that ended
+// in it with all that they had started. { value: what work gave, pds, mongo, commands }
+export async function costs({ pds, mongo }, count, work) {
+  const now = async () => ({
+    pds: await cpuSeconds(pds.child.pid),
+    mongo: mongo.child ? await cpuSeconds(mongo.child.pid) : 0,
+    commands: (await processor(process.pid)).ended,
+  });
+  const before = await now();
+  const value = await work();
+  const after = await now();
+  return { value, ...Object.fromEntries(Object.keys(after).map((name) => [name, ((after[name] - before[name]) * 1000) / count])) };
+}
+
+// The same for the table: `ours` and `theirs` are the costs of each round, theirs of what the bare peer does.
+export function costRows(table, noun, { ours, theirs, peer }) {
+  const of = (all, name) => all.map((one) => one[name]);
+  table.peer(`  processor time of the PDS, a ${noun}`, { unit: 'ms', ours: of(ours, 'pds'), theirs: of(theirs, 'pds'), peer });
+  table.plain('  ... of refkey', median(of(ours, 'commands')), 'ms');
+  // A server elsewhere has processors of its own.
+  if (of(ours, 'mongo').some((ms) => ms > 0)) table.plain('  ... of the MongoDB server', median(of(ours, 'mongo')), 'ms', 'none in the bare run');
 }
 
 // Resident memory besides what is mapped from files, in bytes.
