@@ -52,7 +52,7 @@ function stage(pds = {}) {
   };
   s.stored = async (user) => (await s.scene.mongo.users.findOne({ _id: user._id })).atproto;
   s.run = async (...args) => {
-    const { code, signal, stdout, stderr } = await s.refkey.run(['accounts', '--json', ...args], { deadline: 120_000 });
+    const { code, signal, stdout, stderr } = await s.refkey.run(['accounts', '--json', ...args]);
     const shown = `accounts ${args.join(' ')}: ${signal ?? code}\n${stdout}${stderr}`;
     assert.notEqual(code, null, shown);
     return { code, shown, stderr, ...(stdout && JSON.parse(stdout)) };
@@ -446,7 +446,7 @@ describe('accounts', () => {
 
   it('works beside a running serve, and what it made can be published to', async () => {
     await s.refkey.start();
-    await s.refkey.ready({ deadline: 60_000 });
+    await s.refkey.ready();
     const user = await s.user(2);
     const { code, shown } = await s.create(...s.only(user));
     assert.equal(code, 0, shown);

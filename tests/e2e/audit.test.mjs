@@ -19,7 +19,7 @@ describe('audit', () => {
   let refkey;
 
   async function audit(...args) {
-    const { code, signal, stdout, stderr } = await refkey.run(['audit', '--json', ...args], { deadline: 120_000 });
+    const { code, signal, stdout, stderr } = await refkey.run(['audit', '--json', ...args]);
     const shown = `audit ${args.join(' ')}: ${signal ?? code}\n${stdout}${stderr}`;
     assert.notEqual(code, null, shown);
     const all = stdout ? JSON.parse(stdout) : {};
@@ -54,7 +54,7 @@ describe('audit', () => {
     await refkey.start();
     await refkey.ready();
     await settled(refkey);
-    await until(known, { what: 'what is to be known', deadline: 30_000 });
+    await until(known, { what: 'what is to be known', ...soon });
     await refkey.stop();
   }
 
@@ -360,7 +360,7 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
       await refkey.start();
       await refkey.ready();
       await settled(refkey);
-      await until(agree(agreed), { what: 'the three to agree', deadline: 30_000 });
+      await until(agree(agreed), { what: 'the three to agree', ...soon });
       await refkey.stop();
       await agree(agreed)();
     } finally {

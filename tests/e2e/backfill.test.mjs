@@ -138,7 +138,7 @@ describe('a first start', () => {
   it('… not at a restart or the sweeps that follow, and not after a gap, either', async () => {
     await refkey.restart({ REFKEY_SWEEP_SECONDS: '1' });
     const sweeps = async () => Number((await refkey.get('/metrics')).body.match(/^refkey_sweeps_total (\d+)$/m)[1]);
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await until(async () => (await sweeps()) >= 3, { what: 'three sweeps', ...soon });
     await settled(refkey);
     assert.deepEqual(await everything(), with_(rkeySet()));

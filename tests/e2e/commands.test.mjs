@@ -353,7 +353,7 @@ describe('the program', () => {
       const elsewhere = { REFKEY_DATA_DIR: refkey.dataDirectory, REFKEY_PDS_URL: 'https://other.example' };
       assert.match((await run(['status'], elsewhere)).stdout, new RegExp(`cursor +${cursor} of ${scene.pds.url}\n`));
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
     });
   });
 
@@ -368,7 +368,7 @@ describe('the program', () => {
       assert.deepEqual([alone.code, alone.stdout], [0, beside.stdout]);
       assert.match((await refkey.run(['check'])).stdout, /5 records/);
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
     });
   });
 
@@ -398,7 +398,7 @@ describe('the program', () => {
       await assertChecks(other);
       await other.start();
       assert.equal((await seen(other, wrote[5])).cid, wrote[5].cid);
-      await other.ready({ deadline: 60_000 });
+      await other.ready();
       await untilIndexEqualsPds(other, scene.pds, [ada.did]);
       await other.stop();
     });
@@ -424,7 +424,7 @@ describe('the program', () => {
         statSync(path.join(copy, 'data.mdb')).size <= statSync(path.join(refkey.dataDirectory, 'data.mdb')).size,
       );
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
     });
   });
 
@@ -460,7 +460,7 @@ describe('the program', () => {
       }
       assert.ok(!existsSync(path.join(refkey.dataDirectory, 'control.sock')));
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
       await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
       await settled(refkey);
       assert.equal(
@@ -480,14 +480,14 @@ describe('the program', () => {
       }
       await assertChecks(refkey);
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
     });
 
     it('is as good by Ctrl-C', async () => {
       const { code } = await refkey.child.stop({ signal: 'SIGINT' });
       assert.equal(code, 0);
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
       await assertIndexEqualsPds(refkey, scene.pds, [ada.did]);
     });
   });

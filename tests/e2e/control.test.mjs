@@ -162,7 +162,7 @@ describe('beside a running serve', () => {
       deaf.write(status);
       await refkey.stop();
       await refkey.start();
-      await refkey.ready({ deadline: 60_000 });
+      await refkey.ready();
     });
   });
 });

@@ -121,10 +121,10 @@ describe('a full disk', possible, () => {
     await scene.pds.deleteRecord(ada, MOOD, deleted.rkey);
     await scene.pds.deleteRecord(ada, MOOD, first.rkey);
     empty();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await unseen(refkey, first);
     await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
-    await settled(refkey, { ...soon, deadline: 60_000 });
+    await settled(refkey);
     await assertChecks(refkey);
     const live = await scene.mongo.moods.countDocuments({ user: ada.user, 'atproto.rkey': { $exists: true } });
     assert.equal(live, (await scene.pds.listRecordsAll(ada.did, MOOD)).length);
@@ -137,10 +137,10 @@ describe('a full disk', possible, () => {
 
   it('is no reason not to stop, and nothing is lost over it', async () => {
     await fillUp();
-    await refkey.stop({ deadline: 20_000 });
+    await refkey.stop();
     empty();
     await refkey.start();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
     await assertChecks(refkey);
   });
@@ -150,9 +150,9 @@ describe('a full disk', possible, () => {
     await refkey.kill();
     empty();
     await refkey.start();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
-    await settled(refkey, { ...soon, deadline: 60_000 });
+    await settled(refkey);
     await assertChecks(refkey);
   });
 
@@ -165,7 +165,7 @@ describe('a full disk', possible, () => {
     if (refkey.running) await unhealthy();
     empty();
     if (!refkey.running) await refkey.start();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
     await assertChecks(refkey);
   });
@@ -180,9 +180,9 @@ describe('a full disk', possible, () => {
     if (refkey.running) await until(() => toldOfSpace().length > 0, { what: 'the log says so', ...soon });
     empty();
     if (!refkey.running) await refkey.start();
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);
-    await settled(refkey, { ...soon, deadline: 60_000 });
+    await settled(refkey);
     await assertChecks(refkey);
   });
 });

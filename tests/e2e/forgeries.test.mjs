@@ -118,7 +118,7 @@ describe('a forged commit', () => {
       };
       scene.proxy.stream(hold, { when: (f) => f.type === '#commit', times: 1 });
       const honest = await write(`behind one ${what}`);
-      await until(() => frame, { deadline: 30_000, every: 10, what: 'the honest frame is held back' });
+      await until(() => frame, { ...soon, what: 'the honest frame is held back' });
       scene.proxy.inject(await forge(frame));
       scene.proxy.inject(frame.bytes);
       await seen(refkey, honest);
@@ -144,14 +144,14 @@ describe('a forged commit', () => {
     let frame;
     scene.proxy.stream((f) => ((frame = f), []), { when: (f) => f.type === '#commit', times: 1 });
     const honest = await write('told otherwise before');
-    await until(() => frame, { deadline: 30_000, every: 10, what: 'the honest frame is held back' });
+    await until(() => frame, { ...soon, what: 'the honest frame is held back' });
     const forged = await withOneMoreCreated(frame, await scene.pds.call('com.atproto.sync.getRepo', { did: ada.did }));
     for (let i = 0; i < 20; i++) scene.proxy.inject(forged);
     await seen(refkey, honest);
     for (let i = 0; i < 20; i++) scene.proxy.inject(forged);
     scene.proxy.inject(frame.bytes);
     const taken = async () => (await metrics(refkey)).refkey_commits_replayed_total >= earlier.refkey_commits_replayed_total + 41;
-    await until(taken, { deadline: 30_000, every: 10, what: 'all of them are known' });
+    await until(taken, { ...soon, what: 'all of them are known' });
     assert.equal(scene.proxy.count(GET_REPO), fetches + 1);
     assert.equal((await status(refkey)).desynchronized, 0);
     await untilIndexEqualsPds(refkey, scene.pds, [ada.did]);

@@ -191,7 +191,7 @@ describe('forget', () => {
       });
 
       // A kill behind what a step prints is a kill between it and the next, or within that one.
-      it('killed at any step and run again, it ends the same', { timeout: 300_000 }, async () => {
+      it('killed at any step and run again, it ends the same', { timeout: 600_000 }, async () => {
         const steps = [
           { held: 'com.atproto.repo.listRecords' },
           { held: 'com.atproto.repo.applyWrites' },
@@ -315,7 +315,7 @@ describe('forget', () => {
     assert.deepEqual(await documents({ user }), []);
   });
 
-  it('nothing brings it back: replay, new records, resync, sweep, recover, publish', { timeout: 180_000 }, async () => {
+  it('nothing brings it back: replay, new records, resync, sweep, recover, publish', { timeout: 600_000 }, async () => {
     const frames = [];
     scene.proxy.stream(({ bytes }) => [(frames.push(bytes), bytes)]);
     await refkey.restart({ REFKEY_SWEEP_SECONDS: '2', REFKEY_RECOVER: 'all' });

@@ -345,7 +345,7 @@ describe('a frame', () => {
       const earlier = { fetches: fetches(), connections: scene.proxy.connections.length };
       const fired = scene.proxy.stream(fault, { when: ofAda, times: 1 });
       const record = await write(ada, what);
-      await seen(refkey, record, { ...soon, deadline: 60_000 });
+      await seen(refkey, record);
       assert.equal(fired.fired, 1);
       await until(() => scene.proxy.connections.length > earlier.connections, { what: 'a new connection', ...soon });
       assert.ok(Number(scene.proxy.connections.at(-1).cursor) > 0);

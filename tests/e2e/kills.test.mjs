@@ -105,7 +105,7 @@ describe('killed at random moments', () => {
   after(() => scene?.close());
   afterEach((t) => explain(t, refkey));
 
-  it(`${KILLS} kills lose nothing and double nothing (REFKEY_TEST_SEED=${seed})`, { timeout: 300_000 }, async () => {
+  it(`${KILLS} kills lose nothing and double nothing (REFKEY_TEST_SEED=${seed})`, { timeout: 600_000 }, async () => {
     const roll = dice(seed);
     const writers = people.map((person) => new Writer(scene, person, roll));
     // From the first event on there is a cursor, and every later one is seen. What happens in a downtime
@@ -138,7 +138,7 @@ describe('killed at random moments', () => {
       writing = false;
       await Promise.all(busy);
     }
-    await refkey.ready({ deadline: 60_000 });
+    await refkey.ready();
     await untilIndexEqualsPds(refkey, scene.pds, people.map((p) => p.did));
     await settled(refkey, { deadline: 120_000, every: 100 });
     for (const writer of writers) await writer.assertDocuments();
