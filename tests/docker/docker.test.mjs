@@ -23,7 +23,7 @@ const image = 'refkey-test';
 const container = `refkey-test-${process.pid}`;
 
 const engine = await findEngine();
-const it = (name, fn) => test(name, { skip: engine.skip, timeout: 12 * minutes }, fn);
+const it = (name, fn) => test(name, { skip: engine.skip, timeout: 20 * minutes }, fn);
 after(() => engine.stop?.());
 
 const inImage = (args, options = []) => engine.try('docker', ['run', '--rm', '--network', 'none', ...options, image, ...args]);
@@ -46,7 +46,7 @@ describe('the image', () => {
   it('is built', async () => {
     const build = (args) =>
       engine.docker(['build', '--network', 'host', '--file', path.join(root, 'docker/Dockerfile'), ...args, root], {
-        deadline: 10 * minutes,
+        deadline: 15 * minutes,
       });
     const debian = ['--build-arg', `DEBIAN=${await engine.debian()}`];
     const started = performance.now();

@@ -306,8 +306,8 @@ describe('REFKEY_PUBLISH=exclusive', () => {
   it('killed between a deletion and the document: the key goes', async () => {
     const person = await scene.writer();
     const [d, stays] = await site.posts(person, 2);
-    await site.published(person, d);
-    await site.published(person, stays);
+    for (const one of [d, stays]) await linked(refkey, await site.published(person, one));
+    await settled(refkey);
     const fault = scene.proxy.http({ hold: true }, { method: 'com.atproto.repo.applyWrites', times: 1 });
     // The stream would tell of the deletion, too.
     scene.proxy.stall();

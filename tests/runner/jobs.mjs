@@ -89,7 +89,7 @@ export function allJobs() {
     ...files('sim', 'tests/sim/*.test.mjs', { after: 'build/gcc', minutes: 15 }),
     service('gcc', { dir: 'build' }),
     ...files('service', 'tests/service/**/*.test.mjs', { after: 'build/gcc', minutes: 12 }),
-    ...files('docker', 'tests/docker/**/*.test.mjs', { after: 'build/gcc', minutes: 15 }),
+    ...files('docker', 'tests/docker/**/*.test.mjs', { after: 'build/gcc', minutes: 25 }),
     build('clang'),
     unit('clang', { dir: 'build-clang', env: sanitizers }),
     build('tsan'),
