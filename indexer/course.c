@@ -36,7 +36,7 @@ static int cursor_read(
 
 	if (r == RK_STORE_ABSENT)
 		*cursor = (struct rk_cursor){0};
-	return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 int rk_course_read(struct rk_course *course, struct rk_snapshot *snapshot, struct rk_slice source)

@@ -29,13 +29,11 @@ struct run {
 
 static int count_one(struct run *run, const struct rk_document *document)
 {
-	struct rk_slice owner = document->user.text;
+	struct rk_slice owner = rk_document_owner(document, run->options->guest_user);
 	const struct rk_user *user;
 
 	if (document->gone || document->user.presence == RK_PRESENCE_OTHER)
 		return 0;
-	if (document->user.presence != RK_PRESENCE_STRING)
-		owner = rk_slice_str(run->options->guest_user);
 	user = rk_users_by_id(&run->users, owner);
 	if (!user)
 		return rk_users_add(&run->strangers, &(struct rk_user){.id = owner});

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "mirror/audit_inside.h"
 #include "mirror/build.h"
 #include "mirror/mongo_audit.h"
@@ -65,15 +66,8 @@ static int document_take(void *context, const struct rk_document *document, stru
 		owner = user->id;
 	if ((!user && !keep(run, &owner)) || !keep(run, &rkey) || !keep(run, &id))
 		return -ENOMEM;
-	if (run->entry_count == s->room) {
-		size_t room = s->room ? s->room * 2 : 1024;
-		struct rk_audit_entry *list = reallocarray(run->entries, room, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		run->entries = list;
-		s->room = room;
-	}
+	if (rk_list_grow(&run->entries, &s->room, run->entry_count, sizeof(*run->entries)) != 0)
+		return -ENOMEM;
 	run->entries[run->entry_count++] = (struct rk_audit_entry){
 		.owner = owner,
 		.collection = s->collection,
@@ -158,7 +152,7 @@ static int has_records(struct rk_store *store, bool *out)
 	*out = false;
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
 		*out |= counts.records[i] > 0;
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 int rk_audit_select(struct rk_audit_run *run)
@@ -232,7 +226,7 @@ static int users_index(struct rk_audit_run *run, struct rk_snapshot *snapshot)
 		r = rk_users_seal(&users);
 	rk_users_finish(&run->users);
 	run->users = users;
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 static int users_handles(struct rk_audit_run *run)

@@ -70,7 +70,7 @@ static int chunk_read(
 		chunk->rkeys[chunk->count++] = from;
 	}
 	rk_snapshot_end(s);
-	return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 int rk_claims_mark(struct rk_mirror *mirror, rk_repo_id repo)
@@ -105,7 +105,7 @@ static int claim(void *context, struct rk_write *w)
 	int r = rk_read_repo(rk_write_view(w), &repo, *id);
 
 	if (r)
-		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
+		return rk_read_ended(r);
 	repo.flags &= (uint8_t)~RK_REPO_UNCLAIMED;
 	r = rk_write_repo(w, &repo);
 	return r ? r : rk_write_issue_clear(w, RK_ISSUE_UNCLAIMED, *id, -1, (struct rk_slice){0});
@@ -131,7 +131,7 @@ int rk_claims_refresh(struct rk_mirror *mirror)
 			continue;
 		}
 		if (r)
-			return r < 0 ? r : -EUCLEAN;
+			return rk_read_found(r);
 		rk_log(RK_LOG_INFO, "mirror", "a user has this DID now",
 			RK_LOG_SLICE("did", user->did));
 		r = rk_claims_mark(mirror, repo.id);

@@ -20,14 +20,9 @@ static bool is_stopping(const struct rk_deleting *d)
 /* The owner of a document: with an id at least. */
 static struct rk_user owner_of(const struct rk_deleting *d, const struct rk_document *document)
 {
-	struct rk_slice id = rk_slice_str(d->options->guest_user);
-	const struct rk_user *user;
+	struct rk_slice id = rk_document_owner(document, d->options->guest_user);
+	const struct rk_user *user = rk_users_by_id(&d->users, id);
 
-	if (document->user.presence == RK_PRESENCE_OTHER)
-		return (struct rk_user){0};
-	if (document->user.presence == RK_PRESENCE_STRING)
-		id = document->user.text;
-	user = rk_users_by_id(&d->users, id);
 	return user ? *user : (struct rk_user){.id = id};
 }
 

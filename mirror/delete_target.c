@@ -4,9 +4,9 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/encode.h"
+#include "base/list.h"
 #include "mirror/build.h"
 #include "mirror/delete_inside.h"
 #include "mirror/publish_listing.h"
@@ -64,15 +64,8 @@ static int list_add(void *context, const struct rk_session_record *record)
 
 	for (int c = 0; c < RK_COLLECTION_COUNT && ref.len == 0; c++)
 		ref = rk_listing_ref_of(record->value, &rk_collections[c]);
-	if (d->count == d->room) {
-		size_t room = d->room ? d->room * 2 : 256;
-		struct rk_delete_listed *list = reallocarray(d->list, room, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		d->list = list;
-		d->room = room;
-	}
+	if (rk_list_grow(&d->list, &d->room, d->count, sizeof(*d->list)) != 0)
+		return -ENOMEM;
 	one = &d->list[d->count++];
 	*one = (struct rk_delete_listed){.rkey = rk_arena_copy(&d->list_arena, record->rkey)};
 	if (one->rkey && rk_ref_normalize(normal, ref)) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "mirror/account.h"
 #include "mirror/mongo_erase.h"
 #include "mirror/undo_files.h"
@@ -86,15 +87,9 @@ static int listing_add(void *context, const struct rk_session_record *record)
 {
 	struct listing *listing = context;
 
-	if (listing->count == listing->room) {
-		size_t room = listing->room ? listing->room * 2 : 256;
-		char **rkeys = reallocarray(listing->rkeys, room, sizeof(*rkeys));
-
-		if (!rkeys)
-			return -ENOMEM;
-		listing->rkeys = rkeys;
-		listing->room = room;
-	}
+	if (rk_list_grow(
+		    &listing->rkeys, &listing->room, listing->count, sizeof(*listing->rkeys)) != 0)
+		return -ENOMEM;
 	listing->rkeys[listing->count] = rk_arena_copy(&listing->arena, record->rkey);
 	return listing->rkeys[listing->count++] ? 0 : -ENOMEM;
 }
@@ -256,7 +251,7 @@ static int index_look(struct forgetting *f, uint64_t counts[RK_COLLECTION_COUNT]
 	rk_snapshot_end(f->snapshot);
 	if (r == RK_STORE_ABSENT)
 		return 0;
-	return r ? stick(f, RK_FORGET_INDEX, r > 0 ? -EUCLEAN : r, "the index cannot be read") : 0;
+	return r ? stick(f, RK_FORGET_INDEX, rk_read_found(r), "the index cannot be read") : 0;
 }
 
 static int index_clean(struct forgetting *f)

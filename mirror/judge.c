@@ -21,16 +21,10 @@ void rk_oid_hex(uint8_t out[24], const struct rk_oid *oid)
 struct rk_slice rk_document_did(
 	const struct rk_mirror *mirror, const struct rk_document *document, bool *unknown)
 {
-	struct rk_slice id = rk_slice_str(mirror->options.guest_user);
-	const struct rk_user *user;
+	struct rk_slice owner = rk_document_owner(document, mirror->options.guest_user);
+	const struct rk_user *user = rk_users_by_id(&mirror->users, owner);
 
-	*unknown = false;
-	if (document->user.presence == RK_PRESENCE_STRING)
-		id = document->user.text;
-	else if (document->user.presence == RK_PRESENCE_OTHER)
-		return (struct rk_slice){0};
-	user = rk_users_by_id(&mirror->users, id);
-	*unknown = !user;
+	*unknown = !user && document->user.presence != RK_PRESENCE_OTHER;
 	return user ? user->did : (struct rk_slice){0};
 }
 
@@ -289,7 +283,7 @@ int rk_item_decide(struct rk_round *round, struct rk_item *item)
 		r = item->document ? facts_present(round, item, &repo, &document)
 				   : facts_absent(round, item, record.first, &document);
 	if (r)
-		return r > 0 ? -EUCLEAN : r;
+		return rk_read_found(r);
 	facts.flags = record.flags;
 	facts.tombstone = repo.flags & RK_REPO_TOMBSTONE;
 	facts.active = rk_repo_is_active(&repo);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "mirror/decide.h"
 
 void rk_later_finish(struct rk_later *later)
@@ -50,15 +51,8 @@ static struct rk_later_entry *insert(struct rk_later *later, uint64_t key)
 {
 	size_t at = place(later, key);
 
-	if (later->count == later->room) {
-		size_t room = later->room ? later->room * 2 : 64;
-		struct rk_later_entry *list = reallocarray(later->list, room, sizeof(*list));
-
-		if (!list)
-			return NULL;
-		later->list = list;
-		later->room = room;
-	}
+	if (rk_list_grow(&later->list, &later->room, later->count, sizeof(*later->list)) != 0)
+		return NULL;
 	memmove(later->list + at + 1, later->list + at, (later->count - at) * sizeof(*later->list));
 	later->count++;
 	later->list[at] = (struct rk_later_entry){.key = key, .kept = true};

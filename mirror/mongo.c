@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 
 enum {
@@ -258,15 +259,8 @@ static int documents_add(struct rk_documents *out, struct rk_arena *arena, const
 {
 	bool failed = false;
 
-	if (out->count == out->room) {
-		size_t room = out->room ? out->room * 2 : 256;
-		struct rk_document *list = reallocarray(out->list, room, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		out->list = list;
-		out->room = room;
-	}
+	if (rk_list_grow(&out->list, &out->room, out->count, sizeof(*out->list)) != 0)
+		return -ENOMEM;
 	if (rk_document_read(&out->list[out->count], arena, bson, collection, &failed))
 		out->count++;
 	return failed ? -ENOMEM : 0;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/list.h"
 #include "mirror/publish_inside.h"
 
 /* Users at once. A login waits a third of a second at the reference PDS whatever it costs there, so there are more
@@ -119,15 +120,9 @@ static int hopeless_add(
 {
 	const char *copy = rk_arena_copy(&s->arena, rk_slice_str(id));
 
-	if (s->hopeless_count == s->hopeless_room) {
-		size_t room = s->hopeless_room ? s->hopeless_room * 2 : 64;
-		struct hopeless *list = reallocarray(s->hopeless, room, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		s->hopeless = list;
-		s->hopeless_room = room;
-	}
+	if (rk_list_grow(
+		    &s->hopeless, &s->hopeless_room, s->hopeless_count, sizeof(*s->hopeless)) != 0)
+		return -ENOMEM;
 	s->hopeless[s->hopeless_count++] =
 		(struct hopeless){.user = user, .id = copy, .reason = reason};
 	return copy ? 0 : -ENOMEM;
@@ -162,15 +157,8 @@ static int candidate_add(
 		return 0;
 	if (foreign)
 		return hopeless_add(s, user, id, "the _id is no ObjectId");
-	if (s->count == s->room) {
-		size_t room = s->room ? s->room * 2 : 1024;
-		struct candidate *list = reallocarray(s->list, room, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		s->list = list;
-		s->room = room;
-	}
+	if (rk_list_grow(&s->list, &s->room, s->count, sizeof(*s->list)) != 0)
+		return -ENOMEM;
 	s->list[s->count++] =
 		(struct candidate){.user = user, .when_ms = document->when_ms, .id = document->id};
 	return 0;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "records/record.h"
 
 static struct rk_slice text_of(const json_t *value, const char *name)
@@ -33,21 +34,6 @@ void rk_listing_finish(struct rk_listing *listing)
 	*listing = (struct rk_listing){0};
 }
 
-static int grow(void **list, size_t *room, size_t count, size_t size)
-{
-	size_t more = *room ? *room * 2 : 64;
-	void *grown;
-
-	if (count < *room)
-		return 0;
-	grown = reallocarray(*list, more, size);
-	if (!grown)
-		return -ENOMEM;
-	*list = grown;
-	*room = more;
-	return 0;
-}
-
 int rk_listing_add(struct rk_listing *listing, struct rk_slice rkey, struct rk_slice ref)
 {
 	uint8_t normal[RK_REF_MOST];
@@ -57,7 +43,7 @@ int rk_listing_add(struct rk_listing *listing, struct rk_slice rkey, struct rk_s
 	int r;
 
 	if (rk_tid_parse(&tid, rkey)) {
-		r = grow((void **)&listing->tids, &listing->tid_room, listing->tid_count,
+		r = rk_list_grow(&listing->tids, &listing->tid_room, listing->tid_count,
 			sizeof(*listing->tids));
 		if (r)
 			return r;
@@ -65,8 +51,8 @@ int rk_listing_add(struct rk_listing *listing, struct rk_slice rkey, struct rk_s
 	}
 	if (!rk_ref_normalize(normal, ref) || !rk_oid_parse(&oid, rk_slice_make(normal, ref.len)))
 		return 0;
-	r = grow((void **)&listing->refs, &listing->ref_room, listing->ref_count,
-		sizeof(*listing->refs));
+	r = rk_list_grow(
+		&listing->refs, &listing->ref_room, listing->ref_count, sizeof(*listing->refs));
 	copy = rk_arena_copy(&listing->arena, rkey);
 	if (r || !copy)
 		return -ENOMEM;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/list.h"
 #include "base/metrics.h"
 #include "mirror/decide.h"
 #include "mirror/publish_draft.h"
@@ -72,15 +73,8 @@ static int candidate_add(
 		is_named(w, w->request->skip, user) ||
 		(document->gone && rk_document_rkey(document).len > RK_RKEY_MOST))
 		return 0;
-	if (w->count == w->room) {
-		size_t room = w->room ? w->room * 2 : 64;
-		struct rk_watch_candidate *list = reallocarray(w->list, room, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		w->list = list;
-		w->room = room;
-	}
+	if (rk_list_grow(&w->list, &w->room, w->count, sizeof(*w->list)) != 0)
+		return -ENOMEM;
 	candidate = &w->list[w->count++];
 	*candidate = (struct rk_watch_candidate){
 		.id = document->id, .user = user, .gone = document->gone};
@@ -220,7 +214,7 @@ static int orphans_add(struct rk_watching *w)
 		r = rk_mongo_bodies(w->mongo, w->collection, &w->arena, ids, orphans->count,
 			orphan_judge, orphans);
 	free(orphans);
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 /* Whether the index leaves the document to us: *drop, it is nobody's to publish. Negative: cannot be
@@ -283,7 +277,7 @@ static int judge_all(struct rk_watching *w)
 	rk_snapshot_end(w->snapshot);
 	w->count = left;
 	rk_later_sweep(&w->later);
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 /* Names were right when it began: a user who goes is no reason to end. */

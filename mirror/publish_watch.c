@@ -192,7 +192,7 @@ static int repo_of(struct rk_watching *w, const struct rk_user *user, rk_repo_id
 	r = rk_read_repo_by_did(w->snapshot, &repo, user->did);
 	*out = r == 0 ? repo.id : 0;
 	rk_snapshot_end(w->snapshot);
-	return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 /* Some documents of one user. 0, -EHOSTUNREACH, -EIO, … */

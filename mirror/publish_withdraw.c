@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "mirror/publish_listing.h"
 #include "records/record.h"
 
@@ -78,15 +79,8 @@ static int removal_add(struct withdrawing *w, struct rk_slice rkey, size_t item)
 {
 	struct removal *removal;
 
-	if (w->removal_count == w->room) {
-		size_t room = w->room ? w->room * 2 : 64;
-		struct removal *removals = reallocarray(w->removals, room, sizeof(*removals));
-
-		if (!removals)
-			return -ENOMEM;
-		w->removals = removals;
-		w->room = room;
-	}
+	if (rk_list_grow(&w->removals, &w->room, w->removal_count, sizeof(*w->removals)) != 0)
+		return -ENOMEM;
 	removal = &w->removals[w->removal_count++];
 	*removal = (struct removal){.item = item};
 	snprintf(removal->rkey, sizeof(removal->rkey), "%.*s", RK_SLICE_ARG(rkey));

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "atproto/mst.h"
 #include "base/clock.h"
@@ -130,7 +129,7 @@ static int resolve(struct rk_mirror *mirror, rk_repo_id *out, struct rk_recover_
 		snprintf(summary->error, sizeof(summary->error), "%s is not known", name);
 		return -ENOENT;
 	}
-	return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 static size_t names_count(const char *const *names)
@@ -192,7 +191,7 @@ static int list_repos(struct rk_mirror *mirror, struct rk_recover_call *call,
 			call->total += repo.counts[i];
 	}
 	rk_snapshot_end(mirror->snapshot);
-	return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 static int prepare(struct rk_mirror *mirror, struct rk_recover_call *call)
@@ -305,7 +304,7 @@ static int fill(
 		}
 	}
 	rk_snapshot_end(s);
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 static void line(const struct rk_recover_request *request, const struct rk_item *item)

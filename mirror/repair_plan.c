@@ -1,9 +1,9 @@
 /* Steps from what an audit found, and plans of them: pure. See repair_inside.h. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/encode.h"
+#include "base/list.h"
 #include "mirror/repair_inside.h"
 
 const char *const rk_repair_kind_names[RK_REPAIR_KIND_COUNT] = {
@@ -18,15 +18,8 @@ const char *const rk_repair_on_delete_names[] = {"soft", "unlink", "keep"};
 
 static int step_add(struct rk_repair_steps *out, const struct rk_repair_step *step)
 {
-	if (out->count == out->room) {
-		size_t room = out->room ? out->room * 2 : 16;
-		struct rk_repair_step *list = reallocarray(out->list, room, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		out->list = list;
-		out->room = room;
-	}
+	if (rk_list_grow(&out->list, &out->room, out->count, sizeof(*out->list)) != 0)
+		return -ENOMEM;
 	out->list[out->count++] = *step;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 
 enum { PASSES = 3 };
 
@@ -44,15 +45,8 @@ void rk_round_finish(struct rk_round *round)
 
 static struct rk_item *item_new(struct rk_round *round)
 {
-	if (round->count == round->room) {
-		size_t room = round->room ? round->room * 2 : 64;
-		struct rk_item *items = reallocarray(round->items, room, sizeof(*items));
-
-		if (!items)
-			return NULL;
-		round->items = items;
-		round->room = room;
-	}
+	if (rk_list_grow(&round->items, &round->room, round->count, sizeof(*round->items)) != 0)
+		return NULL;
 	round->items[round->count] = (struct rk_item){0};
 	return &round->items[round->count++];
 }
@@ -164,7 +158,7 @@ static int item_complete(struct rk_round *round, struct rk_item *item)
 	}
 	if (r == 0)
 		r = item_fill(round, item, &record);
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 int rk_round_take(struct rk_round *round, size_t most)
@@ -189,7 +183,7 @@ int rk_round_take(struct rk_round *round, size_t most)
 			r = item_complete(round, &round->items[i]);
 	}
 	rk_snapshot_end(s);
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 static int by_id(const void *a, const void *b)

@@ -1,8 +1,9 @@
 /* The set of documents that a scan saw: 13 bytes each, and a hash for each that names a record. */
 #include "mirror/inside.h"
 
-#include <errno.h>
 #include <stdlib.h>
+
+#include "base/list.h"
 
 /* FNV-1a: a false match only costs a look. */
 static uint64_t hash(struct rk_slice text)
@@ -14,29 +15,14 @@ static uint64_t hash(struct rk_slice text)
 	return h;
 }
 
-static int grow(void **list, size_t *room, size_t count, size_t size)
-{
-	size_t more = *room ? *room * 2 : 1024;
-	void *list_now;
-
-	if (count < *room)
-		return 0;
-	list_now = reallocarray(*list, more, size);
-	if (!list_now)
-		return -ENOMEM;
-	*list = list_now;
-	*room = more;
-	return 0;
-}
-
 int rk_seen_add(struct rk_seen *seen, const struct rk_document *document)
 {
 	struct rk_slice rkey = rk_document_rkey(document);
-	int r = grow((void **)&seen->ids, &seen->room, seen->count, sizeof(*seen->ids));
+	int r = rk_list_grow(&seen->ids, &seen->room, seen->count, sizeof(*seen->ids));
 
 	if (r == 0 && rkey.len > 0)
-		r = grow((void **)&seen->rkeys, &seen->rkey_room, seen->rkey_count,
-			sizeof(*seen->rkeys));
+		r = rk_list_grow(
+			&seen->rkeys, &seen->rkey_room, seen->rkey_count, sizeof(*seen->rkeys));
 	if (r)
 		return r;
 	memcpy(seen->ids[seen->count].id, document->id.bytes, 12);

@@ -9,7 +9,6 @@
 #include "mirror/sweep.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -169,7 +168,7 @@ static int chunk_compare(struct rk_sweep *sweep, const struct rk_documents *chun
 			candidates[(*count)++] = chunk->list[i].id;
 	}
 	rk_snapshot_end(s);
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 struct dangling {
@@ -239,7 +238,7 @@ static int dangling_confirm(
 		confirmed += r == 0;
 	}
 	rk_snapshot_end(mirror->snapshot);
-	r = r > 0 ? -EUCLEAN : r;
+	r = rk_read_found(r);
 	if (r == 0 && confirmed > 0)
 		r = rk_writer_call(mirror->writer, dangling_write, &found);
 out:

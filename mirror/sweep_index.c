@@ -99,7 +99,7 @@ static int records_chunk(
 	}
 	rk_snapshot_end(s);
 	*more = r == 0;
-	return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 static int repo_records(struct rk_sweep *sweep, rk_repo_id id)
@@ -156,7 +156,7 @@ int rk_sweep_records(struct rk_sweep *sweep)
 		if (r == 0)
 			r = rk_worker_step(mirror, &done);
 	}
-	return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 struct gathering {
@@ -188,7 +188,7 @@ int rk_sweep_vanished(struct rk_sweep *sweep)
 	rk_snapshot_end(sweep->mirror->snapshot);
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
 		rk_seen_seal(&sweep->vanished[i]);
-	return r > 0 ? -EUCLEAN : r ? r : gathering.error;
+	return r ? rk_read_found(r) : gathering.error;
 }
 
 /* Issues of documents that are no longer true. */
@@ -266,7 +266,7 @@ static int issues_over(struct rk_sweep *sweep, enum rk_issue_kind kind)
 			break;
 	}
 	free(over);
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 /* Records that MongoDB refused: for a value that was taken, or by another rule. */
@@ -336,7 +336,7 @@ static int refused_retry(struct rk_sweep *sweep, enum rk_issue_kind kind)
 		stands |= who.code || who.slug;
 		item->state = r == 0 && !stands ? RK_ITEM_AGAIN : RK_ITEM_STALE;
 	}
-	r = r > 0 ? -EUCLEAN : r;
+	r = rk_read_found(r);
 	return r ? r : rk_sweep_tell(sweep);
 }
 

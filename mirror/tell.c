@@ -88,7 +88,7 @@ static int tell_claim(struct rk_write *w, const struct rk_round *round, const st
 	int r = rk_read_repo(rk_write_view(w), &repo, item->repo);
 
 	if (r)
-		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
+		return rk_read_ended(r);
 	if (item->claimed)
 		repo.flags &= (uint8_t)~RK_REPO_UNCLAIMED;
 	else
@@ -185,7 +185,7 @@ static int run(struct rk_writer_job *job, struct rk_write *w)
 
 	for (size_t i = 0; r == 0 && i < round->count; i++)
 		r = tell_item(w, round, &round->items[i]);
-	return r > 0 ? -EUCLEAN : r;
+	return rk_read_found(r);
 }
 
 static void done(struct rk_writer_job *job, bool ok)

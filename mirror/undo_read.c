@@ -8,6 +8,7 @@
 
 #include "atproto/data.h"
 #include "base/file.h"
+#include "base/list.h"
 #include "records/document.h"
 #include "records/record.h"
 
@@ -102,17 +103,8 @@ static int entry_add(struct rk_undo_file *file, struct rk_undo_entry *entry, con
 	struct rk_slice kind = rk_slice_str(entry->kind ? entry->kind : "");
 	int r = record ? 0 : -ENOMEM;
 
-	if (r == 0 && file->count == file->room) {
-		size_t room = file->room ? file->room * 2 : 64;
-		struct rk_undo_entry *list = reallocarray(file->entries, room, sizeof(*list));
-
-		if (list) {
-			file->entries = list;
-			file->room = room;
-		} else {
-			r = -ENOMEM;
-		}
-	}
+	if (r == 0)
+		r = rk_list_grow(&file->entries, &file->room, file->count, sizeof(*file->entries));
 	entry->record = rk_slice_str(record ? record : "");
 	if (r == 0 &&
 		(!keep(&file->arena, &entry->did) || !keep(&file->arena, &entry->rkey) ||

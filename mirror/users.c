@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/list.h"
+
 void rk_users_finish(struct rk_users *users)
 {
 	if (!users)
@@ -31,15 +33,8 @@ int rk_users_add(struct rk_users *users, const struct rk_user *user)
 	struct rk_user one = *user;
 	int r;
 
-	if (users->count == users->room) {
-		size_t room = users->room ? users->room * 2 : 256;
-		struct rk_user *list = reallocarray(users->list, room, sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		users->list = list;
-		users->room = room;
-	}
+	if (rk_list_grow(&users->list, &users->room, users->count, sizeof(*users->list)) != 0)
+		return -ENOMEM;
 	r = copy(users, &one.id);
 	if (r == 0)
 		r = copy(users, &one.did);
@@ -86,7 +81,7 @@ struct rk_user *rk_users_by_id(const struct rk_users *users, struct rk_slice id)
 {
 	struct rk_user key = {.id = id};
 
-	if (users->count == 0)
+	if (users->count == 0 || !id.data)
 		return NULL;
 	return bsearch(&key, users->list, users->count, sizeof(key), by_id);
 }

@@ -118,7 +118,7 @@ static int look_ahead(struct rk_mirror *mirror, int64_t *wait_ms, bool *unclaime
 		r = rk_read_pending_due(mirror->snapshot, &due_ms);
 	rk_snapshot_end(mirror->snapshot);
 	if (r)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	rk_metric_set(RK_METRIC_MONGO_PENDING, (int64_t)counts.pending);
 	*unclaimed = counts.issues[RK_ISSUE_UNCLAIMED] > 0;
 	*wait_ms = due_ms == INT64_MAX ? IDLE_MS : due_ms - rk_clock_wall_ms();

@@ -69,7 +69,7 @@ static int handle_drop(struct rk_write *w, struct rk_slice did)
 	int r = rk_read_identity(&w->view, &identity, did);
 
 	if (r || identity.handle.len + identity.refused.len == 0)
-		return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
+		return rk_read_ended(r);
 	return rk_write_identity(w, did, &identity);
 }
 
@@ -120,7 +120,7 @@ static int records_drop(struct rk_write *w, rk_repo_id repo, uint8_t collection,
 		one.rkey = rk_slice_make(rkey, record.rkey.len);
 		r = rk_write_change(w, &change);
 	}
-	return r == RK_STORE_ABSENT ? 0 : r > 0 ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 int rk_write_forget(struct rk_write *w, struct rk_slice did, size_t most, bool *more)

@@ -5,6 +5,8 @@
 #ifndef RK_STORE_STORE_H
 #define RK_STORE_STORE_H
 
+#include <errno.h>
+
 #include "store/types.h"
 
 struct rk_store;
@@ -49,7 +51,17 @@ void rk_snapshot_destroy(struct rk_snapshot *snapshot);
 int rk_snapshot_begin(struct rk_snapshot *snapshot) __attribute__((warn_unused_result));
 void rk_snapshot_end(struct rk_snapshot *snapshot);
 
-/* All reads: RK_STORE_OK, RK_STORE_ABSENT, RK_STORE_CORRUPT, or negative errno. */
+/* All reads: RK_STORE_OK, RK_STORE_ABSENT, RK_STORE_CORRUPT, or negative errno. For callers to whom all but
+ * the first are failures (-EUCLEAN: the index is not what it should be), and at the end of a loop, where
+ * nothing more is none: */
+static inline int rk_read_found(int r)
+{
+	return r > 0 ? -EUCLEAN : r;
+}
+static inline int rk_read_ended(int r)
+{
+	return r == RK_STORE_ABSENT ? 0 : rk_read_found(r);
+}
 
 int rk_read_cursor(struct rk_snapshot *s, struct rk_cursor *out, struct rk_slice source);
 /* Every source that has a cursor, borrowed for the call; false from visit stops. */
