@@ -449,10 +449,11 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
       'is cut off': { truncate: 100 },
       'is slow': { delay: 1500 },
     })) {
-      it(`a PDS that ${what} twice`, async () => {
-        const fault = scene.proxy.http(wrong, { method: 'com.atproto.sync.getRepo', times: 2 });
+      it(`a PDS that ${what}, as often as it is asked again`, async () => {
+        const times = wrong.delay ? 1 : 2; // the first answer does, though it comes late
+        const fault = scene.proxy.http(wrong, { method: 'com.atproto.sync.getRepo', times });
         const { code, shown } = await audit(...users(person));
-        assert.equal(fault.fired, 2);
+        assert.equal(fault.fired, times);
         assert.equal(code, 0, shown);
         if (wrong.status === 429) assert.match(shown, /limits: waiting 1 s/);
       });
