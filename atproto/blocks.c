@@ -66,13 +66,25 @@ static int count_blocks(size_t *out, struct rk_cid *root, struct rk_slice in, si
 	return car.reader.failed ? RK_BLOCKS_MALFORMED : RK_BLOCKS_OK;
 }
 
-static int table_create(struct rk_blocks *blocks, struct rk_arena *arena, size_t count)
+/* At most three slots of four in use; count is bounded by the bytes of the CAR. */
+static size_t size_for(size_t count)
 {
 	size_t size = SIZE_LEAST;
 
-	/* At most three slots of four in use; count is bounded by the bytes of the CAR. */
 	while (size - size / 4 < count)
 		size *= 2;
+	return size;
+}
+
+size_t rk_blocks_bytes(size_t count)
+{
+	return size_for(count) * sizeof(struct rk_blocks_slot);
+}
+
+static int table_create(struct rk_blocks *blocks, struct rk_arena *arena, size_t count)
+{
+	size_t size = size_for(count);
+
 	blocks->size = size;
 	blocks->in_arena = arena != NULL;
 	blocks->slots = arena ? rk_arena_calloc(arena, size, sizeof(*blocks->slots))

@@ -32,6 +32,8 @@ enum rk_blocks_result {
  * same block twice is fine. arena may be NULL: then rk_blocks_finish frees. Negative: no memory. */
 int rk_blocks_load(struct rk_blocks *out, struct rk_arena *arena, struct rk_slice car,
 	size_t count_most) __attribute__((warn_unused_result));
+/* Of the table for so many blocks. */
+size_t rk_blocks_bytes(size_t count);
 void rk_blocks_finish(struct rk_blocks *blocks);
 /* The block's bytes (borrowed from the CAR), false if it is not there. */
 bool rk_blocks_find(const struct rk_blocks *blocks, const struct rk_cid *cid, struct rk_slice *out);

@@ -27,7 +27,7 @@ struct rk_car_block {
 /* Reads the header. False unless it is version 1 with one root or more, all CIDs of our kind. */
 bool rk_car_open(struct rk_car *car, struct rk_slice in);
 /* The next block; false at the end and on malformed input (car->reader.failed tells which). The
- * block's CID lies right before its bytes in the input. Does not hash: see rk_cid_matches. */
+ * block's CID lies right before its bytes in the input. Does not hash: see rk_blocks_load. */
 bool rk_car_next(struct rk_car *car, struct rk_car_block *out);
 
 #endif

@@ -11,8 +11,8 @@
 
 enum {
 	REV_AHEAD_MOST_MS = 5 * 60 * 1000,
-	SYNC_BLOCKS_MOST = 10000,    /* bytes: the lexicon's maxLength */
-	REPO_BLOCKS_MOST = 16 << 20, /* blocks: a table of 512 MB at the worst */
+	SYNC_BLOCKS_MOST = 10000, /* bytes: the lexicon's maxLength */
+	REPO_BLOCKS_LEAST = 8,    /* may always be there */
 	MAJOR_MAP = 5,
 };
 
@@ -52,7 +52,9 @@ struct subject {
 	struct rk_did did;            /* whose it must be */
 	size_t car_most, blocks_most; /* bytes; blocks */
 	const struct rk_verify_options *options;
-	struct rk_ops ops; /* once they are well-formed */
+	struct rk_ops ops;  /* once they are well-formed */
+	struct rk_cid root; /* … the commit's, and its block */
+	struct rk_slice commit;
 };
 
 /* 0, an enum rk_verdict, or negative. */
@@ -127,20 +129,35 @@ static int blocks_match_their_cids(struct subject *s)
 
 static int commit_is_there(struct subject *s)
 {
-	struct rk_slice block;
-
-	if (!rk_blocks_find(&s->out->blocks, &s->out->blocks.root, &block))
+	s->root = s->out->blocks.root;
+	if (!rk_blocks_find(&s->out->blocks, &s->root, &s->commit))
 		return RK_VERDICT_COMMIT_MISSING;
 	return 0;
 }
 
+/* In a whole repo, wherever it stands: it is looked at before any other block is hashed or kept. */
+static int commit_is_there_alone(struct subject *s)
+{
+	struct rk_car_block block;
+	struct rk_car car;
+	struct rk_cid cid;
+
+	if (!rk_car_open(&car, s->car))
+		return RK_VERDICT_CAR_MALFORMED;
+	s->root = car.root;
+	while (rk_car_next(&car, &block)) {
+		if (!rk_cid_equal(&block.cid, &car.root))
+			continue;
+		s->commit = block.bytes;
+		rk_cid_compute(&cid, block.cid.bytes[1], block.bytes);
+		return rk_cid_equal(&cid, &block.cid) ? 0 : RK_VERDICT_BLOCK_CID;
+	}
+	return car.reader.failed ? RK_VERDICT_CAR_MALFORMED : RK_VERDICT_COMMIT_MISSING;
+}
+
 static int commit_is_well_formed(struct subject *s)
 {
-	const struct rk_cid *root = &s->out->blocks.root;
-	struct rk_slice block = {0};
-
-	rk_blocks_find(&s->out->blocks, root, &block);
-	if (root->bytes[1] != RK_CODEC_DAG_CBOR || !rk_commit_parse(&s->out->commit, block))
+	if (s->root.bytes[1] != RK_CODEC_DAG_CBOR || !rk_commit_parse(&s->out->commit, s->commit))
 		return RK_VERDICT_COMMIT_MALFORMED;
 	return 0;
 }
@@ -294,16 +311,20 @@ static check *const sync_checks[] = {
 	NULL,
 };
 
+/* What a repo's first block is enough for. */
+#define REPO_START_CHECKS                                                                          \
+	commit_is_there_alone, commit_is_well_formed, commit_is_of_the_repo, commit_rev_not_ahead, \
+		key_is_known, signature_is_good
+
+static check *const repo_start_checks[] = {
+	REPO_START_CHECKS,
+	NULL,
+};
+
 /* The tree is walked behind the list. */
 static check *const repo_checks[] = {
-	size_within_limit,
+	REPO_START_CHECKS,
 	blocks_match_their_cids,
-	commit_is_there,
-	commit_is_well_formed,
-	commit_is_of_the_repo,
-	commit_rev_not_ahead,
-	key_is_known,
-	signature_is_good,
 	NULL,
 };
 
@@ -352,6 +373,40 @@ int rk_verify_sync(struct rk_verified *out, struct rk_arena *arena, const struct
 	return checks_run(&subject, sync_checks);
 }
 
+/* The CAR's header and first block are there, and it is the root. */
+static bool starts_with_root(struct rk_slice start)
+{
+	struct rk_car_block block;
+	struct rk_car car;
+
+	return rk_car_open(&car, start) && rk_car_next(&car, &block) &&
+		rk_cid_equal(&block.cid, &car.root);
+}
+
+int rk_verify_repo_start(
+	struct rk_slice start, struct rk_did did, const struct rk_verify_options *options)
+{
+	struct rk_verified verified;
+	struct subject subject = {
+		.out = &verified,
+		.car = start,
+		.did = did,
+		.options = options,
+	};
+
+	return starts_with_root(start) ? checks_run(&subject, repo_start_checks) : -EAGAIN;
+}
+
+static size_t repo_blocks_most(size_t bytes)
+{
+	return REPO_BLOCKS_LEAST + bytes / RK_REPO_BLOCK_BYTES;
+}
+
+size_t rk_verify_repo_memory(size_t bytes)
+{
+	return rk_blocks_bytes(repo_blocks_most(bytes));
+}
+
 int rk_verify_repo(struct rk_verified *out, struct rk_slice car, struct rk_did did,
 	const struct rk_verify_options *options, rk_mst_visit *visit, void *context)
 {
@@ -359,8 +414,7 @@ int rk_verify_repo(struct rk_verified *out, struct rk_slice car, struct rk_did d
 		.out = out,
 		.car = car,
 		.did = did,
-		.car_most = SIZE_MAX, /* the caller's to bound */
-		.blocks_most = REPO_BLOCKS_MOST,
+		.blocks_most = repo_blocks_most(car.len), /* bytes are the caller's to bound */
 		.options = options,
 	};
 	int result = checks_run(&subject, repo_checks);

@@ -28,7 +28,7 @@
 	X(OPS_DUPLICATE, "ops_duplicate", "two operations of a commit have one path")              \
 	X(OPS_PREV, "ops_prev", "an update or delete does not say what was there before")          \
 	X(CAR_MALFORMED, "car_malformed", "the blocks are not a CAR v1")                           \
-	X(CAR_TOO_LARGE, "car_too_large", "the blocks are over the size limit")                    \
+	X(CAR_TOO_LARGE, "car_too_large", "the blocks are too large, or too many")                 \
 	X(CAR_ROOT, "car_root", "the blocks' root is not the message's commit")                    \
 	X(BLOCK_CID, "block_cid", "a block's bytes do not hash to its CID")                        \
 	X(COMMIT_MISSING, "commit_missing", "the commit's block is not among the blocks")          \
@@ -97,13 +97,26 @@ int rk_verify_commit(struct rk_verified *out, struct rk_arena *arena, const stru
 int rk_verify_sync(struct rk_verified *out, struct rk_arena *arena, const struct rk_event *event,
 	const struct rk_verify_options *options) __attribute__((warn_unused_result));
 
+/* A record and its part of the tree's nodes never take less than this on average for each block, with its
+ * CID and length, however small the record is. */
+enum { RK_REPO_BLOCK_BYTES = 64 };
+
 /* A whole repo as getRepo sends it. The caller finishes out->blocks, whatever comes back (malloc,
- * 16 bytes a slot, flat in record size). Every block is hashed and then the tree walked: visit is
+ * 16 bytes a slot, flat in record size; no more than rk_verify_repo_memory, for more blocks than one in
+ * RK_REPO_BLOCK_BYTES are refused). The commit is judged first, before anything is kept, wherever it stands.
+ * Then every block is hashed and the tree walked: visit is
  * called for each entry in key order, may find records in out->blocks and says for itself whether
  * they are missing or malformed. A verdict may come after entries were visited; when visit stops
  * the walk, the result is -ECANCELED. */
 int rk_verify_repo(struct rk_verified *out, struct rk_slice car, struct rk_did did,
 	const struct rk_verify_options *options, rk_mst_visit *visit, void *context)
 	__attribute__((warn_unused_result));
+/* Bytes that a CAR of such a length can make it allocate. */
+size_t rk_verify_repo_memory(size_t bytes);
+
+/* The same of a CAR's first bytes: whether its commit would be believed. -EAGAIN: they do not hold all of
+ * the first block, or that is not the commit. */
+int rk_verify_repo_start(struct rk_slice start, struct rk_did did,
+	const struct rk_verify_options *options) __attribute__((warn_unused_result));
 
 #endif

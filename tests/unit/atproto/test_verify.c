@@ -397,6 +397,43 @@ static void broken_tree_is_refused(void **state)
 	rk_buf_finish(&car);
 }
 
+/* Blocks that are nowhere in the tree, of 42 bytes each with length and CID. */
+static void tiny_blocks_add(struct rk_buf *car, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t bytes[] = {
+			0x1a, 0xff, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i};
+		struct rk_cid cid = make_cid(rk_slice_make(bytes, sizeof(bytes)));
+
+		make_block(car, &cid, rk_slice_make(bytes, sizeof(bytes)));
+	}
+}
+
+static void more_blocks_than_a_repo_of_that_size_has_are_refused(void **state)
+{
+	struct rk_slice car = rk_test_read_source("tests/fixtures/repo.car");
+	struct rk_blocks blocks;
+	struct rk_buf changed = {0};
+	size_t most;
+
+	assert_int_equal(rk_blocks_load(&blocks, NULL, car, SIZE_MAX), RK_BLOCKS_OK);
+	message_car_copy(&changed, car, NULL, NULL);
+	tiny_blocks_add(&changed, 20000);
+	assert_int_equal(
+		verify_repo(rk_buf_slice(&changed), did, later.now_ms), RK_VERDICT_CAR_TOO_LARGE);
+	/* Its own are far fewer, and some that nothing names do no harm. */
+	most = car.len / RK_REPO_BLOCK_BYTES;
+	assert_true(most > blocks.count);
+	message_car_copy(&changed, car, NULL, NULL);
+	tiny_blocks_add(&changed, (uint32_t)(most - blocks.count));
+	assert_int_equal(verify_repo(rk_buf_slice(&changed), did, later.now_ms), RK_VERDICT_OK);
+	assert_true(rk_verify_repo_memory(1 << 20) < 1 << 20);
+	assert_true(rk_verify_repo_memory(1 << 30) <= 1 << 29);
+	rk_blocks_finish(&blocks);
+	rk_buf_finish(&changed);
+	free((void *)car.data);
+}
+
 static void every_flip_and_cut_of_a_repo_is_refused(void **state)
 {
 	struct rk_slice car = rk_test_read_source("tests/fixtures/repo-empty.car");
@@ -475,6 +512,7 @@ int main(void)
 		cmocka_unit_test(whole_repo_is_walked_in_order),
 		cmocka_unit_test(repos_are_refused_with_their_verdict),
 		cmocka_unit_test(broken_tree_is_refused),
+		cmocka_unit_test(more_blocks_than_a_repo_of_that_size_has_are_refused),
 		cmocka_unit_test(every_flip_and_cut_of_a_repo_is_refused),
 		cmocka_unit_test(every_flip_of_a_frame_is_survived),
 		cmocka_unit_test(every_verdict_has_its_own_name_and_text),

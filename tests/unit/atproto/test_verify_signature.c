@@ -1,6 +1,7 @@
 /* Rules of atproto/verify on signatures: who must have signed, and what a bad one is called. */
 #include "tests/unit/atproto/message.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 static const char *const messages[] = {"tests/fixtures/commit-init.frame",
@@ -209,6 +210,51 @@ static void whole_repos_are_checked(void **state)
 	free((void *)car.data);
 }
 
+/* Where the commit is not the account's, nothing else of the repo is worth a look. */
+static void a_repo_is_refused_by_its_commit_first(void **state)
+{
+	struct rk_slice car = rk_test_read_source("tests/fixtures/repo.car");
+	struct rk_verify_options options = under(&k256);
+
+	((uint8_t *)car.data)[car.len - 1] ^= 1;
+	assert_int_equal(verify_repo(car, &options), RK_VERDICT_BLOCK_CID);
+	options.key = &other;
+	assert_int_equal(verify_repo(car, &options), RK_VERDICT_SIGNATURE_WRONG);
+	free((void *)car.data);
+}
+
+static void the_start_of_a_repo_tells_of_its_commit(void **state)
+{
+	struct rk_slice car = rk_test_read_source("tests/fixtures/repo.car");
+	struct rk_verify_options options = under(&k256), wrong = under(&other);
+	struct rk_car_block first;
+	struct rk_car reader;
+	struct rk_buf changed = {0};
+	struct rk_slice data;
+	size_t end;
+
+	assert_true(rk_car_open(&reader, car) && rk_car_next(&reader, &first));
+	end = first.offset + first.bytes.len;
+	for (size_t len = 0; len < end; len++)
+		assert_int_equal(
+			rk_verify_repo_start(rk_slice_sub(car, 0, len), did, &options), -EAGAIN);
+	for (size_t len = end; len < end + 100; len++) {
+		data = rk_slice_sub(car, 0, len);
+		assert_int_equal(rk_verify_repo_start(data, did, &options), RK_VERDICT_OK);
+		assert_int_equal(
+			rk_verify_repo_start(data, did, &wrong), RK_VERDICT_SIGNATURE_WRONG);
+	}
+	/* Another block comes first: it is to be seen once all are there. */
+	message_car_copy(&changed, car, NULL, &first.cid);
+	make_block(&changed, &first.cid, first.bytes);
+	data = rk_buf_slice(&changed);
+	assert_int_equal(rk_verify_repo_start(data, did, &wrong), -EAGAIN);
+	assert_int_equal(verify_repo(data, &wrong), RK_VERDICT_SIGNATURE_WRONG);
+	assert_int_equal(verify_repo(data, &options), RK_VERDICT_OK);
+	rk_buf_finish(&changed);
+	free((void *)car.data);
+}
+
 /* Without a key it is the caller who says whether a signature is needed. */
 static void without_a_key_only_what_needs_none_is_believed(void **state)
 {
@@ -251,6 +297,8 @@ int main(void)
 		cmocka_unit_test(commits_and_syncs_are_checked),
 		cmocka_unit_test(p256_of_the_reference_is_believed),
 		cmocka_unit_test(whole_repos_are_checked),
+		cmocka_unit_test(a_repo_is_refused_by_its_commit_first),
+		cmocka_unit_test(the_start_of_a_repo_tells_of_its_commit),
 		cmocka_unit_test(without_a_key_only_what_needs_none_is_believed),
 		cmocka_unit_test(cheaper_faults_come_first),
 	};
