@@ -85,17 +85,16 @@ bool rk_difference_collect(void *context, struct rk_slice key, const struct rk_c
 	return true;
 }
 
-void rk_difference_clear(struct rk_resync *s)
-{
-	memset(s->counts, 0, sizeof(s->counts));
-}
-
 void rk_difference_finish(struct rk_resync *s)
 {
-	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
 		free(s->keys[i]);
+		s->keys[i] = NULL;
+		s->counts[i] = s->caps[i] = 0;
+	}
 	free(s->piece.records);
 	rk_arena_finish(&s->piece.arena);
+	s->piece = (struct rk_piece){0};
 }
 
 static int digest_compare(const void *a, const void *b)
@@ -342,7 +341,7 @@ int rk_difference_remove_all(struct rk_resync *s, bool believed)
 	struct tally tally;
 	int r;
 
-	rk_difference_clear(s);
+	rk_difference_finish(s);
 	s->piece.vanished = !believed;
 	r = index_walk(s, true, &tally);
 	return r ? r : piece_write(s);

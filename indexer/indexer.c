@@ -327,10 +327,13 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 		indexer->origins[1] = options->public_origin;
 	}
 	indexer->hosts = rk_hosts_create();
+	indexer->berths = rk_berths_create(options->relay);
+	indexer->memory = rk_share_create(RK_REPOS_MEMORY);
 	indexer->ring = rk_ring_create();
 	indexer->waiting = rk_waiting_create();
 	indexer->keys = rk_keys_create(indexer->origins);
-	if (!indexer->hosts || !indexer->ring || !indexer->waiting || !indexer->keys)
+	if (!indexer->hosts || !indexer->berths || !indexer->memory || !indexer->ring ||
+		!indexer->waiting || !indexer->keys)
 		goto fail;
 	rk_writer_set_stream(writer, &indexer->stream);
 	r = threads_start(indexer);
@@ -372,6 +375,8 @@ void rk_indexer_destroy(struct rk_indexer *indexer)
 	rk_waiting_destroy(indexer->waiting);
 	rk_keys_destroy(indexer->keys);
 	rk_hosts_destroy(indexer->hosts);
+	rk_berths_destroy(indexer->berths);
+	rk_share_destroy(indexer->memory);
 	rk_wishes_finish(&indexer->wishes);
 	pthread_cond_destroy(&indexer->wake);
 	pthread_mutex_destroy(&indexer->lock);

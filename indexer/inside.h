@@ -5,9 +5,11 @@
 #include <pthread.h>
 
 #include "indexer/apply.h"
+#include "indexer/berths.h"
 #include "indexer/hosts.h"
 #include "indexer/indexer.h"
 #include "indexer/ring.h"
+#include "indexer/share.h"
 #include "indexer/waiting.h"
 #include "indexer/wishes.h"
 #include "net/pds.h"
@@ -19,6 +21,7 @@ enum {
 						* enough to answer soon */
 	RK_GATHER_MS = 200, /* under load, between transactions: events of one share its pages */
 	RK_REPO_CAR_MOST = 1 << 30, /* bytes of a whole repo */
+	RK_REPOS_MEMORY = 64 << 20, /* of all that are judged; one that needs more is alone */
 	RK_IDENTITY_FRESH_MS = 24 * 3600 * 1000,
 	RK_IDENTITY_FAILED_MS = 2 * 60 * 1000,
 };
@@ -57,6 +60,8 @@ struct rk_indexer {
 	int64_t cursor_us;  /* the writer's: when the cursor was last written */
 	int64_t written_ms; /* … and anything of the stream; monotonic */
 	struct rk_hosts *hosts;
+	struct rk_berths *berths;
+	struct rk_share *memory;
 	const char
 		*origins[3]; /* of the source; ended by NULL. None: a relay, everybody is at home */
 	char public_origin[RK_ORIGIN_MOST];

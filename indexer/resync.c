@@ -1,6 +1,9 @@
 /*
  * Fetching a repo whole: who is to be asked, getRepo into a spooled file, verified, handed to
- * difference.c; and what becomes of the repo, which is an event of state.h in every case.
+ * difference.c. What becomes of the repo is resync_outcome.c's.
+ *
+ * What a host sends is bounded before it is believed: by its first bytes, for a commit that is not the
+ * account's ends the fetch; by its berth, if it is long (berths.h); and by its share of the memory (share.h).
  *
  * Behind a relay the host is what the DID document names, and may be anybody's: it is left alone while
  * it fails (hosts.h), and asked how the repo stands before it is asked for all of it.
@@ -18,326 +21,70 @@
 #include "base/metrics.h"
 #include "net/backoff.h"
 
-enum { NETWORK_MS = 1000 /* nobody answered: not the repo's fault */ };
-
-/* The repo is in, or was in: what waited is applied behind it. */
-static int settle(struct rk_resync *s, struct rk_write *w, struct rk_repo *repo)
+/* The key held now is read into out. 0 or negative. */
+static int verify_options(struct rk_resync *s, struct rk_verify_options *out)
 {
-	bool lost;
-	int r;
+	struct rk_signer signer;
+	int r = rk_resync_signer_read(s, &signer);
 
-	if (repo->said)
-		rk_repo_happen(repo, RK_REPO_EVENT_DOUBTED, rk_clock_wall_ms(), 0);
-	r = rk_write_repo(w, repo);
-
-	/* The stream went on while the repo came in. */
-	if (r == 0)
-		r = rk_replay(s->fetcher->indexer, w, s->copy.repo.did, &lost);
-	if (r == 0)
-		r = rk_read_repo(rk_write_view(w), repo, s->copy.repo.id);
-	/* Behind the stream still: once more, but not at once for ever. */
-	if (r == 0 && (lost || repo->sync == RK_SYNC_DESYNCHRONIZED)) {
-		repo->failures = s->copy.repo.failures;
-		rk_repo_happen(repo, RK_REPO_EVENT_OVERTAKEN, rk_clock_wall_ms(), 0);
-		r = rk_write_repo(w, repo);
-	}
-	if (r == 0 && repo->sync == RK_SYNC_SYNCHRONIZED)
-		r = rk_write_seen_clear(w, repo->id);
-	if (r == 0)
-		r = rk_write_issue_clear(
-			w, RK_ISSUE_DESYNCHRONIZED, s->copy.repo.id, -1, (struct rk_slice){0});
-	return r;
-}
-
-/* The account's host was asked how it stands. What a relay says after that is another question. */
-static void account_settle(struct rk_resync *s, struct rk_repo *repo, enum rk_account account)
-{
-	const bool settled = repo->said && s->copy.repo.said;
-
-	s->denied = settled && repo->account == (uint8_t)account;
-	repo->said &= !settled;
-	repo->account = (uint8_t)account;
-}
-
-/* Once it is on disk. */
-static void denied_tell(const struct rk_resync *s)
-{
-	if (!s->denied)
-		return;
-	rk_metric_refused_add(RK_VERDICT_ACCOUNT_DENIED);
-	rk_log(RK_LOG_WARN, "resync", rk_verdict_rows[RK_VERDICT_ACCOUNT_DENIED].help,
-		RK_LOG_STR("did", s->copy.did));
-}
-
-static int fetched_run(void *context, struct rk_write *w)
-{
-	struct rk_resync *s = context;
-	struct rk_repo repo;
-	int r = rk_read_repo(rk_write_view(w), &repo, s->copy.repo.id);
-
-	if (r)
-		return r < 0 ? r : -EUCLEAN;
-	repo.rev = s->verified.commit.rev;
-	repo.data = s->verified.commit.data;
-	account_settle(s, &repo, RK_ACCOUNT_ACTIVE);
-	rk_repo_happen(&repo, RK_REPO_EVENT_FETCHED, rk_clock_wall_ms(), 0);
-	return settle(s, w, &repo);
-}
-
-static int unchanged_run(void *context, struct rk_write *w)
-{
-	struct rk_resync *s = context;
-	struct rk_repo repo;
-	int r = rk_read_repo(rk_write_view(w), &repo, s->copy.repo.id);
-
-	if (r)
-		return r < 0 ? r : -EUCLEAN;
-	account_settle(s, &repo, RK_ACCOUNT_ACTIVE);
-	rk_repo_happen(&repo, RK_REPO_EVENT_UNCHANGED, rk_clock_wall_ms(), 0);
-	return settle(s, w, &repo);
-}
-
-/* What came of a fetch that brought no repo. */
-struct outcome {
-	struct rk_resync *s;
-	enum rk_repo_event event;
-	enum rk_account account; /* the account's state now */
-	int64_t given_ms;        /* of PUT_OFF: Unix ms */
-	const char *reason;
-};
-
-static bool is_failure(enum rk_repo_event event)
-{
-	return event == RK_REPO_EVENT_FAILED || event == RK_REPO_EVENT_FAILED_OLDER;
-}
-
-static int outcome_run(void *context, struct rk_write *w)
-{
-	const struct outcome *o = context;
-	int64_t now_ms = rk_clock_wall_ms();
-	struct rk_repo repo;
-	bool lost;
-	int r = rk_read_repo(rk_write_view(w), &repo, o->s->copy.repo.id);
-
-	if (r)
-		return r < 0 ? r : -EUCLEAN;
-	if (o->event == RK_REPO_EVENT_DEACTIVATED || o->event == RK_REPO_EVENT_GONE)
-		account_settle(o->s, &repo, o->account);
-	rk_repo_happen(&repo, o->event, now_ms, o->given_ms);
-	r = rk_write_repo(w, &repo);
-	/* What waited for the answer is refused. */
-	if (r == 0 && repo.account != RK_ACCOUNT_ACTIVE && !repo.said)
-		r = rk_replay(o->s->fetcher->indexer, w, o->s->copy.repo.did, &lost);
-	if (r == 0 && repo.failures >= RK_FAILURES_READY && o->account == RK_ACCOUNT_ACTIVE) {
-		const struct rk_issue issue = {
-			.kind = RK_ISSUE_DESYNCHRONIZED,
-			.repo = repo.id,
-			.collection = -1,
-			.at_ms = now_ms,
-			.message = rk_slice_str(o->reason),
-		};
-
-		r = rk_write_issue(w, &issue);
-	}
-	return r;
-}
-
-static void outcome_write(struct outcome *o)
-{
-	struct rk_indexer *indexer = o->s->fetcher->indexer;
-	bool failure = is_failure(o->event);
-	enum rk_log_level level = RK_LOG_INFO;
-
-	if (atomic_load(&indexer->stopping))
-		return;
-	if (failure)
-		rk_metric_add(RK_METRIC_RESYNC_FAILURES, 1);
-	if (failure)
-		level = RK_LOG_WARN;
-	else if (o->event == RK_REPO_EVENT_PUT_OFF || o->event == RK_REPO_EVENT_HOST_FAILING)
-		level = RK_LOG_DEBUG;
-	rk_log(level, "resync", "a repo could not be fetched", RK_LOG_STR("did", o->s->copy.did),
-		RK_LOG_STR("reason", o->reason),
-		RK_LOG_INT("failures", o->s->copy.repo.failures + failure));
-	if (rk_writer_call(indexer->writer, outcome_run, o) != 0)
-		rk_log(RK_LOG_WARN, "resync", "stopped before the outcome was written",
-			RK_LOG_STR("did", o->s->copy.did));
-	else
-		denied_tell(o->s);
-}
-
-static void happened(struct rk_resync *s, enum rk_repo_event event, const char *reason)
-{
-	struct outcome o = {
-		.s = s,
-		.event = event,
-		.account = s->copy.repo.account,
-		.reason = reason,
-	};
-
-	outcome_write(&o);
-}
-
-static void failed(struct rk_resync *s, const char *reason)
-{
-	happened(s, RK_REPO_EVENT_FAILED, reason);
-}
-
-static void put_off(
-	struct rk_resync *s, enum rk_repo_event event, int64_t wait_ms, const char *reason)
-{
-	struct outcome o = {
-		.s = s,
-		.event = event,
-		.account = s->copy.repo.account,
-		.given_ms = rk_clock_wall_ms() + wait_ms,
-		.reason = reason,
-	};
-
-	outcome_write(&o);
-}
-
-static int signer_read(struct rk_resync *s, struct rk_signer *out)
-{
-	struct rk_fetcher *fetcher = s->fetcher;
-	int r = rk_snapshot_begin(fetcher->snapshot);
-
-	if (r)
-		return r;
-	r = rk_keys_find(fetcher->keys, out, fetcher->snapshot, s->copy.repo.did);
-	rk_snapshot_end(fetcher->snapshot);
-	return r;
-}
-
-/*
- * The host knows no such repo: its records are no longer there. Their documents stay, unless the account
- * was said to be deleted and its DID document still names the host that was asked.
- */
-static void gone(struct rk_resync *s)
-{
-	struct outcome o = {
-		.s = s,
-		.event = RK_REPO_EVENT_GONE,
-		.account = RK_ACCOUNT_DELETED,
-		.reason = "its host has no such repo",
-	};
-	bool purge = s->copy.repo.flags & RK_REPO_PURGE;
-	struct rk_signer signer = {0};
-
-	if (purge) {
-		if (!rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS) ||
-			signer_read(s, &signer) != 0 || signer.elsewhere) {
-			failed(s, "where the deleted account lives could not be told");
-			return;
-		}
-	}
-	if (rk_difference_remove_all(s, purge && signer.known) != 0)
-		happened(s, RK_REPO_EVENT_FAILED_OLDER,
-			"the lost repo's records could not be removed");
-	else
-		outcome_write(&o);
-}
-
-static void inactive(struct rk_resync *s, const struct rk_pds_reply *reply)
-{
-	struct outcome o = {
-		.s = s,
-		.event = RK_REPO_EVENT_DEACTIVATED,
-		.account = rk_account_parse(rk_slice_str(reply->account_status)),
-		.reason = reply->message,
-	};
-
-	if (o.account == RK_ACCOUNT_ACTIVE)
-		o.account = RK_ACCOUNT_INACTIVE;
-	/* A host that still knows the account may say so, too. */
-	if (o.account == RK_ACCOUNT_DELETED)
-		gone(s);
-	else
-		outcome_write(&o);
-}
-
-enum host_now { THE_SAME, ANOTHER, NOT_KNOWN };
-
-/* Behind a relay an account that went to another host leaves one behind that knows it as absent or not
- * active: whether it is still the right one must be known as of now. */
-static enum host_now host_now(struct rk_resync *s)
-{
-	char host[RK_ORIGIN_MOST];
-
-	if (!s->fetcher->indexer->options.relay)
-		return THE_SAME;
-	if (!rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS))
-		return NOT_KNOWN;
-	return rk_fetcher_host(s->fetcher, host, s->copy.repo.did) && strcmp(host, s->host) == 0
-		? THE_SAME
-		: ANOTHER;
-}
-
-/* An answer that is not what was asked for. */
-static void not_fetched(struct rk_resync *s, int result, const struct rk_pds_reply *reply)
-{
-	bool relay = s->fetcher->indexer->options.relay;
-	/* The stream is there: that nobody answers is of this repo alone. */
-	bool connected = atomic_load(&s->fetcher->indexer->connected);
-	enum host_now now = THE_SAME;
-
-	if (result == RK_PDS_ABSENT || result == RK_PDS_INACTIVE)
-		now = host_now(s);
-	if (now == NOT_KNOWN) {
-		failed(s, "where it lives by now could not be told");
-	} else if (now == ANOTHER) {
-		put_off(s, RK_REPO_EVENT_PUT_OFF, NETWORK_MS, "it lives elsewhere by now");
-	} else if (result == RK_PDS_ABSENT) {
-		gone(s);
-	} else if (result == RK_PDS_INACTIVE) {
-		inactive(s, reply);
-	} else if (result == RK_PDS_RETRY && reply->http_status == 0 && !relay && !connected) {
-		put_off(s, RK_REPO_EVENT_PUT_OFF, NETWORK_MS, reply->message);
-	} else if (result == RK_PDS_RETRY && reply->retry_after_ms > 0) {
-		/* It may be said for ever, and nobody's readiness hangs on that. */
-		put_off(s, RK_REPO_EVENT_HOST_FAILING,
-			reply->retry_after_ms < RK_HOST_MOST_MS ? reply->retry_after_ms
-								: RK_HOST_MOST_MS,
-			reply->message);
-	} else if (result > 0) {
-		failed(s, reply->message);
-	} else if (result != -ECANCELED) {
-		failed(s, strerror(-result));
-	}
-}
-
-/* Under the key held now. */
-static int verify(struct rk_resync *s, struct rk_slice car, struct rk_did did)
-{
-	struct rk_verify_options options = {
+	*out = (struct rk_verify_options){
 		.now_ms = rk_clock_wall_ms(),
 		.key_needed = true,
 		.checker = rk_keys_checker(s->fetcher->keys),
+		.key = r ? NULL : signer.key,
 	};
-	struct rk_signer signer;
-	int r = signer_read(s, &signer);
+	return r;
+}
 
-	if (r)
-		return r;
-	options.key = signer.key;
-	rk_blocks_finish(&s->verified.blocks);
-	rk_difference_clear(s);
-	return rk_verify_repo(&s->verified, car, did, &options, rk_difference_collect, s);
+/* Of a table of blocks, the keys of its tree, and records to be written. */
+static size_t memory_for(size_t bytes)
+{
+	size_t keys = bytes / RK_REPO_BLOCK_BYTES * 2 * sizeof(uint64_t);
+
+	return rk_verify_repo_memory(bytes) + keys +
+		(bytes < RK_PIECE_BYTES ? bytes : RK_PIECE_BYTES);
+}
+
+/* Under the key held now. With RK_VERDICT_OK it has its share of the memory. */
+static int verify(struct rk_resync *s, struct rk_slice car, struct rk_did did)
+{
+	struct rk_indexer *indexer = s->fetcher->indexer;
+	struct rk_verify_options options;
+	int r;
+
+	if (!rk_share_take(indexer->memory, memory_for(car.len), &indexer->stopping))
+		return -ECANCELED;
+	r = verify_options(s, &options);
+	if (r == 0)
+		r = rk_verify_repo(&s->verified, car, did, &options, rk_difference_collect, s);
+	if (r != RK_VERDICT_OK) {
+		rk_blocks_finish(&s->verified.blocks);
+		rk_difference_finish(s);
+		rk_share_give(indexer->memory, memory_for(car.len));
+	}
+	return r;
+}
+
+/* The key may have been changed since it was read. */
+static bool is_of_the_key(int verdict)
+{
+	return verdict == RK_VERDICT_SIGNATURE_WRONG || verdict == RK_VERDICT_KEY_UNKNOWN ||
+		verdict == RK_VERDICT_KEY_MISSING;
 }
 
 static void verified(struct rk_resync *s)
 {
-	int r = rk_difference_write(s, fetched_run);
+	int r = rk_difference_write(s, rk_resync_fetched_run);
 
 	if (r == 0) {
-		denied_tell(s);
+		rk_resync_denied_tell(s);
 		rk_metric_add(RK_METRIC_RESYNCS, 1);
 		rk_metric_add(RK_METRIC_RECORDS_PUT, (int64_t)s->put);
 		rk_metric_add(RK_METRIC_RECORDS_REMOVED, (int64_t)s->removed);
 		rk_log(RK_LOG_DEBUG, "resync", "a repo is in", RK_LOG_STR("did", s->copy.did),
 			RK_LOG_INT("put", s->put), RK_LOG_INT("removed", s->removed));
 	} else if (!atomic_load(&s->fetcher->indexer->stopping)) {
-		failed(s, strerror(-r));
+		rk_resync_failed(s, strerror(-r));
 	}
 }
 
@@ -348,31 +95,133 @@ static void fetched(struct rk_resync *s, int fd, size_t size)
 	int r;
 
 	if (map == MAP_FAILED) {
-		failed(s, "the fetched repo is empty or cannot be mapped");
+		rk_resync_failed(s, "the fetched repo is empty or cannot be mapped");
 		return;
 	}
 	r = verify(s, rk_slice_make(map, size), did);
-	if (r == RK_VERDICT_SIGNATURE_WRONG || r == RK_VERDICT_KEY_UNKNOWN ||
-		r == RK_VERDICT_KEY_MISSING) {
-		/* The key may have been changed since it was read. */
+	if (is_of_the_key(r)) {
 		rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS);
 		r = verify(s, rk_slice_make(map, size), did);
 	}
 	if (r > RK_VERDICT_OK)
 		rk_metric_refused_add((unsigned)r);
 	if (s->error) {
-		failed(s, strerror(-s->error));
+		rk_resync_failed(s, strerror(-s->error));
 	} else if (r != RK_VERDICT_OK) {
-		failed(s, r > 0 ? rk_verdict_rows[r].help : strerror(-r));
+		rk_resync_failed(s, r > 0 ? rk_verdict_rows[r].help : strerror(-r));
 	} else if (s->verified.commit.rev < s->copy.repo.rev &&
 		!(s->copy.repo.flags & RK_REPO_RESET)) {
 		rk_metric_refused_add(RK_VERDICT_REV_OLDER);
-		happened(s, RK_REPO_EVENT_FAILED_OLDER, rk_verdict_rows[RK_VERDICT_REV_OLDER].help);
+		rk_resync_happened(
+			s, RK_REPO_EVENT_FAILED_OLDER, rk_verdict_rows[RK_VERDICT_REV_OLDER].help);
 	} else {
 		verified(s);
 	}
-	rk_blocks_finish(&s->verified.blocks);
+	if (r == RK_VERDICT_OK) {
+		rk_blocks_finish(&s->verified.blocks);
+		rk_difference_finish(s);
+		rk_share_give(s->fetcher->indexer->memory, memory_for(size));
+	}
 	munmap(map, size);
+}
+
+static void start_judge(struct rk_resync *s)
+{
+	const struct rk_did did = {.text = s->copy.repo.did};
+	struct rk_verify_options options;
+
+	s->start_verdict = -EAGAIN;
+	if (verify_options(s, &options) == 0)
+		s->start_verdict =
+			rk_verify_repo_start(rk_slice_make(s->start, s->start_len), did, &options);
+}
+
+/* As the repo comes: whether more of it is wanted. */
+static bool is_wanted(void *context, struct rk_slice piece, size_t before)
+{
+	struct rk_resync *s = context;
+	size_t len = sizeof(s->start) - s->start_len;
+
+	if (before == 0) {
+		s->start_len = 0;
+		s->start_verdict = -EAGAIN;
+		len = sizeof(s->start);
+	}
+	if (len > piece.len)
+		len = piece.len;
+	if (s->start_verdict == -EAGAIN && len) {
+		memcpy(s->start + s->start_len, piece.data, len);
+		s->start_len += len;
+		start_judge(s);
+	}
+	if (s->start_verdict > RK_VERDICT_OK)
+		return false;
+	return rk_berths_go_on(
+		s->fetcher->indexer->berths, &s->berth, before + piece.len, rk_clock_mono_ms());
+}
+
+/* Once more, if a newer key makes good what its first bytes were refused for. */
+static int get_repo(struct rk_resync *s, struct rk_pds_reply *reply, struct rk_pds_spool *spool)
+{
+	struct rk_pds *pds = s->fetcher->pds;
+	int r = rk_pds_get_repo(pds, reply, spool, s->host, s->copy.did);
+
+	if (r != -ECONNABORTED || !is_of_the_key(s->start_verdict))
+		return r;
+	rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS);
+	start_judge(s);
+	return s->start_verdict == RK_VERDICT_OK
+		? rk_pds_get_repo(pds, reply, spool, s->host, s->copy.did)
+		: r;
+}
+
+/* It is long, and others are so already. */
+static void wait_for_berth(struct rk_resync *s)
+{
+	rk_resync_put_off(s, RK_REPO_EVENT_PUT_OFF,
+		RK_BERTH_LOOK_MS + rk_backoff_random() % RK_BERTH_LOOK_MS,
+		"it takes long, and waits for its turn");
+}
+
+/* It was ended before all of it was there. */
+static void unwanted(struct rk_resync *s)
+{
+	if (s->start_verdict > RK_VERDICT_OK) {
+		rk_metric_refused_add((unsigned)s->start_verdict);
+		rk_resync_failed(s, rk_verdict_rows[s->start_verdict].help);
+	} else {
+		wait_for_berth(s);
+	}
+}
+
+static int fetch(struct rk_resync *s, struct rk_pds_reply *reply)
+{
+	struct rk_indexer *indexer = s->fetcher->indexer;
+	struct rk_pds_spool spool = {
+		.dir = indexer->options.data_dir,
+		.bytes_most = RK_REPO_CAR_MOST,
+		.watch = is_wanted,
+		.watch_context = s,
+	};
+	int r = RK_PDS_OK;
+
+	if (!rk_berths_enter(
+		    indexer->berths, &s->berth, s->copy.repo.id, s->host, rk_clock_mono_ms())) {
+		wait_for_berth(s);
+		return r;
+	}
+	r = get_repo(s, reply, &spool);
+	if (r == RK_PDS_OK) {
+		fetched(s, spool.fd, spool.size);
+		close(spool.fd);
+	} else if (r == -ECONNABORTED) {
+		unwanted(s);
+		r = RK_PDS_OK; /* the host did answer */
+	} else {
+		rk_resync_not_fetched(s, r, reply);
+	}
+	rk_berths_leave(indexer->berths, &s->berth);
+	return r;
 }
 
 /* Whether all that is doubted is settled by knowing the rev: nothing of it is lost or older. */
@@ -387,34 +236,25 @@ static int ask(struct rk_resync *s, struct rk_pds_reply *reply)
 	struct rk_indexer *indexer = s->fetcher->indexer;
 	char rev[RK_PDS_REV_SIZE];
 	uint64_t tid;
-	size_t size;
-	int fd, r;
+	int r;
 
 	if (indexer->options.relay && rev_is_enough(&s->copy.repo)) {
 		r = rk_pds_repo_status(s->fetcher->pds, reply, rev, s->host, s->copy.did);
 		if (r == RK_PDS_OK && rk_tid_parse(&tid, rk_slice_str(rev)) &&
 			tid == s->copy.repo.rev) {
-			if (rk_writer_call(indexer->writer, unchanged_run, s) != 0)
+			if (rk_writer_call(indexer->writer, rk_resync_unchanged_run, s) != 0)
 				rk_log(RK_LOG_DEBUG, "resync", "stopped before it was written");
 			else
-				denied_tell(s);
+				rk_resync_denied_tell(s);
 			return r;
 		}
 		/* One that does not know the question may still have the repo. */
 		if (r != RK_PDS_OK && r != RK_PDS_WRONG) {
-			not_fetched(s, r, reply);
+			rk_resync_not_fetched(s, r, reply);
 			return r;
 		}
 	}
-	r = rk_pds_get_repo(s->fetcher->pds, reply, &fd, &size, s->host, s->copy.did,
-		indexer->options.data_dir, RK_REPO_CAR_MOST);
-	if (r == RK_PDS_OK) {
-		fetched(s, fd, size);
-		close(fd);
-	} else {
-		not_fetched(s, r, reply);
-	}
-	return r;
+	return fetch(s, reply);
 }
 
 /* Behind a relay, under the rules for hosts. */
@@ -426,12 +266,12 @@ static void ask_host(struct rk_resync *s)
 	int r;
 
 	if (!rk_fetcher_host(s->fetcher, s->host, s->copy.repo.did)) {
-		failed(s, "no DID document that names a PDS");
+		rk_resync_failed(s, "no DID document that names a PDS");
 		return;
 	}
 	wait_ms = rk_hosts_enter(hosts, s->host, rk_clock_mono_ms());
 	if (wait_ms > 0) {
-		put_off(s,
+		rk_resync_put_off(s,
 			wait_ms > RK_HOST_BUSY_MS ? RK_REPO_EVENT_HOST_FAILING
 						  : RK_REPO_EVENT_PUT_OFF,
 			wait_ms + rk_backoff_random() % RK_HOST_BUSY_MS,
@@ -460,7 +300,7 @@ void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id)
 	/* Where an account that is said to be deleted lives must be known as of now. */
 	purge = s->copy.repo.flags & RK_REPO_PURGE;
 	rk_identity_refresh(fetcher, s->copy.did, purge ? RK_KEY_TRUST_MS : RK_IDENTITY_FRESH_MS);
-	if (signer_read(s, &signer) != 0 || signer.elsewhere)
+	if (rk_resync_signer_read(s, &signer) != 0 || signer.elsewhere)
 		goto done; /* it moved: no longer the source's to tell of */
 	if (indexer->options.relay) {
 		ask_host(s);

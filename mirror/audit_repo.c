@@ -132,9 +132,9 @@ int rk_audit_repo_read(
 {
 	struct reading reading = {.person = person, .with_json = w->run->request->in_turn};
 	struct rk_buf host = {0}, did = {0};
+	struct rk_pds_spool spool = {.dir = w->run->options->data_dir, .bytes_most = REPO_MOST};
 	void *map = MAP_FAILED;
-	size_t size = 0;
-	int fd = -1, r;
+	int r;
 
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
 		person->collections[i].record_count = 0;
@@ -143,18 +143,17 @@ int rk_audit_repo_read(
 	if (!host_find(w, &host, person->user->did))
 		r = wrong(reply, "no DID document that names a PDS is known");
 	else
-		r = rk_pds_get_repo(w->pds, reply, &fd, &size, rk_buf_cstr(&host),
-			rk_buf_cstr(&did), w->run->options->data_dir, REPO_MOST);
+		r = rk_pds_get_repo(w->pds, reply, &spool, rk_buf_cstr(&host), rk_buf_cstr(&did));
 	if (r == RK_PDS_OK) {
-		if (size)
-			map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (spool.size)
+			map = mmap(NULL, spool.size, PROT_READ, MAP_PRIVATE, spool.fd, 0);
 		if (map == MAP_FAILED)
 			r = wrong(reply, "the repo is empty");
 		else
-			r = car_read(&reading, reply, rk_slice_make(map, size));
+			r = car_read(&reading, reply, rk_slice_make(map, spool.size));
 		if (map != MAP_FAILED)
-			munmap(map, size);
-		close(fd);
+			munmap(map, spool.size);
+		close(spool.fd);
 	}
 	rk_buf_finish(&host);
 	rk_buf_finish(&did);

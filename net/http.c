@@ -228,6 +228,13 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 		x->failed = -EFBIG;
 		return 0;
 	}
+	if (to_fd && x->request->watch &&
+		!x->request->watch(
+			x->request->watch_context, rk_slice_make(data, len), x->body_bytes)) {
+		snprintf(x->out->error, sizeof(x->out->error), "the rest is not wanted");
+		x->failed = -ECONNABORTED;
+		return 0;
+	}
 	x->body_bytes += len;
 	if (to_fd) {
 		rc = write_whole(x->request->body_fd, data, len);

@@ -30,6 +30,10 @@ int rk_http_global_init(void) __attribute__((warn_unused_result));
 struct rk_http *rk_http_create(const struct rk_http_options *options);
 void rk_http_destroy(struct rk_http *http);
 
+/* More of a body has come: piece, behind `before` bytes. False ends the request, with -ECONNABORTED. It may not
+ * use the client. */
+typedef bool rk_http_watch(void *context, struct rk_slice piece, size_t before);
+
 struct rk_http_request {
 	const char *method;         /* NULL: GET; not HEAD */
 	const char *url;            /* http(s), without user and password */
@@ -38,9 +42,11 @@ struct rk_http_request {
 	size_t body_most;           /* bytes of the answer; more is -EFBIG */
 	int body_fd;                /* >= 0: the body of a 2xx answer is written there, not kept;
 	                             * of any other it is kept, up to 64 KiB */
-	long timeout_ms;            /* whole request */
-	long idle_ms;               /* without a byte; 0: no bound of its own */
-	long rate_least;            /* bytes a second that must come on the whole, twice idle_ms
+	rk_http_watch *watch;       /* of what is written to body_fd, before it is; NULL */
+	void *watch_context;
+	long timeout_ms; /* whole request */
+	long idle_ms;    /* without a byte; 0: no bound of its own */
+	long rate_least; /* bytes a second that must come on the whole, twice idle_ms
 	                             * aside; 0: any */
 };
 /* Start from this; body_fd = -1 means "keep in memory". */
@@ -65,7 +71,7 @@ struct rk_http_response {
 /* 0: an answer came, whatever its status (response->status). Negative: -ECONNREFUSED (no connection
  * for whatever reason but time), -ETIMEDOUT, -EFBIG (body, or header over 64 KiB), -EACCES (address
  * not allowed), -ECANCELED, -EINVAL (URL or header), -ENOMEM, -ENOSPC (body_fd could not be
- * written), -EIO for the rest, an answer cut off among them. *out is set in every case; its body is
+ * written), -ECONNABORTED (by watch), -EIO for the rest, an answer cut off among them. *out is set in every case; its body is
  * empty after a negative result, what body_fd got is not taken back. */
 int rk_http_perform(struct rk_http *http, struct rk_http_response *out,
 	const struct rk_http_request *request) __attribute__((warn_unused_result));

@@ -327,8 +327,8 @@ int rk_pds_repo_status(struct rk_pds *pds, struct rk_pds_reply *reply, char rev[
 	return rc;
 }
 
-int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, size_t *size,
-	const char *origin, const char *did, const char *dir, size_t bytes_most)
+int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_pds_spool *spool,
+	const char *origin, const char *did)
 {
 	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
 	struct rk_http_response response;
@@ -337,16 +337,18 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, siz
 	off_t end;
 	int rc;
 
-	*fd = -1;
-	*size = 0;
+	spool->fd = -1;
+	spool->size = 0;
 	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
-	request.body_fd = rk_spool_open(dir);
+	request.body_fd = rk_spool_open(spool->dir);
 	if (request.body_fd < 0) {
 		snprintf(reply->message, sizeof(reply->message), "spool file: %s",
 			strerror(-request.body_fd));
 		return request.body_fd;
 	}
-	request.body_most = bytes_most;
+	request.watch = spool->watch;
+	request.watch_context = spool->watch_context;
+	request.body_most = spool->bytes_most;
 	request.timeout_ms = pds->options.repo_timeout_ms;
 	request.rate_least = REPO_RATE_LEAST;
 	add_method(&url, origin, "com.atproto.sync.getRepo?did=");
@@ -362,10 +364,10 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, siz
 		if (end < 0 || lseek(request.body_fd, 0, SEEK_SET) < 0)
 			rc = -errno;
 		else
-			*size = (size_t)end;
+			spool->size = (size_t)end;
 	}
 	if (rc == RK_PDS_OK)
-		*fd = request.body_fd;
+		spool->fd = request.body_fd;
 	else
 		close(request.body_fd);
 	rk_http_response_finish(&response);

@@ -91,12 +91,21 @@ int rk_pds_list_repos_by_collection(struct rk_pds *pds, struct rk_pds_reply *rep
 int rk_pds_repo_status(struct rk_pds *pds, struct rk_pds_reply *reply, char rev[RK_PDS_REV_SIZE],
 	const char *origin, const char *did) __attribute__((warn_unused_result));
 
-/* The repo's CAR in an unlinked file in dir, read from its start: *fd is the caller's to close, -1
- * unless the result is RK_PDS_OK. More than bytes_most is RK_PDS_WRONG. One that comes at less than
- * 16 KiB a second, twice idle_ms aside, is RK_PDS_RETRY. */
-int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, int *fd, size_t *size,
-	const char *origin, const char *did, const char *dir, size_t bytes_most)
-	__attribute__((warn_unused_result));
+/* Where the bytes of a repo go. */
+struct rk_pds_spool {
+	const char *dir;
+	size_t bytes_most;
+	rk_http_watch *watch; /* may end it; NULL: nobody looks on */
+	void *watch_context;
+	int fd; /* set by the call, as is the next: the caller's to close; -1: there is none */
+	size_t size;
+};
+
+/* The repo's CAR in an unlinked file, read from its start; there is one only with RK_PDS_OK. More than
+ * bytes_most is RK_PDS_WRONG. One that comes at less than 16 KiB a second, twice idle_ms aside, is
+ * RK_PDS_RETRY; -ECONNABORTED, ended by watch. */
+int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_pds_spool *spool,
+	const char *origin, const char *did) __attribute__((warn_unused_result));
 
 /* The DID is appended to *did. ABSENT: the server finds none for the handle. */
 int rk_pds_resolve_handle(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_buf *did,

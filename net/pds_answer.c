@@ -55,6 +55,7 @@ static int classify_failure(
 	switch (rc) {
 	case -ENOMEM:
 	case -ECANCELED:
+	case -ECONNABORTED:
 	case -ENOSPC:
 		return rc;
 	case -EFBIG: /* it may be the error page of a proxy */

@@ -126,8 +126,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rk_pds *pds = rk_pds_create(&options);
 	struct rk_pds_reply reply;
 	struct rk_buf text = {0};
-	size_t bytes;
-	int result, fd;
+	struct rk_pds_spool spool = {.dir = "/tmp", .bytes_most = 1000};
+	int result;
 
 	fuzz_must(pds);
 	answers = rk_slice_make(data, size);
@@ -147,11 +147,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	judge(&reply, rk_pds_list_repos(pds, &reply, origin, visit, NULL));
 
 	answers = rk_slice_make(data, size);
-	result = rk_pds_get_repo(pds, &reply, &fd, &bytes, origin, "did:web:a.test", "/tmp", 1000);
+	result = rk_pds_get_repo(pds, &reply, &spool, origin, "did:web:a.test");
 	judge(&reply, result);
-	fuzz_must((result == RK_PDS_OK) == (fd >= 0) && bytes <= 1000);
-	if (fd >= 0)
-		close(fd);
+	fuzz_must((result == RK_PDS_OK) == (spool.fd >= 0) && spool.size <= 1000);
+	if (spool.fd >= 0)
+		close(spool.fd);
 
 	answers = rk_slice_make(data, size);
 	judge(&reply,

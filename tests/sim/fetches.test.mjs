@@ -2,17 +2,61 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BlockMap, blocksToCarFile } from '@atproto/repo';
 import { MOOD } from '../kit/shapes.mjs';
 import { Refkey } from '../kit/refkey.mjs';
 import { until } from '../kit/wait.mjs';
-import { explain, status } from '../e2e/scene.mjs';
-import { Account, newKey } from './account.mjs';
+import { explain, metrics, status } from '../e2e/scene.mjs';
+import { Account, block, newKey } from './account.mjs';
 import { commit } from './acts.mjs';
 import { Chance } from './chance.mjs';
 import { Host } from './host.mjs';
 import { mood } from './records.mjs';
 
 const soon = { deadline: 60_000, every: 20 };
+
+const blockMost = 1 << 20;
+
+// A block of no tree as it stands in a CAR.
+async function padding(n) {
+  const { cid, bytes } = await block({ n, padding: 'a'.repeat(blockMost) });
+  let left = cid.bytes.length + bytes.length;
+  const length = [];
+  for (; left > 127; left >>= 7) length.push((left & 127) | 128);
+  return Buffer.concat([Buffer.from([...length, left]), cid.bytes, bytes]);
+}
+
+// Sends a CAR, then padding without end, until the other side closes or end() is called.
+class Endless {
+  constructor(res, car, { blocks = Infinity } = {}) {
+    Object.assign(this, { res, blocks, sent: 0, closed: false });
+    this.close = new Promise((resolve) => res.on('close', resolve)).then(() => (this.closed = true));
+    this.done = this.#send(car);
+  }
+
+  async #send(car) {
+    this.res.writeHead(200, { 'content-type': 'application/vnd.ipld.car' }).write(car);
+    for (let n = 0; !this.closed && !this.ending; n++) {
+      const piece = await padding(n);
+      // Behind the first ones no more than tells that it is still there.
+      for (let at = 0; at < piece.length && !this.closed; ) {
+        const end = n < this.blocks || this.ending ? piece.length : at + 1024;
+        const written = new Promise((resolve) => this.res.write(piece.subarray(at, end), resolve));
+        await Promise.race([this.close, written]);
+        at = end;
+        if (n >= this.blocks && !this.ending) await sleep(100);
+      }
+      this.sent++;
+    }
+    this.res.end();
+  }
+
+  end() {
+    this.ending = true;
+    return this.done;
+  }
+}
 
 class Scene {
   constructor(seed) {
@@ -102,5 +146,45 @@ describe('behind a relay', () => {
     await scene.desynchronized(2);
     await scene.healthy(60_000);
     assert.equal(scene.fetches(well), 2);
+  });
+
+  it('a copy that is not signed by the account is refused with its first bytes', async () => {
+    scene = new Scene(2);
+    const account = await scene.account(1);
+    const other = await newKey('k256', scene.chance.bytes(32));
+    const forged = await block(await account.sign(await account.draft([], { rev: scene.chance.tid() }), other));
+    const start = await blocksToCarFile(forged.cid, new BlockMap().set(forged.cid, forged.bytes));
+    let sent;
+    scene.answer(account, (res) => void (sent = new Endless(res, start)));
+    await scene.start();
+    await until(() => sent?.closed, { ...soon, what: 'the end of it' });
+    await sent.done;
+    await scene.desynchronized(0); // asked again, it gives the account's own
+    assert.ok((await metrics(scene.refkey))['refkey_refused_total{reason="signature_wrong"}'] >= 1);
+    assert.equal((await scene.refkey.xrpc('getRepoStatus', { repo: account.did })).body.rev, account.head.rev);
+  });
+
+  it('of one host no more than one repo is fetched that is long, the next one in its turn', async () => {
+    scene = new Scene(3);
+    const accounts = [await scene.account(1), await scene.account(1)];
+    const all = [];
+    for (const account of accounts) {
+      const car = await account.car();
+      const make = (res) => void all.push(new Endless(res, car, { blocks: 36 }));
+      for (let i = 0; i < 100; i++) scene.answer(account, make);
+    }
+    await scene.start();
+    const goesOn = () => all.find((one) => !one.closed && one.sent >= 36);
+    await until(() => goesOn() && all.some((one) => one.closed && one.sent >= 30), { deadline: 120_000, what: 'one goes on, one was ended' });
+    // Nobody else waits for them.
+    const well = await scene.account(0);
+    scene.host.send(scene.host.frame('#commit', await scene.write(well)));
+    await scene.refkey.until('getRepoStatus', { repo: well.did }, ({ body }) => body.rev === well.head.rev, soon);
+    scene.host.answers.length = 0;
+    await Promise.all(all.map((one) => one.end()));
+    await until(async () => (await status(scene.refkey)).desynchronized === 0, { deadline: 300_000, every: 100, what: 'all are in' });
+    for (const { did, head } of accounts) {
+      assert.equal((await scene.refkey.xrpc('getRepoStatus', { repo: did })).body.rev, head.rev);
+    }
   });
 });

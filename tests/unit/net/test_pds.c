@@ -1,39 +1,10 @@
-/* Rules of net/pds: what each answer means, paging, spooling, where DID documents are asked. */
-#include "tests/unit/test.h"
-
+/* Rules of net/pds: what each answer means, paging, where DID documents are asked. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "net/pds.h"
-#include "tests/unit/net/server.h"
-
-#define DID "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
-
-static struct rk_pds *client(void)
-{
-	struct rk_pds_options options = {
-		.http.allow_private = true, .timeout_ms = 3000, .idle_ms = 300};
-	struct rk_pds *pds = rk_pds_create(&options);
-
-	assert_non_null(pds);
-	return pds;
-}
-
-struct answer {
-	const char *status, *extra, *body;
-};
-
-static void answer_all(struct server_conn *conn, void *user)
-{
-	const struct answer *a = user;
-
-	while (server_read_request(conn)) {
-		if (!server_answer(conn, a->status, a->extra, a->body))
-			break;
-	}
-}
+#include "tests/unit/net/pds_client.h"
 
 static void hang(struct server_conn *conn, void *user)
 {
@@ -80,21 +51,21 @@ static void answers_mean_what_they_say(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rk_pds_reply reply;
+		struct rk_pds_spool spool = {.dir = "/tmp", .bytes_most = 16};
 		struct server server;
-		size_t size;
-		int fd, rc;
+		int rc;
 
 		server_start(&server, answer_all, &cases[i].answer);
-		rc = rk_pds_get_repo(pds, &reply, &fd, &size, server.http, DID, "/tmp", 16);
+		rc = rk_pds_get_repo(pds, &reply, &spool, server.http, DID);
 		if (rc != cases[i].result)
 			fail_msg("%s %s is %s: %s", cases[i].answer.status, cases[i].answer.body,
 				rk_pds_result_name(rc), reply.message);
 		assert_string_equal(reply.account_status, cases[i].account_status);
 		assert_int_equal(reply.retry_after_ms, cases[i].retry_after_ms);
-		assert_int_equal(fd >= 0, rc == RK_PDS_OK);
+		assert_int_equal(spool.fd >= 0, rc == RK_PDS_OK);
 		assert_int_equal(reply.message[0] == '\0', rc == RK_PDS_OK);
-		if (fd >= 0)
-			close(fd);
+		if (spool.fd >= 0)
+			close(spool.fd);
 		server_stop(&server);
 	}
 	rk_pds_destroy(pds);
@@ -375,60 +346,6 @@ static void a_page_of_nothing_new_ends_the_list(void **state)
 	server_stop(&server);
 }
 
-/* Repos */
-
-static void drip(struct server_conn *conn, void *user)
-{
-	bool more = server_read_request(conn) && server_send_str(conn, "HTTP/1.1 200 OK\r\n\r\n");
-
-	while (more)
-		more = server_send_str(conn, "x") && server_pause(conn, 10);
-}
-
-static void a_repo_that_trickles_is_given_up(void **state)
-{
-	struct rk_pds *pds = client();
-	struct rk_pds_reply reply;
-	struct server server;
-	size_t size;
-	int fd;
-
-	server_start(&server, drip, NULL);
-	assert_int_equal(rk_pds_get_repo(pds, &reply, &fd, &size, server.http, DID, "/tmp", 100000),
-		RK_PDS_RETRY);
-	assert_string_equal(reply.message, "less than 16384 bytes a second came");
-	assert_int_equal(fd, -1);
-	rk_pds_destroy(pds);
-	server_stop(&server);
-}
-
-static void repos_are_read_from_the_start(void **state)
-{
-	static const struct answer answer = {"200 OK", "", "car bytes"};
-	struct rk_pds *pds = client();
-	struct rk_pds_reply reply;
-	struct server server;
-	char got[16] = "", origin[80];
-	size_t size;
-	int fd;
-
-	server_start(&server, answer_all, &answer);
-	snprintf(origin, sizeof(origin), "%s/", server.http);
-	assert_int_equal(
-		rk_pds_get_repo(pds, &reply, &fd, &size, origin, DID, "/tmp", 9), RK_PDS_OK);
-	assert_int_equal(size, 9);
-	assert_int_equal(read(fd, got, sizeof(got) - 1), 9);
-	assert_string_equal(got, "car bytes");
-	close(fd);
-	assert_int_equal(
-		rk_pds_get_repo(pds, &reply, &fd, &size, origin, DID, "/tmp", 8), RK_PDS_WRONG);
-	assert_int_equal(fd, -1);
-	assert_int_equal(
-		rk_pds_get_repo(pds, &reply, &fd, &size, origin, DID, "/nowhere", 9), -ENOENT);
-	rk_pds_destroy(pds);
-	server_stop(&server);
-}
-
 /* DID documents */
 
 static void answer_documents(struct server_conn *conn, void *user)
@@ -589,8 +506,6 @@ int main(void)
 		cmocka_unit_test(all_pages_are_visited),
 		cmocka_unit_test(cursors_that_go_round_end),
 		cmocka_unit_test(a_page_of_nothing_new_ends_the_list),
-		cmocka_unit_test(repos_are_read_from_the_start),
-		cmocka_unit_test(a_repo_that_trickles_is_given_up),
 		cmocka_unit_test(documents_come_from_where_the_did_says),
 		cmocka_unit_test(a_relay_lists_by_collection),
 		cmocka_unit_test(a_repo_s_status_is_of_that_repo),
