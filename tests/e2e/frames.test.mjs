@@ -506,7 +506,7 @@ describe('a repo', () => {
     assert.ok(fault.fired <= most(seconds), `asked ${fault.fired} times in ${seconds} s`);
     scene.proxy.honest();
     // The wait is as long as it went wrong, and a minute at most.
-    await seen(refkey, lost, { ...soon, deadline: 150_000 });
+    await seen(refkey, lost);
   }
 
   it('that moves on while it is fetched is right in the end', async () => {
