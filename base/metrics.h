@@ -37,6 +37,8 @@
 	X(IDENTITY_FAILURES, COUNTER, "identity_failures_total", "DID documents not to be had")    \
 	X(IDENTITIES_DROPPED, COUNTER, "identities_dropped_total",                                 \
 		"Identities of accounts without a repo here, dropped again")                       \
+	X(IDENTITIES_PACED, COUNTER, "identities_paced_total",                                     \
+		"DID documents that had to wait, for too many were to be read")                    \
 	X(MONGO_CONNECTED, GAUGE, "mongo_connected", "1 while MongoDB answers")                    \
 	X(MONGO_PENDING, GAUGE, "mongo_pending", "Records whose MongoDB side is to be looked at")  \
 	X(MONGO_INSERTS, COUNTER, "mongo_inserts_total", "Documents inserted")                     \

@@ -136,11 +136,17 @@ static int identity_stale(struct applying *a)
 {
 	struct rk_slice did = a->event->did.text;
 	struct rk_identity identity;
-	int r = rk_read_identity(rk_write_view(a->w), &identity, did);
+	int r = repo_read(a);
 
-	a->apply->identity(a->apply->context, did);
+	if (r < 0)
+		return r;
+	a->apply->identity(a->apply->context, did, r == 0);
+	r = rk_read_identity(rk_write_view(a->w), &identity, did);
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
+	/* An answer that is on its way was asked for before this. */
+	if (identity.fetched_ms)
+		a->apply->doubt(a->apply->context, did);
 	identity.fetched_ms = 0;
 	return rk_write_identity(a->w, did, &identity);
 }
@@ -266,7 +272,7 @@ static int account_said(struct applying *a, enum rk_account account)
 	else if (a->repo.account != RK_ACCOUNT_ACTIVE &&
 		a->apply->waits(a->apply->context, a->event->did.text))
 		/* No fetch comes any more for what waited behind that word. */
-		a->apply->identity(a->apply->context, a->event->did.text);
+		a->apply->identity(a->apply->context, a->event->did.text, true);
 	return rk_write_repo(a->w, &a->repo);
 }
 
@@ -343,15 +349,25 @@ void rk_apply_refuse(const struct rk_decoded *decoded)
 		RK_LOG_INT("seq", decoded->event.seq));
 }
 
-/* Whether the DID document that the event was judged by is the one held, and was read just now. */
-static int document_is_new(struct applying *a, bool *out)
+/* How far the refusal of an event can be believed that another DID document could make good: DONE, for good;
+ * OUTDATED; DOUBT, not before the document was read again; or negative. */
+static int refusal_judge(struct applying *a)
 {
 	struct rk_identity held = {0};
-	int r = rk_read_identity(rk_write_view(a->w), &held, a->event->did.text);
-	int64_t age_ms = a->now_us / 1000 - held.fetched_ms;
+	struct rk_slice did = a->event->did.text;
+	int64_t now_ms = a->now_us / 1000;
+	int r = rk_read_identity(rk_write_view(a->w), &held, did);
 
-	*out = held.fetched_ms == a->decoded->key_fetched_ms && age_ms <= RK_KEY_TRUST_MS;
-	return r == RK_STORE_CORRUPT ? -EUCLEAN : r < 0 ? r : 0;
+	if (r < 0 || r == RK_STORE_CORRUPT)
+		return r < 0 ? r : -EUCLEAN;
+	if (now_ms - held.fetched_ms > RK_KEY_TRUST_MS)
+		return RK_APPLY_DOUBT;
+	if (held.fetched_ms != a->decoded->key_fetched_ms)
+		return RK_APPLY_OUTDATED;
+	return a->decoded->verdict == RK_VERDICT_SIGNATURE_WRONG &&
+			rk_looks_take(a->apply->looks, did, held.fetched_ms, now_ms)
+		? RK_APPLY_DOUBT
+		: RK_APPLY_DONE;
 }
 
 /* Whether another DID document could make the event good. */
@@ -388,18 +404,18 @@ int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_d
 		.again = again,
 	};
 	bool ordered = a.event->type == RK_EVENT_COMMIT || a.event->type == RK_EVENT_SYNC;
-	bool judged = true;
-	int r;
+	int r = RK_APPLY_DONE;
 
-	if (!again && is_curable(decoded->verdict)) {
-		r = document_is_new(&a, &judged);
-		if (r == 0 && !judged)
-			r = identity_stale(&a);
-		if (r)
-			return r;
+	if (!again && is_curable(decoded->verdict))
+		r = refusal_judge(&a);
+	if (r == RK_APPLY_DOUBT) {
+		r = identity_stale(&a);
+		if (r == 0)
+			r = decoded->verdict == RK_VERDICT_KEY_UNKNOWN ? RK_APPLY_WAIT
+								       : RK_APPLY_DOUBT;
 	}
-	if (!judged)
-		return decoded->verdict == RK_VERDICT_KEY_UNKNOWN ? RK_APPLY_WAIT : RK_APPLY_DOUBT;
+	if (r != RK_APPLY_DONE)
+		return r;
 	if (decoded->verdict != RK_VERDICT_OK) {
 		rk_apply_refuse(decoded);
 		return RK_APPLY_DONE;

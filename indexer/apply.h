@@ -10,6 +10,7 @@
 
 #include "indexer/course.h"
 #include "indexer/decode.h"
+#include "indexer/looks.h"
 
 /* What the stream said of itself, for the thread that receives it. */
 struct rk_stream_notes {
@@ -24,8 +25,9 @@ struct rk_apply {
 	bool relay; /* it is not the accounts' host: what it says of them is asked there */
 	struct rk_stream_notes *notes;
 	const struct rk_course *course; /* up to the event before */
-	/* The account's DID document is to be read (again). */
-	void (*identity)(void *context, struct rk_slice did);
+	struct rk_looks *looks;
+	/* The account's DID document is to be read (again). known: its repo is in the index. */
+	void (*identity)(void *context, struct rk_slice did, bool known);
 	/* The stream says that the document may be another from now on: what was asked for before is old. */
 	void (*doubt)(void *context, struct rk_slice did);
 	/* Whether earlier events of the account wait: then later ones do, too. */
@@ -39,10 +41,12 @@ enum rk_apply_result {
 	/* Refused by the DID document held, which may be an old one: to be decoded and applied again once a
 	 * newer one was asked for. Nothing waits behind it. */
 	RK_APPLY_DOUBT,
+	/* Refused by a DID document older than the one held: to be decoded and applied again at once. */
+	RK_APPLY_OUTDATED,
 };
 
 enum {
-	/* A DID document read so recently is not read again because a signature does not fit it. */
+	/* A DID document read so recently is read again for a signature that does not fit it only once (looks.h). */
 	RK_KEY_TRUST_MS = 60 * 1000,
 	/* A commit whose rev is so far behind the newest event's time as it comes is an old one told again. */
 	RK_COMMIT_LATE_MS = 60 * 60 * 1000,

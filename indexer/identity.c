@@ -3,7 +3,8 @@
  * is kept only if it is true in both directions: the document names it, and the source resolves it to
  * this DID. One that is not is kept, too, so that it is counted once.
  *
- * An answer that is no document hides the account until there is one again; no answer changes nothing.
+ * An answer that there is no document (404; 410, of a tombstone), or one that is no document, hides the account
+ * until there is one again; all other answers (403, 429, a redirect) are passing and change nothing, as does none.
  */
 #include "indexer/inside.h"
 
@@ -37,6 +38,8 @@ struct identity {
 	bool overtaken;          /* asked for before the stream said that it may be another */
 	enum rk_verdict refused; /* what the handle was refused for, if it was not before */
 	size_t place;            /* in reading[] */
+	enum rk_wish_kind kind;
+	int64_t asked_ms; /* UNASKED: how long to wait before the next try; -1: not said */
 	int64_t now_ms;
 };
 
@@ -135,6 +138,12 @@ static void handle_keep(
 		identity->refused = handle;
 }
 
+static bool key_is(const struct rk_key_ready *a, const struct rk_key_ready *b)
+{
+	return a->type == b->type &&
+		(a->type == RK_KEY_NONE || memcmp(a->point, b->point, sizeof(a->point)) == 0);
+}
+
 static int identity_write(struct identity *found, struct rk_write *w)
 {
 	struct rk_identity held = {0},
@@ -149,6 +158,8 @@ static int identity_write(struct identity *found, struct rk_write *w)
 	if (r && r != RK_STORE_ABSENT)
 		return r < 0 ? r : -EUCLEAN;
 	rk_key_ready_make(&identity.key, &found->doc.key); /* none stays none */
+	if (!key_is(&held.key, &identity.key))
+		rk_looks_return(&found->indexer->looks, found->did);
 	found->refused = RK_VERDICT_OK;
 	if (found->unresolved) {
 		handle_keep(&identity, &held, handle);
@@ -211,6 +222,13 @@ static void handle_verify(struct rk_fetcher *fetcher, struct identity *found)
 	rk_buf_finish(&resolved);
 }
 
+static void directory_rest(struct rk_indexer *indexer, int64_t asked_ms)
+{
+	pthread_mutex_lock(&indexer->lock);
+	rk_wishes_rest(&indexer->wishes, rk_clock_mono_ms(), asked_ms);
+	pthread_mutex_unlock(&indexer->lock);
+}
+
 /* False: we are stopping. */
 static bool document_read(
 	struct rk_fetcher *fetcher, struct identity *found, const char *did, unsigned tries)
@@ -222,12 +240,17 @@ static bool document_read(
 	int r = rk_pds_did_document(
 		fetcher->pds, &reply, &json, fetcher->indexer->options.plc, did);
 
-	/* A malformed one is as good as none; and so is any other answer. */
+	/* A malformed one is as good as none. */
 	if (r == RK_PDS_OK && rk_did_doc_parse(&found->doc, parsed, rk_buf_slice(&json)))
 		found->outcome = READ;
+	else if (r == RK_PDS_ABSENT || (r >= 0 && r != RK_PDS_RETRY && reply.http_status == 200))
+		found->outcome = GONE;
 	else
-		found->outcome = r >= 0 && reply.http_status && r != RK_PDS_RETRY ? GONE : UNASKED;
+		found->outcome = UNASKED;
+	found->asked_ms = r == RK_PDS_RETRY ? reply.retry_after_ms : -1;
 	rk_buf_finish(&json);
+	if (found->asked_ms > 0 && !rk_wish_is_web(did))
+		directory_rest(fetcher->indexer, found->asked_ms);
 	if (found->outcome == READ)
 		rk_metric_add(RK_METRIC_IDENTITY_FETCHES, 1);
 	if (found->outcome == READ || r == -ECANCELED)
@@ -258,19 +281,23 @@ static bool repo_is_known(struct rk_fetcher *fetcher, struct rk_slice did)
 /* What is not settled is tried again, less and less often. */
 static void again_wish(struct rk_fetcher *fetcher, struct identity *found, unsigned tries)
 {
+	enum rk_wish_kind kind;
 	bool known;
 
 	if (found->outcome == READ && !found->unresolved)
 		return;
 	known = repo_is_known(fetcher, found->did);
+	kind = !known                             ? RK_WISH_STRANGER
+		: found->kind == RK_WISH_STRANGER ? RK_WISH_STREAM
+						  : found->kind;
 	if (tries >= TRIES_MOST && (found->outcome != UNASKED || !known)) {
 		found->settled = true;
 		return;
 	}
 	/* Of a DID that has neither repo nor document nothing more is asked. */
 	if (known || found->outcome == UNASKED)
-		rk_identity_wish(fetcher->indexer, found->did,
-			rk_wish_wait_ms(tries, rk_backoff_random()), tries + 1);
+		rk_identity_wish(fetcher->indexer, found->did, kind,
+			rk_wish_wait_ms(tries, found->asked_ms, rk_backoff_random()), tries + 1);
 }
 
 static void refused_tell(const struct identity *found)
@@ -283,12 +310,15 @@ static void refused_tell(const struct identity *found)
 		RK_LOG_SLICE("did", found->did), RK_LOG_STR("handle", found->doc.handle));
 }
 
-static void refresh(struct rk_fetcher *fetcher, const char *text, size_t place, unsigned tries)
+static void refresh(struct rk_fetcher *fetcher, const char *text, enum rk_wish_kind kind,
+	size_t place, unsigned tries)
 {
 	struct identity found = {
 		.indexer = fetcher->indexer,
 		.did = rk_slice_str(text),
 		.place = place,
+		.kind = kind,
+		.asked_ms = -1,
 		.now_ms = rk_clock_wall_ms(),
 	};
 	struct rk_did did;
@@ -304,8 +334,8 @@ static void refresh(struct rk_fetcher *fetcher, const char *text, size_t place, 
 		refused_tell(&found);
 	/* At once, but not again and again for a source that says nothing else. */
 	if (found.overtaken)
-		rk_identity_wish(fetcher->indexer, found.did,
-			tries ? rk_wish_wait_ms(tries, rk_backoff_random()) : 0, tries + 1);
+		rk_identity_wish(fetcher->indexer, found.did, kind,
+			tries ? rk_wish_wait_ms(tries, -1, rk_backoff_random()) : 0, tries + 1);
 }
 
 /* One reader an account: answers could pass each other. False: not now. */
@@ -315,7 +345,10 @@ static bool reading_begin(
 	bool begun;
 
 	pthread_mutex_lock(&indexer->lock);
-	begun = !rk_wish_is_web(did) || rk_wish_webs(indexer->reading, RK_FETCHERS) < webs_most;
+	if (rk_wish_is_web(did))
+		begun = rk_wish_webs(indexer->reading, RK_FETCHERS) < webs_most;
+	else
+		begun = indexer->wishes.directory_ms <= rk_clock_mono_ms();
 	*place = RK_FETCHERS;
 	for (size_t i = 0; i < RK_FETCHERS; i++) {
 		if (!indexer->reading[i])
@@ -352,17 +385,17 @@ void rk_identity_doubt(void *context, struct rk_slice did)
 	pthread_mutex_unlock(&indexer->lock);
 }
 
-static void read_or_wish(
-	struct rk_fetcher *fetcher, const char *did, unsigned tries, size_t webs_most)
+static void read_or_wish(struct rk_fetcher *fetcher, const char *did, enum rk_wish_kind kind,
+	unsigned tries, size_t webs_most)
 {
 	struct rk_indexer *indexer = fetcher->indexer;
 	size_t place;
 
 	if (reading_begin(indexer, did, webs_most, &place)) {
-		refresh(fetcher, did, place, tries);
+		refresh(fetcher, did, kind, place, tries);
 		reading_end(indexer, place);
 	} else {
-		rk_identity_wish(indexer, rk_slice_str(did), 0, tries);
+		rk_identity_wish(indexer, rk_slice_str(did), kind, 0, tries);
 	}
 }
 
@@ -372,11 +405,11 @@ bool rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t ag
 
 	if (is_fresh(fetcher, text, age_ms))
 		return true;
-	read_or_wish(fetcher, did, 0, WEBS_MOST);
+	read_or_wish(fetcher, did, RK_WISH_STREAM, 0, WEBS_MOST);
 	return is_fresh(fetcher, text, age_ms);
 }
 
 void rk_identity_grant(struct rk_fetcher *fetcher, const struct rk_wish *wish)
 {
-	read_or_wish(fetcher, wish->did, wish->tries, RK_WISH_WEBS_MOST);
+	read_or_wish(fetcher, wish->did, wish->kind, wish->tries, RK_WISH_WEBS_MOST);
 }

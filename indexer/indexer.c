@@ -100,6 +100,8 @@ static int stream_drain(void *context, struct rk_write *w, size_t *count)
 		drained->stream_ms[drained->slots] = atomic_load(&indexer->notes.event_ms);
 		if (!slot->decoded.foreign) {
 			r = rk_apply(&indexer->apply, w, &slot->decoded, rk_clock_wall_us(), false);
+			if (r == RK_APPLY_OUTDATED)
+				r = rk_replay_outdated(indexer, w, slot);
 			ours++;
 		} else {
 			rk_apply_time(&indexer->notes, slot->decoded.event.time_ms, now_us);
@@ -152,27 +154,16 @@ static void stream_aborted(void *context)
 	rk_replay_aborted(context);
 }
 
-static bool wish_add(
-	struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms, unsigned tries, size_t most)
+bool rk_identity_wish(struct rk_indexer *indexer, struct rk_slice did, enum rk_wish_kind kind,
+	int64_t in_ms, unsigned tries)
 {
 	bool added;
 
 	pthread_mutex_lock(&indexer->lock);
-	added = rk_wishes_add(&indexer->wishes, did, rk_clock_mono_ms() + in_ms, tries, most);
+	added = rk_wishes_add(&indexer->wishes, did, kind, rk_clock_mono_ms() + in_ms, tries);
 	pthread_cond_broadcast(&indexer->wake);
 	pthread_mutex_unlock(&indexer->lock);
 	return added;
-}
-
-void rk_identity_queue(struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms)
-{
-	wish_add(indexer, did, in_ms, 0, RK_WISHES_MOST / 2);
-}
-
-bool rk_identity_wish(
-	struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms, unsigned tries)
-{
-	return wish_add(indexer, did, in_ms, tries, RK_WISHES_MOST);
 }
 
 void rk_sweep_request(struct rk_indexer *indexer)
@@ -306,6 +297,7 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 		.source = rk_slice_str(options->source),
 		.relay = options->relay,
 		.notes = &indexer->notes,
+		.looks = &indexer->looks,
 		.identity = rk_replay_wish,
 		.doubt = rk_identity_doubt,
 		.waits = rk_replay_waits,
@@ -378,6 +370,7 @@ void rk_indexer_destroy(struct rk_indexer *indexer)
 	rk_berths_destroy(indexer->berths);
 	rk_share_destroy(indexer->memory);
 	rk_wishes_finish(&indexer->wishes);
+	rk_looks_finish(&indexer->looks);
 	pthread_cond_destroy(&indexer->wake);
 	pthread_mutex_destroy(&indexer->lock);
 	free(indexer);

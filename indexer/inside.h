@@ -41,7 +41,7 @@ struct rk_drained {
 		bool lost; /* that some were lost has been seen to */
 	} * shifts;
 	size_t shift_count;
-	char *wishes[RK_DRAIN_MOST]; /* owned: whose DID document is to be read */
+	struct rk_wish wishes[RK_DRAIN_MOST]; /* DID documents that are to be read */
 	size_t wish_count;
 };
 
@@ -53,8 +53,9 @@ struct rk_indexer {
 	struct rk_stream_notes notes;
 	struct rk_apply apply;
 	struct rk_writer_stream stream;
-	struct rk_waiting *waiting; /* this and the next two are the writer's thread's */
+	struct rk_waiting *waiting; /* this and the next three are the writer's thread's */
 	struct rk_keys *keys;
+	struct rk_looks looks;
 	struct rk_drained drained;
 	struct rk_course course;
 	int64_t cursor_us;  /* the writer's: when the cursor was last written */
@@ -128,12 +129,10 @@ void rk_identity_doubt(void *indexer, struct rk_slice did);
 
 /* Asks for a sweep as soon as may be. */
 void rk_sweep_request(struct rk_indexer *indexer);
-/* Queues an account for rk_identity_refresh, in so many milliseconds; not if half of the room is taken, which
- * is for what the stream waits for. */
-void rk_identity_queue(struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms);
-/* … for frames that wait, after so many tries in vain. False: there is no room. */
-bool rk_identity_wish(
-	struct rk_indexer *indexer, struct rk_slice did, int64_t in_ms, unsigned tries);
+/* Has the account's DID document read by rk_identity_grant, in so many milliseconds, after so many tries in vain.
+ * False: there is no room. */
+bool rk_identity_wish(struct rk_indexer *indexer, struct rk_slice did, enum rk_wish_kind kind,
+	int64_t in_ms, unsigned tries);
 /* Waits on `wake` for at most ms; the lock must be held. */
 void rk_indexer_wait(struct rk_indexer *indexer, int64_t ms);
 
@@ -146,7 +145,10 @@ int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice di
 /* Whether events of the account wait, or will once the transaction under way is on disk. */
 bool rk_replay_waits(void *indexer, struct rk_slice did);
 /* An account's DID document is wished for, once the transaction under way is on disk. */
-void rk_replay_wish(void *indexer, struct rk_slice did);
+void rk_replay_wish(void *indexer, struct rk_slice did, bool known);
+/* Applies a frame of the ring again that was refused by an older DID document than the one held: as rk_apply. */
+int rk_replay_outdated(struct rk_indexer *indexer, struct rk_write *w, const struct rk_slot *slot)
+	__attribute__((warn_unused_result));
 /* The transaction under way is on disk, or undone. */
 void rk_replay_committed(struct rk_indexer *indexer);
 void rk_replay_aborted(struct rk_indexer *indexer);

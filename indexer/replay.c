@@ -14,7 +14,7 @@ static void drained_clear(struct rk_drained *drained)
 	for (size_t i = 0; i < drained->shift_count; i++)
 		free(drained->shifts[i].did);
 	for (size_t i = 0; i < drained->wish_count; i++)
-		free(drained->wishes[i]);
+		free(drained->wishes[i].did);
 	free(drained->shifts);
 	drained->shifts = NULL;
 	drained->slots = drained->waits = drained->shift_count = drained->wish_count = 0;
@@ -57,9 +57,9 @@ void rk_replay_committed(struct rk_indexer *indexer)
 	/* Only now do others see what the wishes are for. What nobody will come for does not wait; the
 	 * account's next commit or the sweep shows that it is missing. */
 	for (size_t i = 0; i < drained->wish_count; i++) {
-		struct rk_slice did = rk_slice_str(drained->wishes[i]);
+		struct rk_slice did = rk_slice_str(drained->wishes[i].did);
 
-		if (!rk_identity_wish(indexer, did, 0, 0))
+		if (!rk_identity_wish(indexer, did, drained->wishes[i].kind, 0, 0))
 			rk_waiting_drop(indexer->waiting, did);
 	}
 	if (drained->slots) {
@@ -69,7 +69,7 @@ void rk_replay_committed(struct rk_indexer *indexer)
 	drained_clear(drained);
 }
 
-void rk_replay_wish(void *context, struct rk_slice did)
+void rk_replay_wish(void *context, struct rk_slice did, bool known)
 {
 	struct rk_indexer *indexer = context;
 	struct rk_drained *drained = &indexer->drained;
@@ -78,7 +78,8 @@ void rk_replay_wish(void *context, struct rk_slice did)
 
 	/* One too many is found by the sweep. */
 	if (copy)
-		drained->wishes[drained->wish_count++] = copy;
+		drained->wishes[drained->wish_count++] = (struct rk_wish){
+			.did = copy, .kind = known ? RK_WISH_STREAM : RK_WISH_STRANGER};
 }
 
 bool rk_replay_waits(void *context, struct rk_slice did)
@@ -111,6 +112,19 @@ static int shift_note(struct rk_drained *drained, struct rk_slice did, size_t co
 	shifts[drained->shift_count++] =
 		(struct rk_shift){.did = copy, .count = count, .lost = lost};
 	return 0;
+}
+
+int rk_replay_outdated(struct rk_indexer *indexer, struct rk_write *w, const struct rk_slot *slot)
+{
+	struct rk_arena arena = {0};
+	struct rk_decoded decoded;
+	int r = rk_decode(&decoded, &arena, &arena, rk_slice_make(slot->frame, slot->len),
+		rk_clock_wall_ms(), indexer->keys, rk_write_view(w));
+
+	if (r == 0)
+		r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), false);
+	rk_arena_finish(&arena);
+	return r;
 }
 
 int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice did, bool *lost)

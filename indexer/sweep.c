@@ -354,7 +354,7 @@ static int repos_walk(struct rk_sweep *s)
 			rk_clock_wall_ms() - identity.fetched_ms >
 				(identity.failed ? RK_IDENTITY_FAILED_MS : RK_IDENTITY_FRESH_MS);
 		if (stale)
-			rk_identity_queue(indexer, repo.did, 0);
+			rk_identity_wish(indexer, repo.did, RK_WISH_SWEEP, 0, 0);
 		rk_snapshot_end(s->fetcher.snapshot);
 		if (missing)
 			unlisted.ids[unlisted.count++] = at;

@@ -169,6 +169,11 @@ static void ask(void *context, struct rk_slice did)
 	must(false, "a DID document is asked for");
 }
 
+static void wish(void *context, struct rk_slice did, bool known)
+{
+	ask(context, did);
+}
+
 static bool waits(void *context, struct rk_slice did)
 {
 	return false;
@@ -182,7 +187,7 @@ static int all_apply(void *context, struct rk_write *w)
 	struct rk_course course = {0};
 	const struct rk_apply apply = {.source = source,
 		.notes = &notes,
-		.identity = ask,
+		.identity = wish,
 		.doubt = ask,
 		.waits = waits,
 		.course = &course};

@@ -5,6 +5,8 @@ import * as cbor from '@ipld/dag-cbor';
 import { CID } from 'multiformats/cid';
 import { sha256 } from 'multiformats/hashes/sha2';
 import { encodeFrame } from '../kit/firehose.mjs';
+import { until } from '../kit/wait.mjs';
+import { soon } from './scene.mjs';
 
 export async function block(value) {
   const bytes = cbor.encode(value);
@@ -27,3 +29,16 @@ const unsigned = ({ sig, ...rest }) => rest;
 
 // … signed with another key.
 export const resigned = (frame, keypair) => recommitted(frame, async (c) => signCommit(unsigned(c), keypair));
+
+// The next commit on the stream is kept back by the proxy: what act made, and its frame.
+export async function heldBack(proxy, act) {
+  let frame;
+  const hold = (f) => {
+    frame = f;
+    return [];
+  };
+  proxy.stream(hold, { when: (f) => f.type === '#commit', times: 1 });
+  const record = await act();
+  await until(() => frame, { ...soon, what: 'the frame is held back' });
+  return { record, frame };
+}

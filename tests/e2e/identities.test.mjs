@@ -9,7 +9,7 @@ import { encodeFrame } from '../kit/firehose.mjs';
 import { startProxy } from '../kit/proxy.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { recommitted, resigned } from './forging.mjs';
+import { heldBack, recommitted, resigned } from './forging.mjs';
 import { assertChecks, explain, linked, metrics, named, parts, seen, settled, soon, startScene, status, unseen } from './scene.mjs';
 
 // A document that could not be had is asked for again after two minutes at most.
@@ -50,17 +50,7 @@ describe('identities', () => {
     send('#identity', { did: account.did, seq: (await status(refkey)).cursor, time: new Date().toISOString() });
 
   // Writes, and holds the frame back: { record, frame }.
-  async function held(mood, account = ada) {
-    let frame;
-    const hold = (f) => {
-      frame = f;
-      return [];
-    };
-    scene.proxy.stream(hold, { when: (f) => f.type === '#commit', times: 1 });
-    const record = await write(mood, account);
-    await until(() => frame, { ...soon, what: 'the frame is held back' });
-    return { record, frame };
-  }
+  const held = (mood, account = ada) => heldBack(scene.proxy, () => write(mood, account));
 
   it('has a directory on a private address that only its own setting names', async () => {
     const { body } = await named(refkey, ada);

@@ -69,7 +69,8 @@ export const handleSteps = [
   }],
   [1.5, 'a handle that goes to another account', async (run) => {
     const [from, to] = await pair(run);
-    if (!from || isClaimed(run, from.handle)) return false;
+    // What nobody has any more is whoever's claims it.
+    if (!from || isClaimed(run, from.handle) || isClaimed(run, to.handle)) return false;
     const { handle } = from;
     from.handle = `${run.chance.text(10)}.test`;
     await told(run, from);

@@ -51,7 +51,8 @@ export const relaySteps = [
     return undefined;
   }, 'relay'],
   [2, 'an account that moves to another PDS', async (run) => {
-    const account = anyActive(run, fits(run));
+    // One that has its PDS lie about a handle would have the next one lie about it, too, and that may be its owner's.
+    const account = anyActive(run, (a) => !a.steals && fits(run)(a));
     if (!account) return false;
     await run.settled();
     const from = account.at;

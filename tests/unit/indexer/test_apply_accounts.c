@@ -28,23 +28,68 @@ static void what_is_not_proven_waits_for_another_key(void **state)
 		/* Without a key nothing can be judged; with one, the others go on. */
 		assert_int_equal(apply(world, &decoded),
 			curable[i] == RK_VERDICT_KEY_UNKNOWN ? RK_APPLY_WAIT : RK_APPLY_DOUBT);
-		assert_int_equal(world->identities, 2 * (int)i + 1);
+		assert_int_equal(world->identities, (int)i + 1);
 		assert_int_equal(rk_metric_refused_get(curable[i]), refused);
 		/* Judged by the newest document it is refused for good. */
 		assert_int_equal(apply_as(world, &decoded, true), RK_APPLY_DONE);
 		assert_int_equal(rk_metric_refused_get(curable[i]), refused + 1);
-		/* What was just read is not read again, … */
+		/* What was just read is not read again (but for one look that is taken here already), … */
+		rk_looks_take(&world->looks, rk_slice_str(did), 1, now_ms);
 		document_read_at(world, now_ms - RK_KEY_TRUST_MS);
 		decoded.key_fetched_ms = now_ms - RK_KEY_TRUST_MS;
 		assert_int_equal(apply(world, &decoded), RK_APPLY_DONE);
 		assert_int_equal(rk_metric_refused_get(curable[i]), refused + 2);
-		/* … unless the event was judged by an earlier one. */
+		/* … and one that was judged by an earlier one is judged by it. */
 		decoded.key_fetched_ms--;
-		assert_int_not_equal(apply(world, &decoded), RK_APPLY_DONE);
+		assert_int_equal(apply(world, &decoded), RK_APPLY_OUTDATED);
+		assert_int_equal(world->identities, (int)i + 1);
 	}
-	assert_int_equal(world->identities, 8);
+	assert_int_equal(world->strangers, 0);
 	assert_int_equal(record_now(world, &record), RK_STORE_ABSENT);
 	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+}
+
+/* A key may change without a word: what was read just now is read once more, and then judged by what came of it. */
+static void the_first_signature_that_does_not_fit_has_a_look(void **state)
+{
+	const int64_t now_ms = NOW_US / 1000;
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+	int64_t refused = rk_metric_refused_get(RK_VERDICT_SIGNATURE_WRONG);
+
+	repo_in(world);
+	decoded.verdict = RK_VERDICT_SIGNATURE_WRONG;
+	decoded.key_fetched_ms = now_ms - 1000;
+	document_read_at(world, now_ms - 1000);
+	assert_int_equal(apply(world, &decoded), RK_APPLY_DOUBT);
+	assert_int_equal(world->identities, 1);
+	/* What is being asked already is asked again, … */
+	assert_int_equal(world->doubts, 1);
+	/* … but once: the next one waits for the same look. */
+	assert_int_equal(apply(world, &decoded), RK_APPLY_DOUBT);
+	assert_int_equal(world->doubts, 1);
+	/* It was in vain: forged ones get no other. */
+	document_read_at(world, now_ms - 500);
+	decoded.key_fetched_ms = now_ms - 500;
+	assert_int_equal(apply(world, &decoded), RK_APPLY_DONE);
+	assert_int_equal(rk_metric_refused_get(RK_VERDICT_SIGNATURE_WRONG), refused + 1);
+	assert_int_equal(repo_now(world).sync, RK_SYNC_SYNCHRONIZED);
+}
+
+static void who_is_not_in_the_index_is_a_stranger(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+
+	decoded.verdict = RK_VERDICT_KEY_UNKNOWN;
+	assert_int_equal(apply(world, &decoded), RK_APPLY_WAIT);
+	assert_int_equal(world->strangers, 1);
+	repo_in(world);
+	assert_int_equal(apply(world, &decoded), RK_APPLY_WAIT);
+	assert_int_equal(world->identities, 2);
+	assert_int_equal(world->strangers, 1);
 }
 
 static void account_events_of_a_relay_are_asked_at_the_host(void **state)
@@ -282,6 +327,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RULE(what_is_not_proven_waits_for_another_key),
+		RULE(the_first_signature_that_does_not_fit_has_a_look),
+		RULE(who_is_not_in_the_index_is_a_stranger),
 		RULE(account_events_of_a_relay_are_asked_at_the_host),
 		RULE(what_waits_behind_a_word_taken_back_is_come_for),
 		RULE(account_events_sent_again_change_nothing),

@@ -25,9 +25,10 @@ struct world {
 	struct rk_write w;
 	struct rk_stream_notes notes;
 	struct rk_course course;
+	struct rk_looks looks;
 	struct rk_apply apply;
 	bool waiting; /* for something earlier */
-	int identities, doubts;
+	int identities, strangers, doubts;
 };
 
 static inline bool waits(void *context, struct rk_slice account)
@@ -38,12 +39,13 @@ static inline bool waits(void *context, struct rk_slice account)
 	return world->waiting;
 }
 
-static inline void identity(void *context, struct rk_slice account)
+static inline void identity(void *context, struct rk_slice account, bool known)
 {
 	struct world *world = context;
 
 	assert_int_not_equal(account.len, 0);
 	world->identities++;
+	world->strangers += !known;
 }
 
 static inline void doubt(void *context, struct rk_slice account)
@@ -68,6 +70,7 @@ static inline int world_begin(void **state)
 		.source = RK_SLICE_LIT("http://pds"),
 		.notes = &world->notes,
 		.course = &world->course,
+		.looks = &world->looks,
 		.waits = waits,
 		.identity = identity,
 		.doubt = doubt,
@@ -85,6 +88,7 @@ static inline int world_end(void **state)
 	rk_write_abort(&world->w);
 	rk_write_finish(&world->w);
 	rk_store_close(world->store);
+	rk_looks_finish(&world->looks);
 	snprintf(command, sizeof(command), "rm -r %s", world->dir);
 	assert_int_equal(system(command), 0);
 	free(world);
@@ -149,7 +153,8 @@ static inline int apply_as(struct world *world, const struct rk_decoded *decoded
 {
 	int r = rk_apply(&world->apply, &world->w, decoded, NOW_US, again);
 
-	assert_true(r == RK_APPLY_DONE || r == RK_APPLY_WAIT || r == RK_APPLY_DOUBT);
+	assert_true(r == RK_APPLY_DONE || r == RK_APPLY_WAIT || r == RK_APPLY_DOUBT ||
+		r == RK_APPLY_OUTDATED);
 	return r;
 }
 
