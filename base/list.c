@@ -9,13 +9,16 @@ enum { FIRST = 64 };
 
 int rk_list_grow(void *list, size_t *room, size_t count, size_t size)
 {
-	size_t more = *room ? *room * 2 : FIRST;
+	size_t more = FIRST, bytes;
 	void *array;
 
 	if (count < *room)
 		return 0;
+	if ((*room && __builtin_mul_overflow(*room, 2, &more)) ||
+		__builtin_mul_overflow(more, size, &bytes))
+		return -ENOMEM;
 	memcpy(&array, list, sizeof(array));
-	array = reallocarray(array, more, size);
+	array = realloc(array, bytes);
 	if (!array)
 		return -ENOMEM;
 	memcpy(list, &array, sizeof(array));

@@ -35,6 +35,10 @@ static void what_cannot_be_had_changes_nothing(void **state)
 	assert_int_equal(rk_list_grow(&list, &room, 1, SIZE_MAX), -ENOMEM);
 	assert_ptr_equal(list, before);
 	assert_int_equal(room, 1);
+	room = SIZE_MAX / 2 + 1; /* twice that is nothing */
+	assert_int_equal(rk_list_grow(&list, &room, room, 1), -ENOMEM);
+	assert_ptr_equal(list, before);
+	assert_int_equal(room, SIZE_MAX / 2 + 1);
 	free(list);
 }
 
