@@ -53,25 +53,35 @@ static struct host *host_find(const struct rk_hosts *hosts, const char *origin)
 	return host;
 }
 
-/* Forgets what says nothing: hosts that are well, or that may be asked again anyway. */
-static void hosts_forget(struct rk_hosts *hosts, int64_t now_ms)
+static void host_forget(struct rk_hosts *hosts, struct host **at)
 {
-	struct host **at = &hosts->first;
+	struct host *host = *at;
 
-	while (*at) {
-		struct host *host = *at;
-
-		if (host->busy || host->until_ms > now_ms) {
-			at = &host->next;
-			continue;
-		}
-		*at = host->next;
-		free(host);
-		hosts->count--;
-	}
+	*at = host->next;
+	free(host);
+	hosts->count--;
 }
 
-/* NULL: no memory, or all places are taken by hosts that are to be left alone. */
+/* Forgets what says nothing: hosts that are well, or that may be asked again anyway. If there are none, the one
+ * that may be asked soonest: anybody can have thousands that fail, and they must not keep others out. */
+static void hosts_forget(struct rk_hosts *hosts, int64_t now_ms)
+{
+	struct host **at = &hosts->first, **soonest = NULL;
+
+	while (*at) {
+		if (!(*at)->busy && (*at)->until_ms <= now_ms) {
+			host_forget(hosts, at);
+			continue;
+		}
+		if (!(*at)->busy && (!soonest || (*at)->until_ms < (*soonest)->until_ms))
+			soonest = at;
+		at = &(*at)->next;
+	}
+	if (hosts->count >= RK_HOSTS_MOST && soonest)
+		host_forget(hosts, soonest);
+}
+
+/* NULL: no memory, or all places are taken by hosts that are being asked. */
 static struct host *host_make(struct rk_hosts *hosts, const char *origin, int64_t now_ms)
 {
 	size_t size = strlen(origin) + 1;

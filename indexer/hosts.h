@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-	RK_HOSTS_MOST = 4096,    /* remembered; of more, the healthy ones are forgotten */
+	RK_HOSTS_MOST = 4096,    /* remembered; of more, the healthy ones are forgotten first */
 	RK_HOST_BUSY_MOST = 4,   /* requests at once; of a host that failed last time: one */
 	RK_HOST_BUSY_MS = 500,   /* after which a busy one is looked at again */
 	RK_HOST_FIRST_MS = 1000, /* back-off, doubling */

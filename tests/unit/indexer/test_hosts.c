@@ -73,6 +73,27 @@ static void more_hosts_than_are_remembered_forget_only_the_well(void **state)
 	rk_hosts_destroy(hosts);
 }
 
+static void hosts_that_fail_keep_no_other_out(void **state)
+{
+	struct rk_hosts *hosts = rk_hosts_create();
+	char name[32];
+
+	assert_int_equal(rk_hosts_enter(hosts, "http://busy", 0), 0);
+	assert_int_equal(rk_hosts_enter(hosts, "http://bad", 0), 0);
+	rk_hosts_leave(hosts, "http://bad", false, 90000, 0);
+	for (int i = 0; i < RK_HOSTS_MOST; i++) {
+		snprintf(name, sizeof(name), "http://%d", i);
+		assert_int_equal(rk_hosts_enter(hosts, name, 0), 0);
+		rk_hosts_leave(hosts, name, false, 20000, 0);
+	}
+	assert_int_equal(rk_hosts_enter(hosts, "http://good", 0), 0);
+	rk_hosts_leave(hosts, "http://good", true, -1, 0);
+	/* Those that asked for less went first. */
+	assert_int_equal(rk_hosts_enter(hosts, "http://bad", 0), 90000);
+	rk_hosts_leave(hosts, "http://busy", true, -1, 0);
+	rk_hosts_destroy(hosts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -80,6 +101,7 @@ int main(void)
 		cmocka_unit_test(a_failing_host_is_left_alone_for_longer_and_longer),
 		cmocka_unit_test(the_wait_asked_for_is_kept_within_bounds),
 		cmocka_unit_test(more_hosts_than_are_remembered_forget_only_the_well),
+		cmocka_unit_test(hosts_that_fail_keep_no_other_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
