@@ -26,13 +26,15 @@ void rk_wishes_finish(struct rk_wishes *wishes)
 bool rk_wishes_add(struct rk_wishes *wishes, struct rk_slice did, enum rk_wish_kind kind,
 	int64_t due_ms, unsigned tries)
 {
-	size_t same = 0;
+	static const struct rk_slice web = RK_SLICE_LIT("did:web:");
+	size_t same = 0, webs = 0;
 	char *copy;
 
 	for (size_t i = 0; i < wishes->count; i++) {
 		struct rk_wish *wish = &wishes->list[i];
 
 		same += wish->kind == kind;
+		webs += wish->kind == kind && rk_wish_is_web(wish->did);
 		if (!rk_slice_equal_str(did, wish->did))
 			continue;
 		if (wish->kind > kind)
@@ -46,6 +48,8 @@ bool rk_wishes_add(struct rk_wishes *wishes, struct rk_slice did, enum rk_wish_k
 		return true;
 	}
 	if (same >= kinds[kind].most || wishes->count == RK_WISHES_MOST)
+		return false;
+	if (rk_slice_starts(did, web) && webs >= kinds[kind].most / RK_WISH_WEBS_SHARE)
 		return false;
 	copy = strndup((const char *)did.data, did.len);
 	if (copy)

@@ -15,6 +15,7 @@ enum {
 	RK_WISH_REST_MOST_MS = 10 * 60 * 1000, /* unless who is asked wants more */
 	/* At hosts of did:web, at the same time: any number of them may not answer. */
 	RK_WISH_WEBS_MOST = 1,
+	RK_WISH_WEBS_SHARE = 4, /* … and one place of so many may be theirs */
 };
 
 /* X(id, room, at once, ms from one to the next, who asks for it); those that come first are taken first. */

@@ -139,6 +139,23 @@ static void there_is_an_end_to_them_by_kind(void **state)
 	free(wish.did);
 }
 
+static void hosts_that_may_not_answer_have_a_part_of_the_room(void **state)
+{
+	static const struct rk_slice web = RK_SLICE_LIT("did:web:more.example");
+	char did[32];
+
+	for (int i = 0; i < ROOM / 4; i++) {
+		snprintf(did, sizeof(did), "did:web:%d.example", i);
+		assert_true(rk_wishes_add(&wishes, rk_slice_str(did), RK_WISH_STRANGER, 0, 0));
+	}
+	assert_false(rk_wishes_add(&wishes, web, RK_WISH_STRANGER, 0, 0));
+	/* One that is there is kept; and those of another kind have another part. */
+	assert_true(rk_wishes_add(&wishes, rk_slice_str(did), RK_WISH_STRANGER, 0, 0));
+	assert_true(rk_wishes_add(&wishes, web, RK_WISH_STREAM, 0, 0));
+	add_many(RK_WISH_STRANGER, 0, ROOM - ROOM / 4);
+	assert_int_equal(wishes.count, ROOM + 1);
+}
+
 static void strangers_are_asked_for_at_a_pace(void **state)
 {
 	int64_t now_ms = 5000000, paced = rk_metric_get(RK_METRIC_IDENTITIES_PACED);
@@ -201,6 +218,7 @@ int main(void)
 		RULE(webs_are_passed_over),
 		RULE(one_that_is_being_read_waits_for_its_end),
 		RULE(there_is_an_end_to_them_by_kind),
+		RULE(hosts_that_may_not_answer_have_a_part_of_the_room),
 		RULE(strangers_are_asked_for_at_a_pace),
 		RULE(a_directory_that_asks_for_it_is_left_alone),
 		RULE(tries_lie_further_and_further_apart),
