@@ -33,7 +33,8 @@ static void wait(
 	struct rk_slice frame = rk_slice_make(slot->frame, slot->len);
 
 	if (result == RK_APPLY_WAIT)
-		rk_waiting_add(indexer->waiting, did, frame, stream_ms);
+		rk_waiting_add(indexer->waiting, did, frame, stream_ms,
+			slot->decoded.verdict == RK_VERDICT_KEY_UNKNOWN);
 	else if (result == RK_APPLY_DOUBT &&
 		!rk_waiting_add_doubt(indexer->waiting, did, frame, stream_ms))
 		rk_apply_refuse(&slot->decoded);

@@ -16,7 +16,7 @@ struct account {
 
 struct rk_waiting {
 	struct account *buckets[BUCKETS];
-	size_t accounts, bytes, doubt_bytes;
+	size_t accounts, bytes, doubt_bytes, unknown_bytes;
 };
 
 struct rk_waiting *rk_waiting_create(void)
@@ -55,6 +55,7 @@ static void frame_free(struct rk_waiting *waiting, struct account *account)
 	waiting->bytes -= frame->len;
 	account->doubts -= frame->doubt;
 	waiting->doubt_bytes -= frame->doubt ? frame->len : 0;
+	waiting->unknown_bytes -= frame->unknown ? frame->len : 0;
 	free(frame);
 }
 
@@ -98,15 +99,20 @@ static struct account *account_make(struct rk_waiting *waiting, struct rk_slice 
 	return *place;
 }
 
+/* what: its kind and time. */
 static bool frame_append(struct rk_waiting *waiting, struct account *account, struct rk_slice bytes,
-	int64_t stream_ms, bool doubt)
+	const struct rk_waiting_frame *what)
 {
 	struct rk_waiting_frame *frame = malloc(sizeof(*frame) + bytes.len);
 
 	if (!frame)
 		return false;
-	*frame =
-		(struct rk_waiting_frame){.len = bytes.len, .stream_ms = stream_ms, .doubt = doubt};
+	*frame = (struct rk_waiting_frame){
+		.len = bytes.len,
+		.stream_ms = what->stream_ms,
+		.doubt = what->doubt,
+		.unknown = what->unknown,
+	};
 	if (bytes.len)
 		memcpy(frame->data, bytes.data, bytes.len);
 	*account->last = frame;
@@ -114,14 +120,16 @@ static bool frame_append(struct rk_waiting *waiting, struct account *account, st
 	account->frames++;
 	account->bytes += frame->len;
 	waiting->bytes += frame->len;
-	account->doubts += doubt;
-	waiting->doubt_bytes += doubt ? frame->len : 0;
+	account->doubts += frame->doubt;
+	waiting->doubt_bytes += frame->doubt ? frame->len : 0;
+	waiting->unknown_bytes += frame->unknown ? frame->len : 0;
 	return true;
 }
 
-bool rk_waiting_add(
-	struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame, int64_t stream_ms)
+bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
+	int64_t stream_ms, bool unknown)
 {
+	const struct rk_waiting_frame what = {.stream_ms = stream_ms, .unknown = unknown};
 	struct account *account = account_make(waiting, did);
 
 	if (!account)
@@ -129,7 +137,8 @@ bool rk_waiting_add(
 	if (!account->lost && account->frames < RK_WAITING_FRAMES &&
 		account->bytes + frame.len <= RK_WAITING_BYTES &&
 		waiting->bytes + frame.len <= RK_WAITING_ALL_BYTES &&
-		frame_append(waiting, account, frame, stream_ms, false))
+		(!unknown || waiting->unknown_bytes + frame.len <= RK_WAITING_UNKNOWN_BYTES) &&
+		frame_append(waiting, account, frame, &what))
 		return true;
 	frames_free(waiting, account);
 	account->lost = true;
@@ -139,6 +148,7 @@ bool rk_waiting_add(
 bool rk_waiting_add_doubt(
 	struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame, int64_t stream_ms)
 {
+	const struct rk_waiting_frame what = {.stream_ms = stream_ms, .doubt = true};
 	struct account *account = account_make(waiting, did);
 
 	if (!account)
@@ -147,7 +157,7 @@ bool rk_waiting_add_doubt(
 		account->bytes + frame.len <= RK_WAITING_BYTES &&
 		waiting->doubt_bytes + frame.len <= RK_WAITING_DOUBT_BYTES &&
 		waiting->bytes + frame.len <= RK_WAITING_ALL_BYTES &&
-		frame_append(waiting, account, frame, stream_ms, true))
+		frame_append(waiting, account, frame, &what))
 		return true;
 	rk_waiting_shift(waiting, did, 0); /* made for nothing, it goes again */
 	return false;

@@ -17,6 +17,8 @@ enum {
 	RK_WAITING_FRAMES = 512,         /* of one account */
 	RK_WAITING_BYTES = 2 << 20,      /* of one account */
 	RK_WAITING_ALL_BYTES = 16 << 20, /* of all */
+	RK_WAITING_UNKNOWN_BYTES = 8
+		<< 20, /* of all whose key is not known: anybody can make them up */
 	RK_WAITING_ACCOUNTS = 32768,
 	RK_WAITING_DOUBTS = 16,           /* frames of one account in doubt */
 	RK_WAITING_DOUBT_BYTES = 4 << 20, /* of all in doubt */
@@ -29,17 +31,17 @@ struct rk_waiting_frame {
 	struct rk_waiting_frame *next;
 	size_t len;
 	int64_t stream_ms; /* how far the stream had come before it: Unix ms */
-	bool doubt;
+	bool doubt, unknown;
 	uint8_t data[];
 };
 
 struct rk_waiting *rk_waiting_create(void); /* NULL: no memory */
 void rk_waiting_destroy(struct rk_waiting *waiting);
 
-/* Copies the frame. False: there was no room (or memory); the account's frames are dropped, this one too,
- * and rk_waiting_lost says so until rk_waiting_drop. */
-bool rk_waiting_add(
-	struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame, int64_t stream_ms);
+/* Copies the frame; unknown: it waits for the account's key. False: there was no room (or memory); the account's
+ * frames are dropped, this one too, and rk_waiting_lost says so until rk_waiting_drop. */
+bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame,
+	int64_t stream_ms, bool unknown);
 /* The same of a frame in doubt; false: there are enough of them, and nothing else is lost. */
 bool rk_waiting_add_doubt(
 	struct rk_waiting *waiting, struct rk_slice did, struct rk_slice frame, int64_t stream_ms);

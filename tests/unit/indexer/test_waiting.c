@@ -8,6 +8,8 @@
 
 static const struct rk_slice ada = RK_SLICE_LIT("did:plc:ada"), bea = RK_SLICE_LIT("did:plc:bea");
 
+enum { UNKNOWN = 255 /* mark of a frame whose account's key is not known */ };
+
 static bool add(struct rk_waiting *waiting, struct rk_slice did, size_t len, uint8_t mark)
 {
 	uint8_t *data = malloc(len);
@@ -15,7 +17,7 @@ static bool add(struct rk_waiting *waiting, struct rk_slice did, size_t len, uin
 
 	assert_non_null(data);
 	memset(data, mark, len);
-	added = rk_waiting_add(waiting, did, rk_slice_make(data, len), mark);
+	added = rk_waiting_add(waiting, did, rk_slice_make(data, len), mark, mark == UNKNOWN);
 	free(data);
 	return added;
 }
@@ -84,6 +86,23 @@ static void all_accounts_together_are_bounded(void **state)
 	rk_waiting_destroy(waiting);
 }
 
+static void those_without_a_key_leave_room_for_others(void **state)
+{
+	struct rk_waiting *waiting = rk_waiting_create();
+	char did[32];
+
+	for (int i = 0; i < RK_WAITING_UNKNOWN_BYTES / RK_WAITING_BYTES; i++) {
+		snprintf(did, sizeof(did), "did:plc:%d", i);
+		assert_true(add(waiting, rk_slice_str(did), RK_WAITING_BYTES, UNKNOWN));
+	}
+	assert_false(add(waiting, ada, 1, UNKNOWN));
+	assert_true(add(waiting, bea, RK_WAITING_BYTES, 0));
+	rk_waiting_drop(waiting, ada);
+	rk_waiting_drop(waiting, rk_slice_str(did));
+	assert_true(add(waiting, ada, RK_WAITING_BYTES, UNKNOWN));
+	rk_waiting_destroy(waiting);
+}
+
 static bool doubt(struct rk_waiting *waiting, struct rk_slice did, uint8_t mark)
 {
 	return rk_waiting_add_doubt(waiting, did, rk_slice_make(&mark, 1), mark);
@@ -148,6 +167,7 @@ int main(void)
 		cmocka_unit_test(frames_of_an_account_come_in_order),
 		cmocka_unit_test(too_many_frames_or_bytes_lose_all_of_the_account),
 		cmocka_unit_test(all_accounts_together_are_bounded),
+		cmocka_unit_test(those_without_a_key_leave_room_for_others),
 		cmocka_unit_test(nothing_waits_behind_a_doubt),
 		cmocka_unit_test(doubts_are_few_and_cost_nothing_else),
 		cmocka_unit_test(accounts_are_bounded),
