@@ -296,8 +296,23 @@ static void again_wish(struct rk_fetcher *fetcher, struct identity *found, unsig
 	}
 	/* Of a DID that has neither repo nor document nothing more is asked. */
 	if (known || found->outcome == UNASKED)
-		rk_identity_wish(fetcher->indexer, found->did, kind,
+		found->settled = !rk_identity_wish(fetcher->indexer, found->did, kind,
 			rk_wish_wait_ms(tries, found->asked_ms, rk_backoff_random()), tries + 1);
+}
+
+/* There is no room to wish for it: what waits for it is judged by what is held, or it would wait for ever. */
+static void give_up(struct rk_fetcher *fetcher, struct rk_slice did)
+{
+	struct identity found = {
+		.indexer = fetcher->indexer,
+		.did = did,
+		.outcome = UNASKED,
+		.settled = true,
+		.now_ms = rk_clock_wall_ms(),
+	};
+
+	if (rk_writer_call(fetcher->indexer->writer, identity_run, &found) != 0)
+		rk_log(RK_LOG_DEBUG, "identity", "stopped before it was given up");
 }
 
 static void refused_tell(const struct identity *found)
@@ -333,9 +348,10 @@ static void refresh(struct rk_fetcher *fetcher, const char *text, enum rk_wish_k
 	else
 		refused_tell(&found);
 	/* At once, but not again and again for a source that says nothing else. */
-	if (found.overtaken)
-		rk_identity_wish(fetcher->indexer, found.did, kind,
-			tries ? rk_wish_wait_ms(tries, -1, rk_backoff_random()) : 0, tries + 1);
+	if (found.overtaken &&
+		!rk_identity_wish(fetcher->indexer, found.did, kind,
+			tries ? rk_wish_wait_ms(tries, -1, rk_backoff_random()) : 0, tries + 1))
+		give_up(fetcher, found.did);
 }
 
 /* One reader an account: answers could pass each other. False: not now. */
@@ -394,8 +410,8 @@ static void read_or_wish(struct rk_fetcher *fetcher, const char *did, enum rk_wi
 	if (reading_begin(indexer, did, webs_most, &place)) {
 		refresh(fetcher, did, kind, place, tries);
 		reading_end(indexer, place);
-	} else {
-		rk_identity_wish(indexer, rk_slice_str(did), kind, 0, tries);
+	} else if (!rk_identity_wish(indexer, rk_slice_str(did), kind, 0, tries)) {
+		give_up(fetcher, rk_slice_str(did));
 	}
 }
 

@@ -271,6 +271,57 @@ static void what_is_foreign_does_not_wait_behind_what_does(void **state)
 	free((void *)look.frame.data);
 }
 
+/* On the writer's thread: a frame of an account whose key is not known waits. */
+static int wait_for_key(void *context, struct rk_write *w)
+{
+	struct look *look = context;
+
+	assert_true(rk_waiting_add(
+		look->world->indexer->waiting, rk_slice_str(unknown), look->frame, 0, true));
+	return 0;
+}
+
+/* Accounts whose documents are to be read at some later time: no other has room. */
+static void wishes_fill(struct rk_indexer *indexer)
+{
+	char name[32];
+
+	pthread_mutex_lock(&indexer->lock);
+	for (int i = 0;; i++) {
+		snprintf(name, sizeof(name), "did:plc:%d", i);
+		if (!rk_wishes_add(&indexer->wishes, rk_slice_str(name), RK_WISH_STRANGER,
+			    INT64_MAX / 2, 0))
+			break;
+	}
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+/* The directory does not answer, or (resting) is not to be asked. */
+static void is_given_up(struct world *world, bool resting)
+{
+	struct rk_indexer *indexer = world->indexer;
+	const struct rk_wish wish = {.did = (char *)unknown, .kind = RK_WISH_STRANGER};
+	struct look look = {.world = world, .frame = rk_slice_str("no frame")};
+	struct rk_fetcher fetcher;
+
+	assert_int_equal(rk_writer_call(world->writer, wait_for_key, &look), 0);
+	wishes_fill(indexer);
+	pthread_mutex_lock(&indexer->lock);
+	indexer->wishes.directory_ms = resting ? INT64_MAX / 2 : 0;
+	pthread_mutex_unlock(&indexer->lock);
+	assert_int_equal(rk_fetcher_init(&fetcher, indexer, 0), 0);
+	rk_identity_grant(&fetcher, &wish);
+	rk_fetcher_finish(&fetcher);
+	assert_int_equal(rk_writer_call(world->writer, look_for_unknown, &look), 0);
+	assert_false(look.waits);
+}
+
+static void nothing_waits_for_what_nobody_comes_for(void **state)
+{
+	is_given_up(*state, false);
+	is_given_up(*state, true);
+}
+
 static int setup(void **state)
 {
 	rk_log_setup(RK_LOG_ERROR, RK_LOG_TEXT);
@@ -288,6 +339,8 @@ int main(void)
 			what_is_not_believed_moves_no_cursor, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(
 			what_is_foreign_does_not_wait_behind_what_does, relay_begin, world_end),
+		cmocka_unit_test_setup_teardown(
+			nothing_waits_for_what_nobody_comes_for, relay_begin, world_end),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
