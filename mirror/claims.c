@@ -10,11 +10,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { CHUNK = 500, PATIENCE = 20 };
+enum { CHUNK = 500 };
 
 bool rk_claims_old(const struct rk_mirror *mirror, int64_t age_ms)
 {
-	int64_t least = mirror->users_took_ms * PATIENCE;
+	int64_t least = rk_users_good_ms(mirror->users_took_ms);
 
 	return mirror->users.loaded_ms == 0 ||
 		rk_clock_mono_ms() - mirror->users.loaded_ms > (age_ms > least ? age_ms : least);

@@ -21,7 +21,6 @@ enum {
 	USERS_MOST_MS = 60 * 1000,
 	ORPHANS_MOST = 200, /* looked at in one look */
 	PLACES_MOST = 64,   /* keys of a document, taken by others */
-	USERS_SHARE = 20,   /* reading users takes at most one part in so many of the time */
 };
 
 /* The figures of all watches are one gauge. */
@@ -295,7 +294,7 @@ static int names_check(struct rk_watching *w, const char *const *names)
 
 static int users_refresh(struct rk_watching *w)
 {
-	int64_t now_ms = rk_clock_mono_ms(), least = w->users_took_ms * USERS_SHARE;
+	int64_t now_ms = rk_clock_mono_ms(), least = rk_users_good_ms(w->users_took_ms);
 	int64_t age_ms = w->accountless ? USERS_LEAST_MS : USERS_MOST_MS;
 	bool first = w->users.loaded_ms == 0;
 	int r;

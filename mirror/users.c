@@ -8,6 +8,8 @@
 
 #include "base/list.h"
 
+enum { SHARE = 20, GOOD_MOST_MS = 60 * 1000 };
+
 void rk_users_finish(struct rk_users *users)
 {
 	if (!users)
@@ -141,4 +143,9 @@ int rk_users_by_names(const struct rk_users *users, const struct rk_user ***out,
 		}
 	}
 	return 0;
+}
+
+int64_t rk_users_good_ms(int64_t took_ms)
+{
+	return took_ms < GOOD_MOST_MS / SHARE ? took_ms * SHARE : GOOD_MOST_MS;
 }

@@ -44,4 +44,8 @@ const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_s
 int rk_users_by_names(const struct rk_users *users, const struct rk_user ***out,
 	const char *const *names, char error[RK_USERS_ERROR]) __attribute__((warn_unused_result));
 
+/* For how long users are good for at least that took so long to be read: reading them takes one part in
+ * twenty of the time at most; but one reading that was slow is no reason not to see who is new for long. */
+int64_t rk_users_good_ms(int64_t took_ms);
+
 #endif

@@ -1,4 +1,5 @@
-/* Rules of mirror/users: found by id, DID and name; one DID has one user, the same on every run. */
+/* Rules of mirror/users: found by id, DID and name; one DID has one user, the same on every run; and for how long
+ * what was read is good. */
 #include "tests/unit/test.h"
 
 #include "mirror/users.h"
@@ -75,11 +76,30 @@ static void many_and_none(void **state)
 	rk_users_finish(&users);
 }
 
+static void slow_reading_is_rarer_to_a_bound(void **state)
+{
+	static const struct {
+		int64_t took_ms, good_ms;
+	} cases[] = {
+		{0, 0},
+		{50, 1000},
+		{2999, 59980},
+		{3000, 60000},
+		{3001, 60000},
+		{20000, 60000},
+		{INT64_MAX, 60000},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(rk_users_good_ms(cases[i].took_ms), cases[i].good_ms);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(found_by_each_name),
 		cmocka_unit_test(many_and_none),
+		cmocka_unit_test(slow_reading_is_rarer_to_a_bound),
 	};
 	return cmocka_run_group_tests_name("mirror/users", tests, NULL, NULL);
 }
