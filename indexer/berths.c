@@ -110,6 +110,15 @@ static struct place *place_free(struct rk_berths *berths, size_t at, const char 
 	return place;
 }
 
+static bool queue_may(const struct rk_berths *berths, const char *host)
+{
+	size_t same = 0;
+
+	for (size_t i = 0; berths->relay && i < berths->waiting; i++)
+		same += strcmp(berths->queue[i].host, host) == 0;
+	return berths->waiting < RK_BERTHS_QUEUE && same < RK_BERTHS_QUEUE_HOST;
+}
+
 /* Takes a berth, or a place in the queue. */
 static bool take(struct rk_berths *berths, struct rk_berth *berth, int64_t now_ms)
 {
@@ -120,7 +129,7 @@ static bool take(struct rk_berths *berths, struct rk_berth *berth, int64_t now_m
 		place_set(place, berth->repo, berth->host, now_ms);
 		if (at < berths->waiting)
 			queue_remove(berths, at);
-	} else if (at < RK_BERTHS_QUEUE) {
+	} else if (at < berths->waiting || queue_may(berths, berth->host)) {
 		place_set(&berths->queue[at], berth->repo, berth->host, now_ms);
 		berths->waiting += at == berths->waiting;
 	}

@@ -15,6 +15,7 @@ enum {
 	RK_BERTH_BYTES = 32 << 20,    /* of a fetch without one */
 	RK_BERTH_MS = 30 * 1000,      /* … behind a relay */
 	RK_BERTHS_QUEUE = 64,         /* repos whose turn is remembered */
+	RK_BERTHS_QUEUE_HOST = 8,     /* … of one host, behind a relay */
 	RK_BERTH_LOOK_MS = 5 * 1000,  /* after which who waits is to look again */
 	RK_BERTH_TURN_MS = 60 * 1000, /* who did not look for so long has lost its turn */
 };

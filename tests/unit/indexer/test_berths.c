@@ -113,11 +113,18 @@ static void who_does_not_come_loses_its_turn(void **state)
 static void the_queue_is_bounded(void **state)
 {
 	struct rk_berths *berths = rk_berths_create(true);
-	struct rk_berth first, other;
+	struct rk_berth first, second, other;
 
 	assert_true(is_long(berths, &first, 1, "http://a", 0));
 	for (unsigned i = 0; i < 2 * RK_BERTHS_QUEUE; i++)
 		assert_false(is_long(berths, &other, i + 2, "http://a", 0));
+	/* It does not fill it for others: their turns are remembered, too. */
+	assert_true(is_long(berths, &second, 2000, "http://d", 0));
+	assert_false(is_long(berths, &other, 2001, "http://d", 0));
+	assert_false(rk_berths_enter(berths, &other, 2001, "http://d", 1));
+	rk_berths_leave(berths, &second);
+	assert_true(rk_berths_enter(berths, &second, 2001, "http://d", 2));
+	rk_berths_leave(berths, &second);
 	/* A host that fills it is in nobody's way, also before its next turn. */
 	assert_true(is_long(berths, &other, 1000, "http://b", 0));
 	rk_berths_leave(berths, &first);
