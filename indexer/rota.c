@@ -82,15 +82,22 @@ static void open_remove(struct rk_rota *rota, struct rk_rota_host *host)
 	host->place = SIZE_MAX;
 }
 
-/* NULL: no memory. */
-static struct rk_rota_host *host_make(struct rk_rota *rota, const char *origin)
+/* NULL: no memory, or *many: another host is one too many. */
+static struct rk_rota_host *host_make(struct rk_rota *rota, const char *origin, bool *many)
 {
 	size_t size = strlen(origin) + 1;
 	struct rk_rota_host *host = calloc(1, sizeof(*host) + size), *const * found;
 
+	*many = false;
 	if (!host)
 		return NULL;
 	memcpy(host->origin, origin, size);
+	if (rota->hosts >= RK_ROTA_HOSTS_MOST) {
+		found = tfind(host, &rota->by_origin, origin_compare);
+		*many = !found;
+		free(host);
+		return found ? *found : NULL;
+	}
 	found = tsearch(host, &rota->by_origin, origin_compare);
 	if (found && *found != host) {
 		free(host);
@@ -111,15 +118,12 @@ static struct rk_rota_host *host_make(struct rk_rota *rota, const char *origin)
 
 int rk_rota_add(struct rk_rota *rota, const char *origin, rk_repo_id repo, uint32_t random)
 {
-	struct rk_rota_host *host;
+	bool many;
+	struct rk_rota_host *host = host_make(rota, origin, &many);
 
-	if (rota->hosts >= RK_ROTA_HOSTS_MOST) {
-		rota->sums.left++;
-		return 0;
-	}
-	host = host_make(rota, origin);
+	rota->sums.left += many;
 	if (!host)
-		return -ENOMEM;
+		return many ? 0 : -ENOMEM;
 	if (host->count == host->cap) {
 		size_t cap = host->cap ? host->cap * 2 : 4;
 		rk_repo_id *repos = realloc(host->repos, cap * sizeof(*repos));

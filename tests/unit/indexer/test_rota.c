@@ -185,6 +185,8 @@ static void what_hosts_are_too_many_is_left(void **state)
 		snprintf(origin, sizeof(origin), "http://%d", i);
 		add(&world, origin, 1, 1);
 	}
+	/* Not the others' repos. */
+	add(&world, "http://0", 2, 3);
 	assert_int_equal(world_end(&world).left, 1);
 }
 
