@@ -159,8 +159,10 @@ static int candidate_add(
 		return hopeless_add(s, user, id, "the _id is no ObjectId");
 	if (rk_list_grow(&s->list, &s->room, s->count, sizeof(*s->list)) != 0)
 		return -ENOMEM;
-	s->list[s->count++] =
-		(struct candidate){.user = user, .when_ms = document->when_ms, .id = document->id};
+	/* Without a time it is refused: last, so that it does not take a limit's place each time. */
+	s->list[s->count++] = (struct candidate){.user = user,
+		.when_ms = document->when_ms ? document->when_ms : INT64_MAX,
+		.id = document->id};
 	return 0;
 }
 
