@@ -198,7 +198,7 @@ describe('publish moods', () => {
 
   it('--limit, --skip, --batch-size and --delay', async () => {
     const [one, two] = await Promise.all([writer(), writer()]);
-    const [timeless, ...all] = [...(await moods(one, 1, { when: undefined })), ...(await moods(one, 5)), ...(await moods(two, 2))];
+    const [timeless, ...all] = [...(await moods(one, 1, { when: 'yesterday' })), ...(await moods(one, 5)), ...(await moods(two, 2))];
     const limited = await publish(...users(one, two), '--skip', two.did, '--limit', '2');
     assert.deepEqual([limited.code, limited.summary.created, limited.summary.limited], [0, 2, true], limited.shown);
     assert.deepEqual(limited.records.map((l) => l.ref).sort(), all.slice(0, 2).map((d) => String(d._id)).sort(), limited.shown);
