@@ -48,7 +48,8 @@ static int desynchronize(struct applying *a, enum rk_repo_event event, const cha
 
 /* Whether it was made while we watch, by the rev that the account signed: an old commit can be told again at
  * any time, and then says nothing of what appeared. What waited is judged by when it came: behind hours of a
- * stream that is caught up with, all of it passes while one DID document is read. */
+ * stream that is caught up with, all of it passes while one DID document is read. The first event behind a
+ * restart is not guarded: no time of the stream is known before it. */
 static bool commit_is_of_now(const struct applying *a)
 {
 	int64_t made_ms = rk_tid_unix_us(a->event->rev) / 1000;

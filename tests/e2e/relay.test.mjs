@@ -106,6 +106,7 @@ describe('behind a relay', () => {
 
   // Each host says that it is its own account's; anybody may run one.
   it('leaves a handle with the account that had it first', async () => {
+    if (!refkey.running) await refkey.start();
     const [ours, theirs] = await Promise.all([one, two].map((host) => host.pds.account('twin.test')));
     const first = await create({ ...ours, pds: one.pds }, mood('of the first'));
     await seen(refkey, first);
