@@ -268,6 +268,9 @@ static int entry_settle(struct rk_sweep *s, struct rk_write *w, const struct rk_
 		repo.account = (uint8_t)entry->account;
 		return rk_write_repo(w, &repo);
 	}
+	/* Whoever is not active any more was asked of since. */
+	if (entry->doubted && repo.account != RK_ACCOUNT_ACTIVE)
+		return 0;
 	if (entry->doubted)
 		event = RK_REPO_EVENT_DOUBTED;
 	else if (repo.account != RK_ACCOUNT_ACTIVE) /* and nobody said so */

@@ -248,6 +248,42 @@ describe('behind a relay', () => {
     relay.drop = () => false;
   });
 
+  // The start asks its host, and the stream has it asked again, before what the start found is written.
+  it('shows nobody at a start whom its host has called inactive', async () => {
+    if (!refkey.running) await refkey.start();
+    const [who, last] = [await person(one), await person(two)];
+    const record = await create(who, mood('deactivated meanwhile'));
+    await seen(refkey, record);
+    await seen(refkey, await create(last, mood('keeps the start waiting')));
+    await settled(refkey);
+    await refkey.stop();
+    let drops = 0;
+    relay.drop = (frame) => frame.body.did === who.did && ++drops;
+    await who.pds.deactivate(who);
+    await until(() => drops > 0, { what: 'it is swallowed', ...soon });
+    relay.drop = () => false;
+    const releases = [];
+    const hold = ({ proxy, did }) =>
+      proxy.http(
+        { hold: new Promise((resolve) => releases.push(resolve)) },
+        { method: 'com.atproto.sync.getRepoStatus', query: (q) => q.get('did') === did },
+      );
+    const waiting = hold(last);
+    const before = asked(who, 'getRepoStatus');
+    await refkey.start();
+    await until(() => asked(who, 'getRepoStatus') > before, { what: 'its host is asked', ...soon });
+    relay.say('#account', { did: who.did, active: false, status: 'deactivated' });
+    const repo = { repo: who.did }; // records that are not there are not said to be absent yet
+    await refkey.until('getRepoStatus', repo, ({ body }) => body.active === false, soon);
+    const again = hold(who);
+    waiting.end();
+    releases[0]();
+    await until(async () => (await metrics(refkey)).refkey_sweeps_total > 0, { what: 'the start is over', ...soon });
+    assert.equal((await refkey.xrpc('getRepoStatus', repo)).body.active, false);
+    again.end();
+    releases[1]();
+  });
+
   // The first host's answer comes only once the other one was asked.
   it('asks hosts beside each other at a start', async () => {
     if (!refkey.running) await refkey.start();
