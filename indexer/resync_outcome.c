@@ -44,11 +44,7 @@ static int settle(struct rk_resync *s, struct rk_write *w, struct rk_repo *repo)
 /* The account's host was asked how it stands. What a relay says after that is another question. */
 static void account_settle(struct rk_resync *s, struct rk_repo *repo, enum rk_account account)
 {
-	const bool settled = repo->said && s->copy.repo.said;
-
-	s->denied = settled && repo->account == (uint8_t)account;
-	repo->said &= !settled;
-	repo->account = (uint8_t)account;
+	s->denied = rk_repo_answer(repo, account, s->copy.repo.said);
 }
 
 /* Once it is on disk. */

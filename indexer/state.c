@@ -77,3 +77,13 @@ void rk_repo_happen(
 		repo->sync = row->sync;
 	repo->flags = (uint8_t)((repo->flags & ~row->clear) | row->set);
 }
+
+bool rk_repo_answer(struct rk_repo *repo, enum rk_account account, bool asked)
+{
+	bool settled = repo->said && asked, changed = repo->account != (uint8_t)account;
+	bool taken_back = !repo->said && asked;
+
+	repo->said = (repo->said && !settled) || (taken_back && changed);
+	repo->account = (uint8_t)account;
+	return settled && !changed;
+}

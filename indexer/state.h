@@ -15,7 +15,7 @@
 	X(DOUBTED, DESYNCHRONIZED, KEPT, 0, 0, "something was said that cannot be checked here")   \
 	X(SAID_DELETED, DESYNCHRONIZED, KEPT, RK_REPO_PURGE, 0, "a relay says: account deleted")   \
 	X(DELETED, DESYNCHRONIZED, NOW, RK_REPO_PURGE, 0, "its host says: account deleted")        \
-	X(DEACTIVATED, KEPT, KEPT, 0, RK_REPO_PURGE, "its host says: account not active")          \
+	X(DEACTIVATED, KEPT, REST, 0, RK_REPO_PURGE, "its host says: account not active")          \
 	X(ACTIVATED, DESYNCHRONIZED, NOW, 0, RK_REPO_PURGE, "account active again")                \
 	X(WENT_AWAY, KEPT, KEPT, RK_REPO_MOVED, 0, "its DID document names another PDS")           \
 	X(CAME_BACK, DESYNCHRONIZED, NOW, 0, RK_REPO_MOVED, "it is there again, and names ours")   \
@@ -36,7 +36,7 @@
 		"the copy is older than what is held")                                             \
 	X(PUT_OFF, KEPT, GIVEN, 0, 0, "not asked, or told to come later: no fault of the repo")    \
 	X(HOST_FAILING, KEPT, GIVEN_AS_FAILURE, 0, 0, "its host does not answer, or puts it off")  \
-	X(GONE, KEPT, NOW, RK_REPO_WENT_BACK, RK_REPO_PURGE, "its host knows no such repo")
+	X(GONE, KEPT, REST, RK_REPO_WENT_BACK, RK_REPO_PURGE, "its host knows no such repo")
 
 enum rk_repo_event {
 #define RK_REPO_EVENT_ID(id, sync, due, set, clear, what) RK_REPO_EVENT_##id,
@@ -55,5 +55,10 @@ enum {
 /* given_ms: Unix ms, of PUT_OFF and HOST_FAILING. The account's status is set beside it. */
 void rk_repo_happen(
 	struct rk_repo *repo, enum rk_repo_event event, int64_t now_ms, int64_t given_ms);
+
+/* The account's host was asked, and says that it stands so. asked: what a relay said was in doubt then; what it has
+ * said since, or taken back, is another question, and in doubt again if the answer is another. True: what it said
+ * then and still says is denied. */
+bool rk_repo_answer(struct rk_repo *repo, enum rk_account account, bool asked);
 
 #endif

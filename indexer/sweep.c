@@ -285,7 +285,8 @@ static int entry_settle(struct rk_sweep *s, struct rk_write *w, const struct rk_
 		event = RK_REPO_EVENT_LISTED_BEHIND; /* and it was held before the listing began */
 	else
 		return 0; /* a commit that came after the listing */
-	repo.account = RK_ACCOUNT_ACTIVE;
+	if (repo.account != RK_ACCOUNT_ACTIVE)
+		rk_repo_answer(&repo, RK_ACCOUNT_ACTIVE, repo.said);
 	rk_repo_happen(&repo, event, rk_clock_wall_ms(), 0);
 	return rk_write_repo(w, &repo);
 }

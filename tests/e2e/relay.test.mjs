@@ -119,6 +119,7 @@ describe('behind a relay', () => {
   });
 
   it('hides, purges and moves nothing on the relay’s word alone', async () => {
+    if (!refkey.running) await refkey.start();
     const denied = await refused('account_denied');
     const claims = ['deleted', 'takendown', 'deactivated'].map(async (status) => {
       const who = await person(one);
@@ -168,6 +169,27 @@ describe('behind a relay', () => {
     await seen(refkey, next);
     assert.equal(await refused('account_denied'), denied + 1);
     assert.equal(await refused('repo_inactive'), 0);
+  });
+
+  it('takes no older answer for a word that was taken back', async () => {
+    if (!refkey.running) await refkey.start();
+    const who = await person(one);
+    const record = await create(who, mood('taken back'));
+    await seen(refkey, record);
+    let release;
+    const hold = new Promise((resolve) => (release = resolve));
+    const held = one.proxy.http({ hold }, { method: 'com.atproto.sync.getRepoStatus', query: (q) => q.get('did') === who.did });
+    const said = () => relay.frames.filter((b) => b.includes('#account') && b.includes(who.did)).length;
+    await who.pds.deactivate(who);
+    await until(() => held.held > 0, { what: 'its host has answered, and is not heard', ...soon });
+    const before = said();
+    await who.pds.activate(who);
+    await until(() => said() > before, { what: 'the relay takes it back', ...soon });
+    await passed();
+    held.end();
+    release();
+    await settled(refkey); // for which its host is asked once more
+    await seen(refkey, record);
   });
 
   it('hides what its host confirms, and shows it again', async () => {

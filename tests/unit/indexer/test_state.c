@@ -20,7 +20,7 @@ static const struct {
 	{RK_REPO_EVENT_DOUBTED, RK_SYNC_DESYNCHRONIZED, SAME, 0, 0, 0},
 	{RK_REPO_EVENT_SAID_DELETED, RK_SYNC_DESYNCHRONIZED, SAME, RK_REPO_PURGE, 0, 0},
 	{RK_REPO_EVENT_DELETED, RK_SYNC_DESYNCHRONIZED, 0, RK_REPO_PURGE, 0, 0},
-	{RK_REPO_EVENT_DEACTIVATED, SAME, SAME, 0, RK_REPO_PURGE, 0},
+	{RK_REPO_EVENT_DEACTIVATED, SAME, NOW + RK_RESYNC_REST_MS, 0, RK_REPO_PURGE, SAME},
 	{RK_REPO_EVENT_ACTIVATED, RK_SYNC_DESYNCHRONIZED, 0, 0, RK_REPO_PURGE, 0},
 	{RK_REPO_EVENT_WENT_AWAY, SAME, SAME, RK_REPO_MOVED, 0, 0},
 	{RK_REPO_EVENT_CAME_BACK, RK_SYNC_DESYNCHRONIZED, 0, 0, RK_REPO_MOVED, 0},
@@ -40,7 +40,7 @@ static const struct {
 	{RK_REPO_EVENT_FAILED_OLDER, SAME, BACKOFF, RK_REPO_WENT_BACK, 0, 1},
 	{RK_REPO_EVENT_PUT_OFF, SAME, GIVEN, 0, 0, 0},
 	{RK_REPO_EVENT_HOST_FAILING, SAME, GIVEN, 0, 0, 1},
-	{RK_REPO_EVENT_GONE, SAME, 0, RK_REPO_WENT_BACK, RK_REPO_PURGE, 0},
+	{RK_REPO_EVENT_GONE, SAME, NOW + RK_RESYNC_REST_MS, RK_REPO_WENT_BACK, RK_REPO_PURGE, SAME},
 };
 
 static void every_event_has_its_rule(void **state)
@@ -115,10 +115,41 @@ static void without_a_did_document_nothing_is_shown_or_fetched(void **state)
 	assert_true(rk_repo_is_queued(&repo));
 }
 
+/* What a relay says: what it said when the host was asked, and what it says when the answer is there. */
+static void an_answer_settles_what_was_asked_about(void **state)
+{
+	static const struct {
+		bool asked, said;
+		enum rk_account answer;
+		bool left, denied;
+	} cases[] = {
+		{true, true, RK_ACCOUNT_ACTIVE, false, true},
+		{true, true, RK_ACCOUNT_INACTIVE, false, false},
+		/* It has said something since. */
+		{false, true, RK_ACCOUNT_ACTIVE, true, false},
+		{false, true, RK_ACCOUNT_INACTIVE, true, false},
+		/* It took it back, and the answer may be older than that. */
+		{true, false, RK_ACCOUNT_ACTIVE, false, false},
+		{true, false, RK_ACCOUNT_INACTIVE, true, false},
+		{false, false, RK_ACCOUNT_ACTIVE, false, false},
+		{false, false, RK_ACCOUNT_INACTIVE, false, false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rk_repo repo = {.account = RK_ACCOUNT_ACTIVE, .said = cases[i].said};
+
+		assert_int_equal(
+			rk_repo_answer(&repo, cases[i].answer, cases[i].asked), cases[i].denied);
+		assert_int_equal(repo.said, cases[i].left);
+		assert_int_equal(repo.account, cases[i].answer);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_did_document_nothing_is_shown_or_fetched),
+		cmocka_unit_test(an_answer_settles_what_was_asked_about),
 		cmocka_unit_test(every_event_has_its_rule),
 		cmocka_unit_test(events_change_what_their_rule_says_and_no_more),
 		cmocka_unit_test(failures_stay_at_their_most),
