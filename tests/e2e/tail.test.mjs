@@ -207,6 +207,10 @@ describe('refkey tail', () => {
 
   it('drops and counts what is not verified, unless asked for it', async () => {
     const [plain, all] = [await tail(), await tail(['--unverified'])];
+    // What was read from the PDS's log before may still come to those that begin now: behind this nothing does.
+    const last = await mood(ada);
+    for (const t of [plain, all]) await t.wrote(last);
+    const before = plain.events.length;
     const forgeries = [
       [foreign, 'signature_wrong', 'commit'],
       [truncated, 'frame_body', 'malformed'],
@@ -221,7 +225,7 @@ describe('refkey tail', () => {
       assert.deepEqual([lie.kind, lie.verdict], [kind, verdict]);
       assert.ok(!lie.ops?.some((op) => 'record' in op), JSON.stringify(lie));
     }
-    assert.equal(plain.events.length, forgeries.length);
+    assert.equal(plain.events.length - before, forgeries.length);
     assert.equal((await plain.stop()).refused, forgeries.length);
     for (const [, verdict] of forgeries) assert.match(plain.errors, new RegExp(`; ${verdict} 1\\b`));
     assert.equal((await all.stop()).refused, forgeries.length);
