@@ -178,17 +178,20 @@ static int by_user_and_key(const void *a, const void *b)
 	return memcmp(&left->id, &right->id, sizeof(left->id));
 }
 
-/* Why nothing may be published for a user; NULL: it may. */
-static const char *barred(struct rk_snapshot *snapshot, const struct rk_user *user)
+/* Why nothing may be published for a user; NULL: it may. An index that cannot be read says neither. */
+static int barred(struct rk_snapshot *snapshot, const struct rk_user *user, const char **reason)
 {
 	struct rk_repo repo;
+	int r;
 
+	*reason = "no ATProto account";
 	if (user->did.len == 0)
-		return "no ATProto account";
-	if (rk_read_repo_by_did(snapshot, &repo, user->did) == RK_STORE_OK &&
-		repo.flags & RK_REPO_TOMBSTONE)
-		return "forgotten: never published again";
-	return NULL;
+		return 0;
+	*reason = NULL;
+	r = rk_read_repo_by_did(snapshot, &repo, user->did);
+	if (r == RK_STORE_OK && repo.flags & RK_REPO_TOMBSTONE)
+		*reason = "forgotten: never published again";
+	return rk_read_ended(r);
 }
 
 static int tell_without(struct rk_publish_run *run, struct rk_mongo *mongo,
@@ -255,8 +258,10 @@ static int persons_make(struct rk_publish_run *run, struct rk_mongo *mongo, stru
 		r = rk_snapshot_begin(snapshot);
 		if (r)
 			break;
-		reason = barred(snapshot, user);
+		r = barred(snapshot, user, &reason);
 		rk_snapshot_end(snapshot);
+		if (r)
+			break;
 		if (reason) {
 			r = tell_without(run, mongo, user, reason, to - from);
 			continue;
