@@ -45,7 +45,14 @@ static size_t memory_for(size_t bytes)
 		(bytes < RK_PIECE_BYTES ? bytes : RK_PIECE_BYTES);
 }
 
-/* Under the key held now. With RK_VERDICT_OK it has its share of the memory. */
+static void judged_finish(struct rk_resync *s, size_t bytes)
+{
+	rk_blocks_finish(&s->verified.blocks);
+	rk_difference_finish(s);
+	rk_share_give(s->fetcher->indexer->memory, memory_for(bytes));
+}
+
+/* Under the key held now. With RK_VERDICT_OK it has its share of the memory, and judged_finish must follow. */
 static int verify(struct rk_resync *s, struct rk_slice car, struct rk_did did)
 {
 	struct rk_indexer *indexer = s->fetcher->indexer;
@@ -57,11 +64,8 @@ static int verify(struct rk_resync *s, struct rk_slice car, struct rk_did did)
 	r = verify_options(s, &options);
 	if (r == 0)
 		r = rk_verify_repo(&s->verified, car, did, &options, rk_difference_collect, s);
-	if (r != RK_VERDICT_OK) {
-		rk_blocks_finish(&s->verified.blocks);
-		rk_difference_finish(s);
-		rk_share_give(indexer->memory, memory_for(car.len));
-	}
+	if (r != RK_VERDICT_OK)
+		judged_finish(s, car.len);
 	return r;
 }
 
@@ -117,11 +121,8 @@ static void fetched(struct rk_resync *s, int fd, size_t size)
 	} else {
 		verified(s);
 	}
-	if (r == RK_VERDICT_OK) {
-		rk_blocks_finish(&s->verified.blocks);
-		rk_difference_finish(s);
-		rk_share_give(s->fetcher->indexer->memory, memory_for(size));
-	}
+	if (r == RK_VERDICT_OK)
+		judged_finish(s, size);
 	munmap(map, size);
 }
 
