@@ -144,7 +144,7 @@ static int identity_stale(struct applying *a)
 	a->apply->identity(a->apply->context, did, r == 0);
 	r = rk_read_identity(rk_write_view(a->w), &identity, did);
 	if (r)
-		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
+		return rk_read_ended(r);
 	/* An answer that is on its way was asked for before this. */
 	if (identity.fetched_ms)
 		a->apply->doubt(a->apply->context, did);
@@ -360,7 +360,7 @@ static int refusal_judge(struct applying *a)
 	int r = rk_read_identity(rk_write_view(a->w), &held, did);
 
 	if (r < 0 || r == RK_STORE_CORRUPT)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	if (now_ms - held.fetched_ms > RK_KEY_TRUST_MS)
 		return RK_APPLY_DOUBT;
 	if (held.fetched_ms != a->decoded->key_fetched_ms)

@@ -173,7 +173,7 @@ static int index_cid(struct rk_resync *s, struct rk_cid *out, int collection, st
 	if (r == 0)
 		*out = held.cid;
 	rk_snapshot_end(s->fetcher->snapshot);
-	return r == RK_STORE_ABSENT ? 0 : r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 static bool tree_put(void *context, struct rk_slice key, const struct rk_cid *value)
@@ -252,7 +252,7 @@ static int index_walk(struct rk_resync *s, bool remove, struct tally *tally)
 				rk_snapshot_end(snapshot);
 				if (r == RK_STORE_ABSENT)
 					break;
-				return r < 0 ? r : -EUCLEAN;
+				return rk_read_found(r);
 			}
 			memcpy(last, held.rkey.data, held.rkey.len);
 			after = rk_slice_make(last, held.rkey.len);

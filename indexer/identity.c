@@ -68,7 +68,7 @@ static int home_note(const struct identity *found, struct rk_write *w)
 	int r = rk_read_repo_by_did(rk_write_view(w), &repo, found->did);
 
 	if (r)
-		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
+		return rk_read_ended(r);
 	elsewhere = gone ? repo.flags & RK_REPO_MOVED
 			 : rk_keys_elsewhere(found->indexer->origins, rk_slice_str(found->doc.pds));
 	if (gone == repo.unreadable && elsewhere == !!(repo.flags & RK_REPO_MOVED))
@@ -102,7 +102,7 @@ static int loss_note(const struct identity *found, struct rk_write *w)
 	int r = rk_read_repo_by_did(rk_write_view(w), &repo, found->did);
 
 	if (r)
-		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
+		return rk_read_ended(r);
 	repo.did = found->did;
 	rk_repo_happen(&repo, RK_REPO_EVENT_GAP, found->now_ms, 0);
 	return rk_write_repo(w, &repo);
@@ -156,7 +156,7 @@ static int identity_write(struct identity *found, struct rk_write *w)
 	int r = rk_read_identity(rk_write_view(w), &held, found->did);
 
 	if (r && r != RK_STORE_ABSENT)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	rk_key_ready_make(&identity.key, &found->doc.key); /* none stays none */
 	if (!key_is(&held.key, &identity.key))
 		rk_looks_return(&found->indexer->looks, found->did);

@@ -57,7 +57,7 @@ int rk_keys_find(struct rk_keys *keys, struct rk_signer *out, struct rk_snapshot
 
 	*out = (struct rk_signer){0};
 	if (r)
-		return r == RK_STORE_ABSENT ? 0 : r < 0 ? r : -EUCLEAN;
+		return rk_read_ended(r);
 	out->fetched_ms = identity.fetched_ms;
 	if (identity.failed)
 		return 0;

@@ -64,7 +64,7 @@ int rk_resync_fetched_run(void *context, struct rk_write *w)
 	int r = rk_read_repo(rk_write_view(w), &repo, s->copy.repo.id);
 
 	if (r)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	repo.rev = s->verified.commit.rev;
 	repo.data = s->verified.commit.data;
 	account_settle(s, &repo, RK_ACCOUNT_ACTIVE);
@@ -79,7 +79,7 @@ int rk_resync_unchanged_run(void *context, struct rk_write *w)
 	int r = rk_read_repo(rk_write_view(w), &repo, s->copy.repo.id);
 
 	if (r)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	account_settle(s, &repo, RK_ACCOUNT_ACTIVE);
 	rk_repo_happen(&repo, RK_REPO_EVENT_UNCHANGED, rk_clock_wall_ms(), 0);
 	return settle(s, w, &repo);
@@ -108,7 +108,7 @@ static int outcome_run(void *context, struct rk_write *w)
 	int r = rk_read_repo(rk_write_view(w), &repo, o->s->copy.repo.id);
 
 	if (r)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	if (o->event == RK_REPO_EVENT_DEACTIVATED || o->event == RK_REPO_EVENT_GONE)
 		account_settle(o->s, &repo, o->account);
 	rk_repo_happen(&repo, o->event, now_ms, o->given_ms);

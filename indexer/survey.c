@@ -57,7 +57,7 @@ static int collect(struct survey *survey)
 			rk_fetcher_host(&s->fetcher, host, copy.repo.did))
 			r = rk_rota_add(survey->rota, host, at, rk_backoff_random());
 	}
-	return r == RK_STORE_ABSENT ? 0 : r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 /* What the host said of the repo. */

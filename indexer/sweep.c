@@ -259,7 +259,7 @@ static int entry_settle(struct rk_sweep *s, struct rk_write *w, const struct rk_
 	int r = rk_read_repo(rk_write_view(w), &repo, entry->repo);
 
 	if (r)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	if (repo.flags & RK_REPO_TOMBSTONE)
 		return 0;
 	if (entry->account != RK_ACCOUNT_ACTIVE) {
@@ -318,7 +318,7 @@ static int unlisted_run(void *context, struct rk_write *w)
 
 		r = rk_read_repo(rk_write_view(w), &repo, u->ids[i]);
 		if (r)
-			return r < 0 ? r : -EUCLEAN;
+			return rk_read_found(r);
 		rk_repo_happen(&repo, RK_REPO_EVENT_LISTED_BEHIND, rk_clock_wall_ms(), 0);
 		r = rk_write_repo(w, &repo);
 	}
@@ -445,7 +445,7 @@ static int unproven_count(struct rk_sweep *s)
 		}
 		rk_snapshot_end(s->fetcher.snapshot);
 	}
-	return r == RK_STORE_ABSENT ? 0 : r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+	return rk_read_ended(r);
 }
 
 /* Whether more repos may be taken soon: some of those that wait still come in. */

@@ -234,7 +234,7 @@ static int repo_settle(struct change *c, const struct rk_repo *old)
 	} else { /* the DID has moved since it was read */
 		r = rk_read_repo(&c->w->view, &held, c->repo);
 		if (r)
-			return r < 0 ? r : -EUCLEAN;
+			return rk_read_found(r);
 		now.did = held.did;
 	}
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
@@ -257,7 +257,7 @@ int rk_write_change(struct rk_write *w, const struct rk_change *change)
 	else
 		r = rk_read_repo(&w->view, &repo, change->repo);
 	if (r)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	c.repo_flags = repo.flags;
 	for (size_t i = 0; r == 0 && i < change->count; i++) {
 		const struct rk_change_record *record = &change->records[i];

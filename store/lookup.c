@@ -60,7 +60,7 @@ static int entries_each(struct rk_write *w, const struct rk_record *record, entr
 	int r = rk_lookup_values(&w->view, &values, record);
 
 	if (r)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	for (int i = 0; r == 0 && i < 2; i++) {
 		for (int kind = 0; r == 0 && kind < RK_LOOKUP_COUNT; kind++) {
 			struct rk_slice value = values.of[kind];

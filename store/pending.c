@@ -252,7 +252,7 @@ static int record_settle(struct rk_write *w, const struct rk_link_result *result
 	int r = rk_read_record(&w->view, &record, result->repo, result->collection, result->rkey);
 
 	if (r)
-		return r == RK_STORE_ABSENT ? 0 : r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+		return rk_read_ended(r);
 	if (rk_cid_is_set(&result->cid) && !rk_cid_equal(&result->cid, &record.cid))
 		return 0;
 	flags = record.flags;

@@ -176,7 +176,7 @@ int rk_write_repo(struct rk_write *w, const struct rk_repo *repo)
 	int r = rk_read_repo(&w->view, &old, repo->id);
 
 	if (r)
-		return r < 0 ? r : -EUCLEAN;
+		return rk_read_found(r);
 	now.did = old.did;
 	memcpy(now.counts, old.counts, sizeof(now.counts));
 	return rk_write_repo_over(w, &old, &now);
