@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
 import { GUEST, MOOD, moodDocument, moodRecord, objectId, PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, explain, judged, linked, named, seen, settled, soon, startScene, tid, unseen } from './scene.mjs';
+import { assertChecks, explain, failingDeletes, judged, linked, named, seen, settled, soon, startScene, tid, unseen } from './scene.mjs';
 
 describe('delete', () => {
   let scene;
@@ -243,22 +243,19 @@ describe('delete', () => {
   });
 
   describe('with a PDS that fails', () => {
-    for (const [what, wrong] of Object.entries({
-      'answers 500': { status: 500 },
-      'answers 429': { status: 429, headers: { 'retry-after': '1' } },
-      'resets': { reset: true },
-      'deletes, and its answer is cut off': { truncate: 0 },
-      'deletes, and never answers': { hold: true },
-      'never answers': { hang: true },
-      'is slow': { delay: 1500 },
-    })) {
+    // Somebody's mood on both sides, and no serve any more.
+    async function left() {
+      await started();
+      const person = await writer();
+      const { document, record } = await mood(person);
+      await linked(refkey, record);
+      await settled(refkey);
+      await refkey.stop();
+      return { person, document };
+    }
+    for (const [what, wrong] of failingDeletes) {
       it(`that ${what}: gone on both sides`, async () => {
-        await started();
-        const person = await writer();
-        const { document, record } = await mood(person);
-        await linked(refkey, record);
-        await settled(refkey);
-        await refkey.stop();
+        const { person, document } = await left();
         const fault = scene.proxy.http(wrong, { method: 'com.atproto.repo.applyWrites', times: 1 });
         const { code, summary, shown } = await del(document._id);
         assert.equal(fault.fired, 1);
@@ -269,12 +266,7 @@ describe('delete', () => {
     }
 
     it('that deletes the account in the middle: the next run finds the rest to do', async () => {
-      await started();
-      const person = await writer();
-      const { document, record } = await mood(person);
-      await linked(refkey, record);
-      await settled(refkey);
-      await refkey.stop();
+      const { person, document } = await left();
       let letGo;
       const fault = scene.proxy.http({ hold: new Promise((resolve) => (letGo = resolve)) }, { method: 'com.atproto.server.createSession', times: 1 });
       const running = del(document._id);

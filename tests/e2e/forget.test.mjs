@@ -9,7 +9,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
 import { GUEST, MOOD, moodDocument, moodRecord, objectId, PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, collections, explain, linked, seen, settled, soon, startScene, tid } from './scene.mjs';
+import { assertChecks, collections, explain, failingDeletes, linked, seen, settled, soon, startScene, tid } from './scene.mjs';
 
 const only = (moods, paintings) => ({ [MOOD]: moods, [PAINTING]: paintings });
 
@@ -277,15 +277,7 @@ describe('forget', () => {
     assert.equal((await refkey.run(['publish', 'moods', '--user', person.user])).code, 0, 'it is not forgotten');
   });
 
-  for (const [what, wrong] of Object.entries({
-    'answers 500': { status: 500 },
-    'answers 429': { status: 429, headers: { 'retry-after': '1' } },
-    'resets': { reset: true },
-    'deletes, and its answer is cut off': { truncate: 0 },
-    'deletes, and never answers': { hold: true },
-    'never answers': { hang: true },
-    'is slow': { delay: 1500 },
-  })) {
+  for (const [what, wrong] of failingDeletes) {
     it(`a PDS that ${what}: all of it goes`, async () => {
       await started();
       const person = await citizen();

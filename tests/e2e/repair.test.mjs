@@ -10,7 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import { MOOD, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { entries, repairing, users } from './repairing.mjs';
-import { assertChecks, issues, settled, startScene } from './scene.mjs';
+import { assertChecks, failingDeletes, issues, settled, startScene } from './scene.mjs';
 
 describe('repair', () => {
   let scene;
@@ -254,15 +254,7 @@ Failed:  0
   });
 
   describe('with a side that fails', () => {
-    for (const [what, wrong] of Object.entries({
-      'answers 500': { status: 500 },
-      'answers 429': { status: 429, headers: { 'retry-after': '1' } },
-      'resets': { reset: true },
-      'deletes, and its answer is cut off': { truncate: 0 },
-      'deletes, and never answers': { hold: true },
-      'never answers': { hang: true },
-      'is slow': { delay: 1500 },
-    })) {
+    for (const [what, wrong] of failingDeletes) {
       it(`a PDS that ${what}`, async () => {
         const person = await writer();
         const { rkeys } = await mood(person, 4, 3);

@@ -135,6 +135,17 @@ export function tid(age = 0) {
 }
 let tids = 0;
 
+// What a PDS may do wrong with a deletion, by what is said of it: [what, the proxy's fault].
+export const failingDeletes = Object.entries({
+  'answers 500': { status: 500 },
+  'answers 429': { status: 429, headers: { 'retry-after': '1' } },
+  'resets': { reset: true },
+  'deletes, and its answer is cut off': { truncate: 0 },
+  'deletes, and never answers': { hold: true },
+  'never answers': { hang: true },
+  'is slow': { delay: 1500 },
+});
+
 export const parts = (uri) => {
   const [, , repo, collection, rkey] = uri.split('/');
   return { repo, collection, rkey };
