@@ -140,7 +140,7 @@ describe('killed at random moments', () => {
     }
     await refkey.ready();
     await untilIndexEqualsPds(refkey, scene.pds, people.map((p) => p.did));
-    await settled(refkey, { deadline: 120_000, every: 100 });
+    await settled(refkey, { every: 100 });
     for (const writer of writers) await writer.assertDocuments();
     const refs = writers.flatMap((w) => [...w.live, ...w.gone]);
     for (const collection of [MOOD, PAINTING]) {

@@ -129,7 +129,6 @@ async function showRecovery(mongo, { recovered }, before) {
   const shown = new Set();
   for (const r of recovered) {
     r.after = await until(() => documentsOf(mongo, r.collection).findOne({ 'atproto.rkey': r.rkey }), {
-      deadline: 30_000,
       what: `recovery of ${r.uri} (${r.why})`,
     });
     const { _id, ...fields } = r.after;
@@ -177,7 +176,6 @@ async function showLive(pds, mongo, { people: [, , , , elio] }) {
   say(`  ${wrote.uri}: answered after ${(performance.now() - start).toFixed(0)} ms`);
   say('  (a PDS that was idle sends an event up to a second late)');
   const document = await until(() => mongo.moods.findOne({ 'atproto.rkey': wrote.rkey }), {
-    deadline: 30_000,
     what: 'recovery of the mood written now',
   });
   say(`  and in MongoDB: ${JSON.stringify(document)}`);
