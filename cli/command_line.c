@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/help.h"
 #include "cli/setting_value.h"
+#include "cli/settings_load.h"
 
 /* What the reading of one command line has in hand. */
 struct reading {

@@ -6,21 +6,6 @@
 #include <stdlib.h>
 
 #include "cli/event.h"
-#include "records/lexicon_files.h"
-
-bool rk_lexicon_own(struct rk_lexicons *set)
-{
-	bool ok = true;
-
-	for (size_t i = 0; i < rk_lexicon_file_count; i++) {
-		json_t *lexicon = json_loadb(rk_lexicon_files[i].text, rk_lexicon_files[i].len,
-			JSON_REJECT_DUPLICATES, NULL);
-
-		ok = rk_lexicons_add(set, lexicon) && ok;
-		json_decref(lexicon);
-	}
-	return ok;
-}
 
 struct printing {
 	bool json;
@@ -99,7 +84,7 @@ static int validate_all(const struct rk_command_call *call)
 	struct rk_lexicons set = {0};
 	int code = RK_EXIT_FINDINGS;
 
-	if (lexicons && rk_lexicon_own(&set))
+	if (lexicons && rk_lexicons_add_own(&set))
 		code = files_load(&set, lexicons, files, count);
 	if (code == RK_EXIT_DONE && count == 0) {
 		const json_t *lexicon;

@@ -5,9 +5,6 @@
 #include "cli/command.h"
 #include "records/lexicon.h"
 
-/* The lexicons refkey was built with, into an empty set; finish it. False: no memory. */
-bool rk_lexicon_own(struct rk_lexicons *set);
-
 int rk_lexicon_records(const struct rk_command_call *call);
 int rk_lexicon_publish(const struct rk_command_call *call);
 

@@ -189,7 +189,7 @@ int rk_lexicon_publish(const struct rk_command_call *call)
 		fputs("refkey: libcurl cannot be initialised\n", stderr);
 		return RK_EXIT_FINDINGS;
 	}
-	if (rk_lexicon_own(&set))
+	if (rk_lexicons_add_own(&set))
 		code = run(call, &set);
 	rk_lexicons_finish(&set);
 	return code;

@@ -146,7 +146,7 @@ int rk_operation_lexicon(const struct rk_operation_run *run, json_t *result)
 	if (!c)
 		return RK_EXIT_FINDINGS;
 	c->run = run;
-	if (rk_lexicon_own(&c->set))
+	if (rk_lexicons_add_own(&c->set))
 		r = rk_snapshot_create(&snapshot, run->service->store);
 	if (r == 0)
 		r = rk_snapshot_begin(snapshot);

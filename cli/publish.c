@@ -5,14 +5,10 @@
 
 #include "cli/event.h"
 #include "cli/operation.h"
+#include "cli/publish_inside.h"
 #include "cli/publish_print.h"
 #include "cli/watch.h"
 #include "mirror/publish.h"
-
-static struct rk_slice handle_or_id(const struct rk_user *user)
-{
-	return user->handle.len ? user->handle : user->id;
-}
 
 static void begin(void *context, uint64_t found)
 {
@@ -20,19 +16,6 @@ static void begin(void *context, uint64_t found)
 
 	run->emit(run->context,
 		json_pack("{s:s, s:I}", "event", "begin", "found", (json_int_t)found));
-}
-
-json_t *rk_publish_line_json(const struct rk_publish_line *line)
-{
-	return json_pack("{s:s, s:I, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:s, s:o}", "event", "line",
-		"n", (json_int_t)line->n, "total", (json_int_t)line->total, "user",
-		rk_event_said_json(handle_or_id(line->user)), "handle", line->user->handle.len > 0,
-		"did", rk_event_said_json(line->user->did), "ref",
-		rk_event_said_json(rk_slice_str(line->ref)), "rkey",
-		rk_event_said_json(rk_slice_str(line->rkey)), "words",
-		rk_event_said_json(rk_slice_str(line->words)), "outcome",
-		rk_publish_outcome_rows[line->outcome].name, "reason",
-		rk_event_said_json(rk_slice_str(line->reason)));
 }
 
 static void line(void *context, const struct rk_publish_line *line)
@@ -60,7 +43,7 @@ static void waiting(void *context, const struct rk_user *user, int64_t ms)
 
 	run->emit(run->context,
 		json_pack("{s:s, s:o, s:I}", "event", "waiting", "user",
-			rk_event_said_json(handle_or_id(user)), "ms", (json_int_t)ms));
+			rk_event_said_json(rk_publish_handle_or_id(user)), "ms", (json_int_t)ms));
 }
 
 static int exit_code(int result, const struct rk_publish_summary *summary)

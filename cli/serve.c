@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/control.h"
 #include "cli/service.h"
+#include "cli/settings_load.h"
 #include "cli/watch.h"
 #include "net/http.h"
 #include "xrpc/xrpc.h"

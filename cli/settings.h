@@ -1,6 +1,6 @@
 /*
- * The settings: one table, filled from REFKEY_… in the environment and from flags (a flag wins), checked
- * before anything starts. Modules receive small option structs made from this, never the whole.
+ * The settings: one table, from which settings_load.h fills struct rk_settings. Modules receive small option
+ * structs made from this, never the whole.
  */
 #ifndef RK_CLI_SETTINGS_H
 #define RK_CLI_SETTINGS_H
@@ -91,26 +91,5 @@ const struct rk_setting_row *rk_setting_by_flag(struct rk_slice flag);
 const struct rk_setting_row *rk_setting_by_env(struct rk_slice env);
 bool rk_setting_is_required(const struct rk_setting_row *row, const char *command);
 bool rk_setting_is_secret(const struct rk_setting_row *row);
-
-/* Flags as given, by place of their row; NULL: not given. An empty one is as good as unset. */
-struct rk_setting_flags {
-	const char *values[RK_SETTINGS_MOST];
-};
-
-enum rk_settings_result { RK_SETTINGS_OK, RK_SETTINGS_REFUSED };
-
-/*
- * Fills *out, which must be finished whatever the result. environment is "NAME=value" strings ended
- * by NULL; command is the name of the one that will run, for what it requires.
- * RK_SETTINGS_REFUSED: problems got a line for each thing that is wrong, with the setting's name, the
- * value (never of a secret) and what is accepted. -ENOMEM.
- */
-int rk_settings_load(struct rk_settings *out, struct rk_buf *problems,
-	const char *const *environment, const struct rk_setting_flags *flags, const char *command)
-	__attribute__((warn_unused_result));
-/* Logs each setting that somebody gave a value and that nothing uses yet. */
-void rk_settings_log_unbuilt(const struct rk_settings *settings);
-/* Wipes secrets and frees. NULL and zeroed are fine. */
-void rk_settings_finish(struct rk_settings *settings);
 
 #endif

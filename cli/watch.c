@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "cli/publish_inside.h"
 
 struct one {
 	struct rk_service *service;
@@ -22,21 +23,6 @@ struct rk_watch {
 	size_t count;
 	atomic_bool stop;
 };
-
-struct rk_publish_options rk_publish_options_of(const struct rk_settings *settings)
-{
-	return (struct rk_publish_options){
-		.mongo_uri = settings->mongo_uri,
-		.database = settings->mongo_db,
-		.mongo_batch = settings->mongo_batch,
-		.guest_user = settings->guest_user,
-		.threads = settings->threads,
-		.pds = settings->pds_url,
-		.bypass_key = settings->pds_bypass_key,
-		.data_dir = settings->data_dir,
-		.images = getenv("REFKEY_TEST_IMAGES"),
-	};
-}
 
 /* Where the index is not as the PDS is, what was deleted there meanwhile could be published again. */
 static bool is_ready(void *context)

@@ -13,10 +13,6 @@ int rk_watch_create(struct rk_watch **out, struct rk_service *service)
 /* What is under way is finished, as far as the PDS answers. NULL is fine. */
 void rk_watch_destroy(struct rk_watch *watch);
 
-/* What an operation and a watch are both made of. */
-struct rk_publish_options rk_publish_options_of(const struct rk_settings *settings);
-json_t *rk_publish_line_json(const struct rk_publish_line *line);
-
 /* `publish` with "watch" in its request. */
 int rk_operation_watch(
 	const struct rk_operation_run *run, json_t *result, enum rk_collection_id collection);

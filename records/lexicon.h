@@ -24,6 +24,8 @@ struct rk_lexicons {
 void rk_lexicons_finish(struct rk_lexicons *set);
 /* Takes a reference. False: its id is no NSID, or is there already; or no memory. */
 bool rk_lexicons_add(struct rk_lexicons *set, json_t *lexicon);
+/* Those that refkey was built with (lexicon_files.h). False: one of them was not added. */
+bool rk_lexicons_add_own(struct rk_lexicons *set);
 /* NULL: not in the set. */
 const json_t *rk_lexicons_find(const struct rk_lexicons *set, const char *id);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "atproto/syntax.h"
+#include "records/lexicon_files.h"
 #include "records/lexicon_inside.h"
 
 void rk_lexicons_finish(struct rk_lexicons *set)
@@ -21,6 +22,20 @@ bool rk_lexicons_add(struct rk_lexicons *set, json_t *lexicon)
 		set->by_id = json_object();
 	return id && rk_nsid_parse(&nsid, rk_slice_str(id)) && !json_object_get(set->by_id, id) &&
 		json_object_set(set->by_id, id, lexicon) == 0;
+}
+
+bool rk_lexicons_add_own(struct rk_lexicons *set)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < rk_lexicon_file_count; i++) {
+		json_t *lexicon = json_loadb(rk_lexicon_files[i].text, rk_lexicon_files[i].len,
+			JSON_REJECT_DUPLICATES, NULL);
+
+		ok = rk_lexicons_add(set, lexicon) && ok;
+		json_decref(lexicon);
+	}
+	return ok;
 }
 
 const json_t *rk_lexicons_find(const struct rk_lexicons *set, const char *id)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/setting_value.h"
-#include "cli/settings.h"
+#include "cli/settings_load.h"
 
 static const char *const empty[] = {NULL};
 
