@@ -148,9 +148,7 @@ static int taken(struct rk_round *round, struct rk_item *item, struct rk_slice r
 	return 0;
 }
 
-/* Some servers fail the whole command where MongoDB would refuse a statement. */
-/* The only item of a round: an issue if it is known why, or if it was tried often enough; else it is put back. */
-static int refuse(struct rk_round *round, const char *text)
+int rk_round_refuse(struct rk_round *round, const char *text)
 {
 	struct rk_item *item = &round->items[0];
 	struct rk_slice reason = rk_slice_str(text);
@@ -165,21 +163,6 @@ static int refuse(struct rk_round *round, const char *text)
 		rejected(round, item, reason);
 	}
 	return r;
-}
-
-int rk_round_failed(struct rk_round *round, size_t *take, char reason[RK_ROUND_REASON_SIZE])
-{
-	struct rk_mirror *mirror = round->mirror;
-
-	if (rk_mongo_is_away(mirror->mongo))
-		return -EIO;
-	snprintf(reason, RK_ROUND_REASON_SIZE, "%s", rk_mongo_error(mirror->mongo));
-	if (rk_worker_stopping(mirror) || rk_mongo_ping(mirror->mongo))
-		return -EIO;
-	if (round->count == 1)
-		return refuse(round, reason);
-	*take = (round->count + 1) / 2;
-	return RK_ROUND_SMALLER;
 }
 
 static int answers_read(struct bulk *bulk, bool all_matched)

@@ -157,11 +157,17 @@ int rk_round_told(struct rk_round *round) __attribute__((warn_unused_result));
 enum { RK_ROUND_SMALLER = 1, RK_ROUND_REASON_SIZE = 256 };
 int rk_round_failed(struct rk_round *round, size_t *take, char reason[RK_ROUND_REASON_SIZE])
 	__attribute__((warn_unused_result));
+/* One round of due work. *done: how many were looked at. */
+int rk_mirror_step(struct rk_mirror *mirror, size_t *done) __attribute__((warn_unused_result));
+bool rk_mirror_stopping(struct rk_mirror *mirror);
 
 /* Parts of a round, in files of their own. */
 int rk_round_look(struct rk_round *round) __attribute__((warn_unused_result));
 int rk_round_decide(struct rk_round *round) __attribute__((warn_unused_result));
 int rk_round_write(struct rk_round *round) __attribute__((warn_unused_result));
+/* The only item of a round, which some servers fail as a whole where MongoDB would refuse a statement: an issue
+ * if it is known why, or if it was tried often enough; else it is put back. */
+int rk_round_refuse(struct rk_round *round, const char *reason) __attribute__((warn_unused_result));
 
 /* The facts and the decision for one item, in an open snapshot; used by the sweep too. */
 int rk_item_decide(struct rk_round *round, struct rk_item *item)
@@ -180,9 +186,6 @@ int rk_refusal_stands(struct rk_mirror *mirror, const struct rk_item *item, bool
 	__attribute__((warn_unused_result));
 
 void *rk_worker_main(void *mirror);
-/* One round of due work. *done: how many were looked at. */
-int rk_worker_step(struct rk_mirror *mirror, size_t *done) __attribute__((warn_unused_result));
-bool rk_worker_stopping(struct rk_mirror *mirror);
 
 /* Whether users were last read so long ago, or a multiple of the time that took. */
 bool rk_claims_old(const struct rk_mirror *mirror, int64_t age_ms);

@@ -49,7 +49,7 @@ struct rk_recover_call {
 static bool is_stopped(struct rk_mirror *mirror, const struct rk_recover_call *call)
 {
 	return (call->request->stop && atomic_load(call->request->stop)) ||
-		rk_worker_stopping(mirror);
+		rk_mirror_stopping(mirror);
 }
 
 static void finish(struct rk_mirror *mirror, struct rk_recover_call *call, int result)
@@ -449,7 +449,7 @@ static int go_through(struct rk_mirror *mirror, struct rk_recover_call *call)
 		if (r == 0)
 			r = recover_round(mirror, call, &rounds[i], &more);
 		if (r == 0 && !mirror->options.on_request_only)
-			r = rk_worker_step(mirror, &done);
+			r = rk_mirror_step(mirror, &done);
 		if (r == 0 && more && call->request->delay_ms)
 			pause_between(mirror, call);
 	}

@@ -15,18 +15,6 @@
 
 enum { SAME_REF_MOST = 64 };
 
-int rk_sweep_tell(struct rk_sweep *sweep)
-{
-	int r = 0;
-
-	if (sweep->round.count > 0) {
-		rk_round_tell(&sweep->round);
-		r = rk_round_told(&sweep->round);
-	}
-	rk_round_reset(&sweep->round);
-	return r;
-}
-
 struct same_ref {
 	struct rk_sweep *sweep;
 	int error;
@@ -276,7 +264,7 @@ static int collection_sweep(struct rk_sweep *sweep, uint8_t collection)
 	while (r == 0 && more) {
 		size_t done;
 
-		if (rk_worker_stopping(mirror)) {
+		if (rk_mirror_stopping(mirror)) {
 			r = -ECANCELED;
 			break;
 		}
@@ -286,7 +274,7 @@ static int collection_sweep(struct rk_sweep *sweep, uint8_t collection)
 		if (r == 0)
 			r = chunk_take(sweep, &chunk, collection, &arena);
 		if (r == 0)
-			r = rk_worker_step(mirror, &done);
+			r = rk_mirror_step(mirror, &done);
 	}
 	rk_mongo_scan_end(scan);
 	rk_documents_finish(&chunk);

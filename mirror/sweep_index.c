@@ -8,6 +8,18 @@
 
 enum { CHUNK = 1000, REFUSED_MOST = 200 };
 
+int rk_sweep_tell(struct rk_sweep *sweep)
+{
+	int r = 0;
+
+	if (sweep->round.count > 0) {
+		rk_round_tell(&sweep->round);
+		r = rk_round_told(&sweep->round);
+	}
+	rk_round_reset(&sweep->round);
+	return r;
+}
+
 /* Whether a record has to be looked at, given that its document was or was not seen. */
 static int record_judge(struct rk_sweep *sweep, const struct rk_record *record,
 	const struct rk_repo *repo, struct rk_slice did, bool *look)
@@ -132,7 +144,7 @@ int rk_sweep_records(struct rk_sweep *sweep)
 		bool claimed, records;
 		size_t done;
 
-		if (rk_worker_stopping(mirror))
+		if (rk_mirror_stopping(mirror))
 			return -ECANCELED;
 		r = rk_snapshot_begin(mirror->snapshot);
 		if (r)
@@ -154,7 +166,7 @@ int rk_sweep_records(struct rk_sweep *sweep)
 		else
 			r = repo_records(sweep, id);
 		if (r == 0)
-			r = rk_worker_step(mirror, &done);
+			r = rk_mirror_step(mirror, &done);
 	}
 	return rk_read_ended(r);
 }

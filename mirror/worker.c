@@ -19,16 +19,6 @@ enum {
 	IDLE_MS = 1000, /* at most, between looks at what is due */
 };
 
-bool rk_worker_stopping(struct rk_mirror *mirror)
-{
-	bool stopping;
-
-	pthread_mutex_lock(&mirror->lock);
-	stopping = mirror->stopping;
-	pthread_mutex_unlock(&mirror->lock);
-	return stopping;
-}
-
 static struct rk_recover_call *call_next(struct rk_mirror *mirror)
 {
 	struct rk_recover_call *call;
@@ -132,7 +122,7 @@ static void connect_until(struct rk_mirror *mirror)
 	int64_t wait_ms = BACKOFF_FIRST_MS, due_ms;
 	bool unclaimed;
 
-	for (int tries = 0; !rk_worker_stopping(mirror) && connect_once(mirror, tries == 0);
+	for (int tries = 0; !rk_mirror_stopping(mirror) && connect_once(mirror, tries == 0);
 		tries++) {
 		rk_recover_expire(mirror, 0);
 		if (look_ahead(mirror, &due_ms, &unclaimed))
@@ -144,45 +134,6 @@ static void connect_until(struct rk_mirror *mirror)
 		if (wait_ms < BACKOFF_MOST_MS)
 			wait_ms *= 2;
 	}
-}
-
-static int round_failed(struct rk_mirror *mirror, struct rk_round *round)
-{
-	const struct rk_item *item = round->items;
-	char reason[RK_ROUND_REASON_SIZE];
-	int r = rk_round_failed(round, &mirror->take, reason);
-
-	if (r)
-		return r == RK_ROUND_SMALLER ? 0 : r;
-	rk_log(RK_LOG_WARN, "mirror", "MongoDB fails over a record", RK_LOG_SLICE("did", item->did),
-		RK_LOG_SLICE("rkey", item->rkey), RK_LOG_STR("reason", reason));
-	rk_round_tell(round);
-	return rk_round_told(round);
-}
-
-int rk_worker_step(struct rk_mirror *mirror, size_t *done)
-{
-	struct rk_round round;
-	int r;
-
-	*done = 0;
-	rk_round_init(&round, mirror);
-	r = rk_round_take(&round, mirror->take);
-	if (r == 0 && round.count > 0) {
-		r = rk_round_run(&round);
-		if (r == 0) {
-			*done = round.count;
-			rk_round_tell(&round);
-			r = rk_round_told(&round);
-			mirror->take =
-				mirror->take < RK_TAKE_MOST / 2 ? mirror->take * 2 : RK_TAKE_MOST;
-		} else if (r == -EIO) {
-			r = round_failed(mirror, &round);
-			*done = r == 0; /* there is more to do */
-		}
-	}
-	rk_round_finish(&round);
-	return r;
 }
 
 /* Whatever is to be done now. */
@@ -207,7 +158,7 @@ static int turn(struct rk_mirror *mirror)
 		if (r)
 			return r;
 	}
-	r = rk_worker_step(mirror, &done);
+	r = rk_mirror_step(mirror, &done);
 	if (r || done)
 		return r;
 	r = look_ahead(mirror, &wait_ms, &unclaimed);
@@ -235,11 +186,11 @@ void *rk_worker_main(void *context)
 {
 	struct rk_mirror *mirror = context;
 
-	while (!rk_worker_stopping(mirror)) {
+	while (!rk_mirror_stopping(mirror)) {
 		int r = 0;
 
 		connect_until(mirror);
-		while (mirror->mongo && r == 0 && !rk_worker_stopping(mirror)) {
+		while (mirror->mongo && r == 0 && !rk_mirror_stopping(mirror)) {
 			turn_mark(mirror, true);
 			r = turn(mirror);
 			turn_mark(mirror, false);
