@@ -1,7 +1,6 @@
-/* Opening, closing and copying the index; the table of sub-databases; LMDB by table. */
+/* Opening and closing the index: its lock, its schema, its file. */
 #include "store/inside.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,67 +11,11 @@
 
 #include "base/log.h"
 
-enum { READERS_MOST = 512 };
-
-const struct rk_table_row rk_tables[RK_TABLE_COUNT] = {
-#define ROW(id, n, f) [RK_TABLE_##id] = {n, f},
-	RK_TABLES(ROW)
-#undef ROW
-};
-
 /* What turns an index of schema i + 1 into one of schema i + 2, by place; all run in one transaction. */
 typedef int migrate_step(struct rk_write *w);
 static migrate_step empty;
 static migrate_step *const migrations[RK_SCHEMA] = {empty, empty, empty, NULL};
 static const struct rk_slice schema_name = RK_SLICE_LIT("schema");
-
-const char *const rk_issue_names[RK_ISSUE_COUNT] = {
-#define ROW(id, name) [RK_ISSUE_##id] = name,
-	RK_ISSUES(ROW)
-#undef ROW
-};
-
-static const char *const account_names[RK_ACCOUNT_COUNT] = {
-#define ROW(id, name) [RK_ACCOUNT_##id] = name,
-	RK_ACCOUNTS(ROW)
-#undef ROW
-};
-
-const char *rk_account_name(enum rk_account account)
-{
-	return account_names[account];
-}
-
-enum rk_account rk_account_parse(struct rk_slice status)
-{
-	for (int i = 0; i < RK_ACCOUNT_COUNT; i++) {
-		if (rk_slice_equal_str(status, account_names[i]))
-			return (enum rk_account)i;
-	}
-	return RK_ACCOUNT_INACTIVE;
-}
-
-int rk_lmdb_error(int code)
-{
-	switch (code) {
-	case 0:
-		return 0;
-	case MDB_NOTFOUND:
-		return RK_STORE_ABSENT;
-	case MDB_MAP_FULL:
-	case MDB_TXN_FULL:
-		return -ENOSPC;
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INVALID:
-	case MDB_BAD_VALSIZE:
-		return -EUCLEAN;
-	case MDB_READERS_FULL:
-		return -EAGAIN;
-	default:
-		return code > 0 ? -code : -EIO;
-	}
-}
 
 /* The lock file keeps a second process out; the kernel lets go of it however this one ends. */
 static int lock_take(struct rk_store *store, const char *dir, char error[256])
@@ -290,17 +233,6 @@ static int file_fill(MDB_env *env, bool *cut)
 	return *cut && ftruncate(fd, want) != 0 ? errno : 0;
 }
 
-int rk_env_create(MDB_env **out, size_t map_bytes)
-{
-	int code = mdb_env_create(out);
-
-	if (code == 0)
-		code = mdb_env_set_mapsize(*out, map_bytes);
-	if (code == 0)
-		code = mdb_env_set_maxdbs(*out, RK_TABLE_COUNT);
-	return code ? code : mdb_env_set_maxreaders(*out, READERS_MOST);
-}
-
 int rk_store_open(struct rk_store **out, const struct rk_store_options *options, char error[256])
 {
 	struct rk_store *store = calloc(1, sizeof(*store));
@@ -374,59 +306,6 @@ void rk_store_close(struct rk_store *store)
 	free(store);
 }
 
-/* Whether a folder, just made or there before, holds nothing. */
-static int folder_empty(const char *dir)
-{
-	DIR *folder;
-	const struct dirent *entry;
-	int r = 0;
-
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-		return -errno;
-	folder = opendir(dir);
-	if (!folder)
-		return -errno;
-	while (r == 0 && (entry = readdir(folder))) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = -ENOTEMPTY;
-	}
-	closedir(folder);
-	return r;
-}
-
-int rk_store_backup(struct rk_store *store, const char *dir)
-{
-	int folder, fd, r = folder_empty(dir);
-
-	if (r)
-		return r;
-	folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return -errno;
-	/* Whole and on disk before it gets the name that makes it an index. */
-	fd = openat(folder, "data.mdb.part", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		r = -errno;
-		close(folder);
-		return r;
-	}
-	rk_store_enter(store);
-	r = rk_lmdb_error(mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT));
-	rk_store_leave(store);
-	if (r == 0 && fsync(fd) != 0)
-		r = -errno;
-	if (close(fd) != 0 && r == 0)
-		r = -errno;
-	if (r == 0 && renameat(folder, "data.mdb.part", folder, "data.mdb") != 0)
-		r = -errno;
-	if (r)
-		unlinkat(folder, "data.mdb.part", 0);
-	else if (fsync(folder) != 0)
-		r = -errno;
-	close(folder);
-	return r;
-}
-
 void rk_store_space(struct rk_store *store, struct rk_store_space *out)
 {
 	char path[4096];
@@ -449,56 +328,4 @@ void rk_store_space(struct rk_store *store, struct rk_store_space *out)
 		mdb_txn_abort(txn);
 	}
 	rk_store_leave(store);
-}
-
-int rk_table_get(
-	struct rk_snapshot *s, enum rk_table table, struct rk_slice key, struct rk_slice *out)
-{
-	MDB_val k = rk_val(key), v;
-	int r;
-
-	if (key.len == 0)
-		return RK_STORE_ABSENT;
-	r = mdb_get(s->txn, s->store->dbi[table], &k, &v);
-	if (r == 0)
-		*out = rk_val_slice(v);
-	return rk_lmdb_error(r);
-}
-
-int rk_table_put(
-	struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value)
-{
-	MDB_val k = rk_val(key), v = rk_val(value);
-	unsigned flags = rk_tables[table].flags & MDB_DUPSORT ? MDB_NODUPDATA : 0;
-	int r;
-
-	if (key.len == 0)
-		return -EINVAL;
-	r = mdb_put(w->view.txn, w->view.store->dbi[table], &k, &v, flags);
-	return r == MDB_KEYEXIST ? 0 : rk_lmdb_error(r);
-}
-
-int rk_table_del(
-	struct rk_write *w, enum rk_table table, struct rk_slice key, struct rk_slice value)
-{
-	MDB_val k = rk_val(key), v = rk_val(value);
-	bool dup = rk_tables[table].flags & MDB_DUPSORT;
-	int r;
-
-	if (key.len == 0)
-		return 0;
-	r = mdb_del(w->view.txn, w->view.store->dbi[table], &k, dup ? &v : NULL);
-	return r == MDB_NOTFOUND ? 0 : rk_lmdb_error(r);
-}
-
-int rk_table_cursor(struct rk_snapshot *s, enum rk_table table, MDB_cursor **out)
-{
-	return rk_lmdb_error(mdb_cursor_open(s->txn, s->store->dbi[table], out));
-}
-
-uint64_t rk_table_entries(struct rk_snapshot *s, enum rk_table table)
-{
-	MDB_stat stat;
-
-	return mdb_stat(s->txn, s->store->dbi[table], &stat) == 0 ? stat.ms_entries : 0;
 }
