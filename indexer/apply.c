@@ -27,7 +27,7 @@ static int repo_read(struct applying *a)
 
 	if (r == 0)
 		a->repo.did = a->event->did.text;
-	return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+	return rk_read_asked(r);
 }
 
 static void happen(struct applying *a, enum rk_repo_event event)

@@ -184,7 +184,7 @@ static int unasked_note(const struct identity *found, struct rk_write *w, bool *
 	int r = rk_read_identity(rk_write_view(w), &held, found->did);
 
 	*replay = found->settled || (r == 0 && !held.failed);
-	return r == RK_STORE_CORRUPT ? -EUCLEAN : r < 0 ? r : 0;
+	return rk_read_ended(r);
 }
 
 static int identity_run(void *context, struct rk_write *w)

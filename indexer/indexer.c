@@ -235,7 +235,7 @@ int rk_repo_copy_read(struct rk_fetcher *fetcher, struct rk_repo_copy *out, rk_r
 		out->repo.did.data = (const uint8_t *)out->did;
 	}
 	rk_snapshot_end(fetcher->snapshot);
-	return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+	return rk_read_asked(r);
 }
 
 bool rk_fetcher_host(struct rk_fetcher *fetcher, char out[RK_ORIGIN_MOST], struct rk_slice did)

@@ -178,9 +178,7 @@ static int visit_name(void *context, const struct rk_pds_repo *listed)
 	s->repos++;
 	if (r == 0)
 		return listed_mark(s, repo.id) ? 0 : -ENOMEM;
-	return r == RK_STORE_ABSENT     ? entry_add(s, entry, did.text)
-		: r == RK_STORE_CORRUPT ? -EUCLEAN
-					: r;
+	return r == RK_STORE_ABSENT ? entry_add(s, entry, did.text) : rk_read_found(r);
 }
 
 int rk_sweep_visit(void *context, const struct rk_pds_repo *listed)

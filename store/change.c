@@ -22,7 +22,7 @@ static int old_read(struct rk_write *w, struct rk_record *out, rk_repo_id repo, 
 
 	if (r == 0)
 		r = rk_write_keep_record(w, out);
-	return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+	return rk_read_asked(r);
 }
 
 static int seen_take(

@@ -104,7 +104,7 @@ int rk_write_pending(struct rk_write *w, rk_repo_id repo, uint8_t collection, st
 	if (r == 0)
 		r = rk_read_repo(&w->view, &owner, repo);
 	if (r)
-		return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+		return rk_read_asked(r);
 	if (record.flags & RK_RECORD_INVALID || owner.flags & RK_REPO_TOMBSTONE)
 		return 0;
 	rk_key_pending(&key, false, (struct rk_slice){0}, repo, collection, rkey);
@@ -287,7 +287,7 @@ static int owner_settle(struct rk_write *w, const struct rk_link_result *result)
 		return 0;
 	r = rk_read_owner(&w->view, &view, result->collection, result->owner_ref);
 	if (r && r != RK_STORE_ABSENT)
-		return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+		return rk_read_found(r);
 	if (view.known && view.owner.repo == result->owner.repo)
 		return 0;
 	rk_key_ref(&key, result->collection, result->owner_ref);

@@ -96,7 +96,7 @@ int rk_record_put(struct rk_write *w, const struct rk_record *record)
 	if (r == RK_STORE_ABSENT)
 		return rk_record_make(w, record);
 	if (r)
-		return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+		return rk_read_found(r);
 	if (rk_slice_equal(rk_key_slice(&before), rk_key_slice(&now)))
 		return answer_put(w, record, rk_key_slice(&now));
 	r = rk_table_del(w, RK_TABLE_ANSWER, rk_key_slice(&before), (struct rk_slice){0});

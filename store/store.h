@@ -52,8 +52,8 @@ int rk_snapshot_begin(struct rk_snapshot *snapshot) __attribute__((warn_unused_r
 void rk_snapshot_end(struct rk_snapshot *snapshot);
 
 /* All reads: RK_STORE_OK, RK_STORE_ABSENT, RK_STORE_CORRUPT, or negative errno. For callers to whom all but
- * the first are failures (-EUCLEAN: the index is not what it should be), and at the end of a loop, where
- * nothing more is none: */
+ * the first are failures (-EUCLEAN: the index is not what it should be), at the end of a loop, where nothing
+ * more is none, and where absent is an answer: */
 static inline int rk_read_found(int r)
 {
 	return r > 0 ? -EUCLEAN : r;
@@ -61,6 +61,10 @@ static inline int rk_read_found(int r)
 static inline int rk_read_ended(int r)
 {
 	return r == RK_STORE_ABSENT ? 0 : rk_read_found(r);
+}
+static inline int rk_read_asked(int r)
+{
+	return r == RK_STORE_ABSENT ? r : rk_read_found(r);
 }
 
 int rk_read_cursor(struct rk_snapshot *s, struct rk_cursor *out, struct rk_slice source);

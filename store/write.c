@@ -27,7 +27,7 @@ int rk_write_begin(struct rk_write *w, struct rk_store *store)
 		r = RK_STORE_CORRUPT;
 	if (r && r != RK_STORE_ABSENT) {
 		mdb_txn_abort(w->view.txn);
-		return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+		return rk_read_found(r);
 	}
 	return 0;
 }
@@ -188,7 +188,7 @@ int rk_write_repo_make(struct rk_write *w, struct rk_repo *out, struct rk_slice 
 	int r = rk_read_repo_by_did(&w->view, out, did);
 
 	if (r != RK_STORE_ABSENT)
-		return r == RK_STORE_CORRUPT ? -EUCLEAN : r;
+		return rk_read_found(r);
 	*out = (struct rk_repo){.id = w->next_repo, .did = did};
 	rk_key_did(&key, did);
 	rk_key_uint(&id, out->id, 4);
