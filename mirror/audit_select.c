@@ -1,4 +1,4 @@
-/* Who is to be audited, and all documents by their owners; see audit_inside.h. */
+/* Who is to be audited, and their documents by owner; see audit_inside.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,8 @@
 #include "mirror/audit_inside.h"
 #include "mirror/build.h"
 #include "mirror/mongo_audit.h"
+
+enum { ASKED_MOST = 1000 }; /* users in one question; of more all documents are read */
 
 struct selection {
 	struct rk_audit_run *run;
@@ -155,6 +157,21 @@ static int has_records(struct rk_store *store, bool *out)
 	return rk_read_found(r);
 }
 
+/* The documents of who is to be audited: one user's are no reason to read everybody's. */
+static int documents_select(
+	struct selection *s, struct rk_mongo *mongo, const struct rk_collection *row)
+{
+	const struct rk_mongo_whose whose = {.users = s->only,
+		.nobodys = is_among(s->only,
+			rk_users_by_id(&s->run->users, rk_slice_str(s->run->options->guest_user)))};
+	size_t count = 0;
+
+	while (s->only && s->only[count])
+		count++;
+	return rk_mongo_each(
+		mongo, row, count && count <= ASKED_MOST ? &whose : NULL, document_take, s);
+}
+
 int rk_audit_select(struct rk_audit_run *run)
 {
 	const struct rk_audit_options *options = run->options;
@@ -171,7 +188,7 @@ int rk_audit_select(struct rk_audit_run *run)
 		r = rk_users_by_names(&run->users, &s.skip, run->request->skip, run->error);
 	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
 		s.collection = (uint8_t)i;
-		r = rk_mongo_each(mongo, &rk_collections[i], document_take, &s);
+		r = documents_select(&s, mongo, &rk_collections[i]);
 	}
 	if (r == 0)
 		r = subjects_make(&s);

@@ -5,8 +5,31 @@
 
 #include "mirror/mongo_inside.h"
 
+/* A document without the field is one where it is null. */
+static void filter_whose(bson_t *filter, const struct rk_mongo_whose *whose)
+{
+	bson_t inner, list;
+	uint32_t count = 0;
+	char room[16];
+	const char *at;
+
+	BSON_APPEND_DOCUMENT_BEGIN(filter, "user", &inner);
+	BSON_APPEND_ARRAY_BEGIN(&inner, "$in", &list);
+	if (whose->nobodys) {
+		bson_uint32_to_string(count++, &at, room, sizeof(room));
+		BSON_APPEND_NULL(&list, at);
+	}
+	for (const struct rk_user *const *user = whose->users; *user; user++) {
+		bson_uint32_to_string(count++, &at, room, sizeof(room));
+		bson_append_utf8(
+			&list, at, -1, (const char *)(*user)->id.data, (int)(*user)->id.len);
+	}
+	bson_append_array_end(&inner, &list);
+	bson_append_document_end(filter, &inner);
+}
+
 int rk_mongo_each(struct rk_mongo *mongo, const struct rk_collection *row,
-	rk_mongo_visit_document *visit, void *context)
+	const struct rk_mongo_whose *whose, rk_mongo_visit_document *visit, void *context)
 {
 	mongoc_collection_t *collection = rk_mongo_collection(mongo, row->documents);
 	bson_t filter = BSON_INITIALIZER, fields;
@@ -16,6 +39,8 @@ int rk_mongo_each(struct rk_mongo *mongo, const struct rk_collection *row,
 	const bson_t *one;
 	int r = 0;
 
+	if (whose)
+		filter_whose(&filter, whose);
 	rk_document_projection(&fields, row);
 	cursor = rk_mongo_find(collection, &filter, &fields);
 	while (r == 0 && mongoc_cursor_next(cursor, &one)) {
