@@ -1,5 +1,6 @@
 /* refkey check: proves that the index agrees with itself. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/event.h"
 #include "cli/operation.h"
@@ -8,7 +9,10 @@ static void report(void *context, const char *what)
 {
 	const struct rk_operation_run *run = context;
 
-	run->emit(run->context, json_pack("{s:s, s:s}", "event", "line", "wrong", what));
+	/* A key that is none may be of any bytes. */
+	run->emit(run->context,
+		json_pack("{s:s, s:o}", "event", "line", "wrong",
+			rk_event_said_json(rk_slice_str(what))));
 }
 
 int rk_operation_check(const struct rk_operation_run *run, json_t *result)
@@ -38,6 +42,15 @@ struct printing {
 	json_t *findings;
 };
 
+/* The value and its name, which is in the plural. */
+static void print_count(const json_t *event, const char *name, const char *behind)
+{
+	json_int_t count = rk_event_number(event, name);
+
+	printf("%" JSON_INTEGER_FORMAT " %.*s%s", count, (int)strlen(name) - (count == 1), name,
+		behind);
+}
+
 static void print(void *context, const json_t *event)
 {
 	struct printing *p = context;
@@ -59,13 +72,11 @@ static void print(void *context, const json_t *event)
 		putchar('\n');
 		json_decref(copy);
 	} else if (wrong) {
-		printf("%" JSON_INTEGER_FORMAT " repos, %" JSON_INTEGER_FORMAT
-		       " records, %" JSON_INTEGER_FORMAT " lookups: %" JSON_INTEGER_FORMAT
-		       " things wrong\n",
-			json_integer_value(json_object_get(event, "repos")),
-			json_integer_value(json_object_get(event, "records")),
-			json_integer_value(json_object_get(event, "lookups")),
-			json_integer_value(wrong));
+		print_count(event, "repos", ", ");
+		print_count(event, "records", ", ");
+		print_count(event, "lookups", ": ");
+		printf("%" JSON_INTEGER_FORMAT " thing%s wrong\n", json_integer_value(wrong),
+			json_integer_value(wrong) == 1 ? "" : "s");
 		if (json_integer_value(wrong))
 			puts("Restore a backup, or delete the data folder: it is built again from the PDS.");
 	}
