@@ -106,8 +106,8 @@ static void print_documents(const struct rk_collection *collection, const json_t
 	putchar('\n');
 }
 
-static void print_records(const struct rk_collection *collection, const json_t *counts,
-	const char *unread, bool index_only)
+static void print_records(
+	const struct rk_collection *collection, const json_t *counts, const char *unread)
 {
 	if (unread) {
 		printf("ATProto %s: not read: %s\n\n", collection->documents, unread);
@@ -123,8 +123,9 @@ static void print_records(const struct rk_collection *collection, const json_t *
 	line(counts, "conflicts", "Conflicts (somebody else's document)");
 	line(counts, "invalid", "Invalid");
 	line(counts, "absent", "Without a document");
-	if (index_only)
-		line(counts, "indexUnknown", "Not looked up in MongoDB yet");
+	if (count_of(counts, "indexUnknown"))
+		printf("  ⏳ Not looked up by the index yet: %" JSON_INTEGER_FORMAT "\n",
+			count_of(counts, "indexUnknown"));
 	putchar('\n');
 }
 
@@ -152,7 +153,7 @@ static void print_collection(const char *title, const struct rk_collection *coll
 		print_documents(collection, counts);
 	else
 		line(counts, "dangling", "Dangling (the record is not there)");
-	print_records(collection, counts, unread, index_only);
+	print_records(collection, counts, unread);
 	if (!is_found(counts))
 		return;
 	puts("Issues:");

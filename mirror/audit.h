@@ -69,6 +69,8 @@ struct rk_audit_record {
 	const char *invalid;      /* the rule of its lexicon that it breaks; NULL: none */
 	bool foreign, code_taken; /* such a document is somebody else's */
 	bool known;               /* the document is absent now, and was there once */
+	bool unshown; /* it cannot be read, or its key is no record key: the index leaves it out */
+	bool differs; /* the index links it otherwise */
 	enum rk_audit_kind kind;
 	size_t document;
 	const char *reason;
@@ -76,7 +78,8 @@ struct rk_audit_record {
 
 /* Of a collection in the index. */
 struct rk_audit_index {
-	uint64_t records, linked, unknown; /* unknown: MongoDB was not asked yet */
+	uint64_t records, linked;
+	uint64_t unknown; /* MongoDB was not asked yet, or is to be asked again */
 };
 
 /* One finding. Empty texts: does not apply. */

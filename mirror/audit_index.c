@@ -124,6 +124,7 @@ int rk_audit_index_facts(struct rk_audit_worker *w, struct rk_audit_person *pers
 struct comparing {
 	struct rk_audit_worker *w;
 	struct rk_audit_person *person;
+	struct rk_repo repo; /* id 0: the index has none */
 	uint8_t collection;
 };
 
@@ -146,47 +147,74 @@ static int differ(const struct comparing *c, enum rk_audit_kind kind, struct rk_
 	return rk_audit_finding_add(collection, arena, &finding);
 }
 
-/* One record that both have. */
-static int same_compare(const struct comparing *c, const struct rk_audit_record *theirs,
-	const struct rk_record *ours)
+/* Whether the index knows that its word on the record's document is not the last: it has yet to look, or
+ * a running serve has not read of the user yet, who is in MongoDB now. */
+static int open_look(const struct comparing *c, const struct rk_record *ours, bool *open)
 {
-	const struct rk_audit_collection *collection = &c->person->collections[c->collection];
+	uint8_t flags;
+	int r;
+
+	*open = c->w->run->options->live && c->repo.flags & RK_REPO_UNCLAIMED;
+	if (*open)
+		return 0;
+	r = rk_read_pending_flags(c->w->snapshot, &flags, c->repo.id, c->collection, ours->rkey);
+	*open = r == 0;
+	return r == RK_STORE_ABSENT ? 0 : r;
+}
+
+/* One record that both have. */
+static int same_compare(
+	const struct comparing *c, struct rk_audit_record *theirs, const struct rk_record *ours)
+{
+	struct rk_audit_collection *collection = &c->person->collections[c->collection];
 	const struct rk_audit_document *document =
 		theirs->document == RK_AUDIT_NONE ? NULL : &collection->documents[theirs->document];
 	bool linked = document && !document->gone && rk_slice_equal(document->rkey, theirs->rkey);
-	const char *reason = NULL;
+	bool open = false;
+	const char *reason;
+	int r = 0;
 
 	if (!rk_cid_equal(&theirs->cid, &ours->cid))
-		reason = "another version";
-	else if (ours->link == RK_LINK_LINKED && !linked)
+		return differ(c, RK_AUDIT_INDEX_DIFFERS, ours->rkey, ours->ref, "another version");
+	if (ours->link == RK_LINK_LINKED && !linked)
 		reason = "linked in the index alone";
 	else if (linked && (ours->link == RK_LINK_NONE || ours->link == RK_LINK_CONFLICT))
-		reason = "not linked in the index";
-	return reason ? differ(c, RK_AUDIT_INDEX_DIFFERS, ours->rkey, ours->ref, reason) : 0;
+		reason = c->repo.flags & RK_REPO_UNCLAIMED ? "the index knows no user with the DID"
+							   : "not linked in the index";
+	else
+		return 0;
+	r = open_look(c, ours, &open);
+	if (r || open) {
+		collection->index.unknown++;
+		return r;
+	}
+	theirs->differs = true;
+	return differ(c, RK_AUDIT_INDEX_DIFFERS, ours->rkey, ours->ref, reason);
 }
 
-static int collection_compare(const struct comparing *c, rk_repo_id repo)
+static int collection_compare(const struct comparing *c)
 {
 	struct rk_snapshot *s = c->w->snapshot;
 	struct rk_audit_collection *collection = &c->person->collections[c->collection];
 	struct rk_record ours = {0};
 	size_t at = 0;
-	int r = repo ? rk_read_record_after(s, &ours, repo, c->collection, (struct rk_slice){0})
-		     : RK_STORE_ABSENT;
+	int r = c->repo.id
+		? rk_read_record_after(s, &ours, c->repo.id, c->collection, (struct rk_slice){0})
+		: RK_STORE_ABSENT;
 
 	/* Both in order of their keys. */
 	while (r == 0 || (r == RK_STORE_ABSENT && at < collection->record_count)) {
-		const struct rk_audit_record *theirs =
+		struct rk_audit_record *theirs =
 			at < collection->record_count ? &collection->records[at] : NULL;
-		int order = 1, found;
+		int order = 1, found = 0;
 
 		if (theirs)
 			order = r ? -1 : rk_slice_compare(theirs->rkey, ours.rkey);
-		if (order < 0)
+		if (order < 0 && !theirs->unshown)
 			found = differ(c, RK_AUDIT_INDEX_MISSING, theirs->rkey, theirs->ref, "");
 		else if (order > 0)
 			found = differ(c, RK_AUDIT_INDEX_EXTRA, ours.rkey, ours.ref, "");
-		else
+		else if (order == 0)
 			found = same_compare(c, theirs, &ours);
 		if (found)
 			return found;
@@ -196,7 +224,7 @@ static int collection_compare(const struct comparing *c, rk_repo_id repo)
 		collection->index.records++;
 		collection->index.linked += ours.link == RK_LINK_LINKED;
 		collection->index.unknown += ours.link == RK_LINK_UNKNOWN;
-		r = rk_read_record_after(s, &ours, repo, c->collection, ours.rkey);
+		r = rk_read_record_after(s, &ours, c->repo.id, c->collection, ours.rkey);
 	}
 	return r == RK_STORE_ABSENT ? 0 : r;
 }
@@ -206,9 +234,16 @@ static bool is_stopping(void *run)
 	return rk_audit_stopping(run);
 }
 
+/* Whether the index has yet to take in what was read. Of an account that is gone nothing was. */
+static bool is_behind(const struct rk_repo *repo, const struct rk_audit_person *person)
+{
+	return repo->rev < person->rev ||
+		(person->rev == 0 && repo->rev && rk_repo_is_active(repo));
+}
+
 /* The repo in the index, once it has come as far as the copy that was read. Its snapshot stays open. */
 static int repo_await(
-	struct rk_audit_worker *w, struct rk_audit_person *person, struct rk_repo *repo)
+	struct rk_audit_worker *w, const struct rk_audit_person *person, struct rk_repo *repo)
 {
 	int64_t until = rk_clock_mono_ms() + (w->run->options->live ? LIVE_WAIT_MS : 0);
 
@@ -223,7 +258,7 @@ static int repo_await(
 			rk_snapshot_end(w->snapshot);
 			return corrupt(r);
 		}
-		if (repo->rev >= person->rev || rk_clock_mono_ms() >= until)
+		if (!is_behind(repo, person) || rk_clock_mono_ms() >= until)
 			return 0;
 		rk_snapshot_end(w->snapshot);
 		if (!rk_clock_pause_unless(LIVE_PAUSE_MS, is_stopping, w->run))
@@ -231,21 +266,25 @@ static int repo_await(
 	}
 }
 
-int rk_audit_index_compare(struct rk_audit_worker *w, struct rk_audit_person *person)
+int rk_audit_index_compare(
+	struct rk_audit_worker *w, struct rk_audit_person *person, uint64_t rev_before, bool *ahead)
 {
 	struct comparing c = {.w = w, .person = person};
-	struct rk_repo repo;
 	int r;
 
+	*ahead = false;
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
+		person->collections[i].index = (struct rk_audit_index){0};
 	if (person->user->did.len == 0)
 		return 0;
-	r = repo_await(w, person, &repo);
+	r = repo_await(w, person, &c.repo);
 	if (r)
 		return r;
-	person->index_rev = repo.rev;
-	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
+	person->index_rev = c.repo.rev;
+	*ahead = person->rev && c.repo.rev > person->rev && person->rev != rev_before;
+	for (int i = 0; r == 0 && !*ahead && i < RK_COLLECTION_COUNT; i++) {
 		c.collection = (uint8_t)i;
-		r = collection_compare(&c, repo.id);
+		r = collection_compare(&c);
 	}
 	rk_snapshot_end(w->snapshot);
 	return corrupt(r);

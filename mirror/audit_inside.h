@@ -46,6 +46,7 @@ struct rk_audit_run {
 	pthread_cond_t finished, told; /* a subject is done; one was told */
 	size_t next, tell, told_all;   /* subjects; told_all: so many were told to the end */
 	size_t working;
+	bool large;            /* a large repo is in hand */
 	int64_t not_before_ms; /* monotonic: the PDS wants no request before */
 	int64_t waiting_ms;    /* to be told */
 	int failure;           /* the first that ends the run */
@@ -81,9 +82,11 @@ int rk_audit_repo_read(struct rk_audit_worker *w, struct rk_pds_reply *reply,
 /* What the index has of the user: revs; which absent documents were known; which vanished. */
 int rk_audit_index_facts(struct rk_audit_worker *w, struct rk_audit_person *person)
 	__attribute__((warn_unused_result));
-/* What it has otherwise than the PDS and the comparison: appended to the findings. */
-int rk_audit_index_compare(struct rk_audit_worker *w, struct rk_audit_person *person)
-	__attribute__((warn_unused_result));
+/* What it has otherwise than the PDS and the comparison: appended to the findings. *ahead: it has a later
+ * copy than the one that was read, which is to be read again, and nothing is told; unless the copy has
+ * the rev that the one read before had, and so is all that the PDS has. */
+int rk_audit_index_compare(struct rk_audit_worker *w, struct rk_audit_person *person,
+	uint64_t rev_before, bool *ahead) __attribute__((warn_unused_result));
 /* All that it has, in place of both sides. */
 int rk_audit_index_only(struct rk_audit_worker *w, struct rk_audit_person *person)
 	__attribute__((warn_unused_result));

@@ -11,7 +11,16 @@
 #include "records/document.h"
 #include "records/record.h"
 
-enum { REPO_MOST = 1 << 30 }; /* bytes of a CAR */
+enum {
+	REPO_MOST = 1 << 30,   /* bytes of a CAR */
+	REPO_USUAL = 32 << 20, /* … of any thread at any time; one at a time may have more */
+	LARGE_LOOK_MS = 50,
+};
+
+static bool is_stopping(void *run)
+{
+	return rk_audit_stopping(run);
+}
 
 static int wrong(struct rk_pds_reply *reply, const char *message)
 {
@@ -65,6 +74,7 @@ static bool take(void *context, struct rk_slice key, const struct rk_cid *cid)
 	int at = rk_collection_find(rk_slice_sub(key, 0, len));
 	struct rk_record_read read = {0};
 	struct rk_audit_record *record;
+	struct rk_rkey parsed;
 	struct rk_slice block;
 	int r;
 
@@ -83,7 +93,9 @@ static bool take(void *context, struct rk_slice key, const struct rk_cid *cid)
 		: -EINVAL;
 	if (r == -EINVAL)
 		read.facts.invalid = "the record cannot be read";
-	record->invalid = read.facts.invalid;
+	record->unshown = r == -EINVAL || !rk_rkey_parse(&parsed, record->rkey);
+	record->invalid =
+		record->unshown && r == 0 ? "its key is no record key" : read.facts.invalid;
 	if ((r && r != -EINVAL) || !keep(arena, &record->ref, read.facts.ref) ||
 		!keep(arena, &record->code, read.facts.code) ||
 		!keep(arena, &record->slug, read.facts.slug) ||
@@ -127,12 +139,73 @@ static bool host_find(struct rk_audit_worker *w, struct rk_buf *host, struct rk_
 	return host->len > 0;
 }
 
+/* A large repo, of which there is one at a time. */
+
+struct fetching {
+	struct rk_audit_run *run;
+	bool large;
+};
+
+static bool large_take(struct fetching *f)
+{
+	pthread_mutex_lock(&f->run->lock);
+	if (!f->large && !f->run->large) {
+		f->large = true;
+		f->run->large = true;
+	}
+	pthread_mutex_unlock(&f->run->lock);
+	return f->large;
+}
+
+static void large_give(struct fetching *f)
+{
+	if (!f->large)
+		return;
+	pthread_mutex_lock(&f->run->lock);
+	f->run->large = false;
+	pthread_mutex_unlock(&f->run->lock);
+	f->large = false;
+}
+
+static int large_await(struct fetching *f)
+{
+	while (!large_take(f)) {
+		if (!rk_clock_pause_unless(LARGE_LOOK_MS, is_stopping, f->run))
+			return -ECANCELED;
+	}
+	return 0;
+}
+
+static bool fetch_watch(void *context, struct rk_slice piece, size_t before)
+{
+	return before + piece.len <= REPO_USUAL || large_take(context);
+}
+
+/* Holds its file and, if it is large, the only place for such. */
+static int car_get(struct rk_audit_worker *w, struct rk_pds_reply *reply,
+	struct rk_pds_spool *spool, const char *host, const char *did)
+{
+	struct fetching *f = spool->watch_context;
+	int r = rk_pds_get_repo(w->pds, reply, spool, host, did);
+
+	if (r != -ECONNABORTED)
+		return r;
+	r = large_await(f); /* with nothing in hand, to begin again */
+	return r ? r : rk_pds_get_repo(w->pds, reply, spool, host, did);
+}
+
 int rk_audit_repo_read(
 	struct rk_audit_worker *w, struct rk_pds_reply *reply, struct rk_audit_person *person)
 {
 	struct reading reading = {.person = person, .with_json = w->run->request->in_turn};
+	struct fetching fetching = {.run = w->run};
 	struct rk_buf host = {0}, did = {0};
-	struct rk_pds_spool spool = {.dir = w->run->options->data_dir, .bytes_most = REPO_MOST};
+	struct rk_pds_spool spool = {
+		.dir = w->run->options->data_dir,
+		.bytes_most = REPO_MOST,
+		.watch = fetch_watch,
+		.watch_context = &fetching,
+	};
 	void *map = MAP_FAILED;
 	int r;
 
@@ -143,7 +216,7 @@ int rk_audit_repo_read(
 	if (!host_find(w, &host, person->user->did))
 		r = wrong(reply, "no DID document that names a PDS is known");
 	else
-		r = rk_pds_get_repo(w->pds, reply, &spool, rk_buf_cstr(&host), rk_buf_cstr(&did));
+		r = car_get(w, reply, &spool, rk_buf_cstr(&host), rk_buf_cstr(&did));
 	if (r == RK_PDS_OK) {
 		if (spool.size)
 			map = mmap(NULL, spool.size, PROT_READ, MAP_PRIVATE, spool.fd, 0);
@@ -155,6 +228,7 @@ int rk_audit_repo_read(
 			munmap(map, spool.size);
 		close(spool.fd);
 	}
+	large_give(&fetching);
 	rk_buf_finish(&host);
 	rk_buf_finish(&did);
 	return r;

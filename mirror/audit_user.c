@@ -282,8 +282,11 @@ static void documents_mark(const struct rk_audit_collection *c, bool *marks)
 	for (size_t i = 0; i < c->document_count; i++)
 		marks[i] = c->documents[i].kind != RK_AUDIT_FINE && !c->documents[i].foreign;
 	for (size_t i = 0; i < c->record_count; i++) {
-		if (c->records[i].kind != RK_AUDIT_FINE && c->records[i].document != RK_AUDIT_NONE)
-			marks[c->records[i].document] = true;
+		const struct rk_audit_record *record = &c->records[i];
+
+		if ((record->kind != RK_AUDIT_FINE || record->differs) &&
+			record->document != RK_AUDIT_NONE)
+			marks[record->document] = true;
 	}
 }
 
@@ -329,12 +332,47 @@ static int documents_confirm(
 	return r;
 }
 
-/* Both sides as of now. *moved: they were not the same throughout. */
-static int look(struct rk_audit_worker *w, struct rk_audit_person *person, bool *moved)
+/* Of a repo that could not be read only what needs no record is known. */
+static void unread_forget(struct rk_audit_person *person)
+{
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		struct rk_audit_collection *c = &person->collections[i];
+
+		c->synced = c->counts[RK_AUDIT_DANGLING];
+		c->counts[RK_AUDIT_DANGLING] = c->vanished = 0;
+		for (size_t j = 0; j < c->document_count; j++) {
+			if (c->documents[j].kind == RK_AUDIT_DANGLING)
+				c->documents[j].kind = RK_AUDIT_FINE;
+		}
+	}
+}
+
+/* What follows from both sides as they were read; *ahead as in audit_inside.h. */
+static int judge(
+	struct rk_audit_worker *w, struct rk_audit_person *person, uint64_t rev_before, bool *ahead)
+{
+	int r = 0;
+
+	*ahead = false;
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		rk_audit_sort(&person->collections[i]);
+		rk_audit_compare(&person->collections[i]);
+	}
+	if (person->unread)
+		unread_forget(person);
+	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++)
+		r = rk_audit_findings(&person->collections[i], &person->arena);
+	if (r == 0 && !person->unread)
+		r = rk_audit_index_compare(w, person, rev_before, ahead);
+	return r;
+}
+
+/* Both sides as of now, and the index. *moved: they were not the same throughout. */
+static int look(
+	struct rk_audit_worker *w, struct rk_audit_person *person, uint64_t rev_before, bool *moved)
 {
 	int r = repo_get(w, person);
 
-	*moved = false;
 	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
 		rk_audit_sort(&person->collections[i]);
 		r = strays_look(w, person, i);
@@ -342,16 +380,13 @@ static int look(struct rk_audit_worker *w, struct rk_audit_person *person, bool 
 	if (r == 0)
 		r = rk_audit_index_facts(w, person);
 	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
-		struct rk_audit_collection *c = &person->collections[i];
-
-		rk_audit_compare(c);
+		rk_audit_compare(&person->collections[i]);
 		r = codes_look(w, person, i);
-		if (r)
-			break;
-		rk_audit_compare(c);
-		if (!person->unread)
-			r = documents_confirm(w, person, i, moved);
 	}
+	if (r == 0)
+		r = judge(w, person, rev_before, moved);
+	for (int i = 0; r == 0 && !person->unread && i < RK_COLLECTION_COUNT; i++)
+		r = documents_confirm(w, person, i, moved);
 	return r;
 }
 
@@ -378,24 +413,10 @@ static int documents_copy(const struct rk_audit_run *run, const struct rk_audit_
 	return 0;
 }
 
-/* Of a repo that could not be read only what needs no record is known. */
-static void unread_forget(struct rk_audit_person *person)
-{
-	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
-		struct rk_audit_collection *c = &person->collections[i];
-
-		c->synced = c->counts[RK_AUDIT_DANGLING];
-		c->counts[RK_AUDIT_DANGLING] = c->vanished = 0;
-		for (size_t j = 0; j < c->document_count; j++) {
-			if (c->documents[j].kind == RK_AUDIT_DANGLING)
-				c->documents[j].kind = RK_AUDIT_FINE;
-		}
-	}
-}
-
 static int person_audit(struct rk_audit_worker *w, const struct rk_audit_subject *subject,
 	struct rk_audit_person *person)
 {
+	uint64_t rev_before = UINT64_MAX;
 	bool moved = true;
 	int r;
 
@@ -403,22 +424,12 @@ static int person_audit(struct rk_audit_worker *w, const struct rk_audit_subject
 	if (!w->mongo)
 		return rk_audit_index_only(w, person);
 	r = documents_copy(w->run, subject, person);
-	for (int looks = 0; r == 0 && moved && looks < LOOKS_MOST; looks++)
-		r = look(w, person, &moved);
-	if (r == 0 && moved) {
-		/* It never stood still: as it is now, with the documents as last read. */
-		for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
-			rk_audit_sort(&person->collections[i]);
-			rk_audit_compare(&person->collections[i]);
-		}
+	for (int looks = 0; r == 0 && moved && looks < LOOKS_MOST; looks++) {
+		r = look(w, person, rev_before, &moved);
+		rev_before = person->rev;
 	}
-	if (r == 0 && person->unread)
-		unread_forget(person);
-	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++)
-		r = rk_audit_findings(&person->collections[i], &person->arena);
-	if (r == 0 && !person->unread)
-		r = rk_audit_index_compare(w, person);
-	return r;
+	/* It never stood still: as it is now, with the documents as last read. */
+	return r == 0 && moved ? judge(w, person, UINT64_MAX, &moved) : r;
 }
 
 /* Threads */
