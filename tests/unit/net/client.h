@@ -18,14 +18,14 @@ enum {
 	PING = 0x09,
 	PONG = 0x0a
 };
-enum { WAIT_MS = 5000 };
+enum { WAIT_MS = 60000 };
 
 static inline struct rk_ws_options options(void)
 {
 	return (struct rk_ws_options){
 		.http.allow_private = true,
 		.message_most = 1 << 20,
-		.connect_ms = 3000,
+		.connect_ms = WAIT_MS,
 		.ping_ms = 60000,
 		.pong_ms = 60000,
 	};

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "net/ws_upgrade.h"
 
-enum { DEADLINE_MS = 10000 };
+enum { DEADLINE_MS = 60000 };
 
 static void must(bool ok, const char *what)
 {

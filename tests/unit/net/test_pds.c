@@ -98,6 +98,8 @@ static void an_unreachable_server_is_for_later(void **state)
 	assert_int_equal(reply.http_status, 0);
 	assert_int_equal(reply.retry_after_ms, -1);
 	assert_true(reply.message[0] != '\0');
+	rk_pds_destroy(pds);
+	pds = client_of(300);
 	server_start(&server, hang, NULL);
 	assert_int_equal(rk_pds_describe_server(pds, &reply, &did, server.http), RK_PDS_RETRY);
 	assert_int_equal(did.len, 0);

@@ -15,6 +15,11 @@
 #define MOOD     "computer.aesthetic.mood"
 #define TOKENS   "{\"did\":\"" DID "\",\"accessJwt\":\"acc-1\",\"refreshJwt\":\"ref-1\"}"
 
+enum {
+	NEVER_MS = 10 * 60 * 1000, /* what a machine that stands still does not reach */
+	HANG_MS = 3000,            /* what it hardly reaches while one logs in */
+};
+
 /* A PDS in a few lines: what it answers to each call, and what it saw. */
 struct fake {
 	const char *login, *login_status, *write_status, *write_extra, *write_body;
@@ -101,8 +106,8 @@ static void talk_begin(struct talk *t, const char *bypass, const char *admin)
 	struct rk_session_options options = {.http.allow_private = true,
 		.bypass_key = bypass,
 		.admin_password = admin,
-		.timeout_ms = 3000,
-		.idle_ms = 300};
+		.timeout_ms = NEVER_MS,
+		.idle_ms = t->fake.hang ? HANG_MS : NEVER_MS};
 
 	server_start(&t->server, serve, &t->fake);
 	options.origin = t->server.http;

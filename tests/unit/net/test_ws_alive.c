@@ -112,7 +112,7 @@ static void silence_with_pongs_is_healthy(void **state)
 	struct rk_ws *ws;
 
 	how.ping_ms = 20;
-	how.pong_ms = 2000;
+	how.pong_ms = WAIT_MS;
 	server_start(&server, answer_pings, &pings);
 	ws = open_with(&server, &how);
 	while (atomic_load(&pings) < 5 && rk_clock_mono_ms() < deadline) {

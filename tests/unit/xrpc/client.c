@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 10000, THREADS = 2 };
+enum { DEADLINE_MS = 60000, THREADS = 2 };
 
 /* h2o keeps recycled buffers for a thread, and its queue, beyond their end. */
 const char *__lsan_default_suppressions(void);
