@@ -279,13 +279,14 @@ static void print_summary(struct printing *p, const json_t *event)
 		return;
 	}
 	snprintf(title, sizeof(title), "users in all: %" JSON_INTEGER_FORMAT,
-		json_integer_value(json_object_get(event, "audited")));
-	if (json_integer_value(json_object_get(event, "audited")) != 1)
+		rk_event_number(event, "audited"));
+	if (rk_event_number(event, "audited") > 1)
 		rk_audit_print(title, p->sums, NULL, NULL, p->options->index, false);
+	if (rk_event_number(event, "audited") != 1 || !p->options->users)
+		rk_audit_print_users(event);
 	if (json_is_true(json_object_get(event, "stopped")))
 		puts("Stopped before the end.");
-	else if (json_integer_value(json_object_get(event, "audited")) <
-		json_integer_value(json_object_get(event, "users")))
+	else if (rk_event_number(event, "audited") < rk_event_number(event, "users"))
 		puts("Not all users were audited.");
 }
 

@@ -17,9 +17,11 @@ void rk_audit_person_emit(
  * another. */
 void rk_audit_counts_add(json_t *sum, const json_t *counts);
 
-/* Prints a block for each collection in which there is anything; named: for all where there is nothing. title: what stands behind "Mood Sync
- * Audit for". findings: an array of finding objects, or NULL for the numbers alone. */
+/* Prints a block for each collection in which there is anything; named: for all where there is nothing. title: what
+ * stands behind "Mood Sync Audit for". findings: an array of finding objects, or NULL for the numbers alone. */
 void rk_audit_print(const char *title, const json_t *counts, const json_t *findings,
 	const char *unread, bool index_only, bool named);
+/* Prints of how many users a "result" tells, and of how many of them something else than that all is well. */
+void rk_audit_print_users(const json_t *result);
 
 #endif

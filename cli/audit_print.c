@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/audit.h"
+#include "cli/event.h"
 
 enum { SHOWN_MOST = 20 }; /* ids or keys on a line */
 
@@ -79,17 +80,17 @@ static void print_finding(const struct rk_collection *collection, enum rk_audit_
 	const struct rk_audit_kind_row *row = &rk_audit_kind_rows[kind];
 	json_int_t count = count_of(counts, row->name);
 	bool document = row->side == RK_AUDIT_OF_DOCUMENT;
-	const char *plural = count == 1 ? "" : "s";
+	const char *plural = count == 1 ? "" : "s", *text = count == 1 ? row->one : row->many;
 
 	if (count == 0)
 		return;
 	printf("  - %" JSON_INTEGER_FORMAT " ", count);
 	if (document)
-		printf("%s%s %s", collection->noun, plural, row->text);
+		printf("%s%s %s", collection->noun, plural, text);
 	else if (kind == RK_AUDIT_ORPHANED)
 		printf("orphaned ATProto record%s", plural);
 	else
-		printf("ATProto record%s %s", plural, row->text);
+		printf("ATProto record%s %s", plural, text);
 	print_names(findings, row->name, collection->nsid, document);
 	putchar('\n');
 }
@@ -176,4 +177,20 @@ void rk_audit_print(const char *title, const json_t *counts, const json_t *findi
 			print_collection(
 				title, &rk_collections[i], of, findings, unread, index_only);
 	}
+}
+
+void rk_audit_print_users(const json_t *result)
+{
+	json_int_t users = rk_event_number(result, "audited"),
+		   unread = rk_event_number(result, "unread");
+
+	if (rk_event_number(result, "users") == 0) {
+		puts("Nobody to audit.");
+		return;
+	}
+	printf("Audited: %" JSON_INTEGER_FORMAT " user%s, %" JSON_INTEGER_FORMAT " with findings",
+		users, users == 1 ? "" : "s", rk_event_number(result, "withFindings"));
+	if (unread)
+		printf(", %" JSON_INTEGER_FORMAT " whose repo could not be read", unread);
+	puts(".");
 }

@@ -15,23 +15,30 @@
 #include "records/collections.h"
 #include "store/store.h"
 
-/* X(id, name, side, text): what may be wrong. side: of a DOCUMENT, a RECORD, or of what the INDEX has.
- * text follows the collection's noun. */
+/* X(id, name, side, one, many): what may be wrong. side: of a DOCUMENT, a RECORD, or of what the INDEX has.
+ * one, many: what follows the collection's noun, of one and of several. */
 #define RK_AUDIT_KINDS(X)                                                                          \
-	X(NOT_SYNCED, "notSynced", DOCUMENT, "not synced to ATProto")                              \
-	X(DANGLING, "dangling", DOCUMENT, "that name no record of their own")                      \
-	X(UNLINKED, "unlinked", RECORD, "that their documents do not name")                        \
-	X(ORPHANED, "orphaned", RECORD, "whose documents are deleted")                             \
-	X(DUPLICATE, "duplicates", RECORD, "that are there besides the document's")                \
-	X(CONFLICT, "conflicts", RECORD, "with the ref or code of somebody else's document")       \
-	X(INVALID, "invalid", RECORD, "that fail their lexicon")                                   \
-	X(ABSENT, "absent", RECORD, "without a document, for `refkey recover`")                    \
-	X(INDEX_MISSING, "indexMissing", INDEX, "that the index lacks")                            \
-	X(INDEX_EXTRA, "indexExtra", INDEX, "that only the index has")                             \
-	X(INDEX_DIFFERS, "indexDiffers", INDEX, "that the index has otherwise")
+	X(NOT_SYNCED, "notSynced", DOCUMENT, "not synced to ATProto", "not synced to ATProto")     \
+	X(DANGLING, "dangling", DOCUMENT, "that names no record of its own",                       \
+		"that name no record of their own")                                                \
+	X(UNLINKED, "unlinked", RECORD, "that its document does not name",                         \
+		"that their documents do not name")                                                \
+	X(ORPHANED, "orphaned", RECORD, "whose document is deleted",                               \
+		"whose documents are deleted")                                                     \
+	X(DUPLICATE, "duplicates", RECORD, "that is there besides the document's",                 \
+		"that are there besides the document's")                                           \
+	X(CONFLICT, "conflicts", RECORD, "with the ref or code of somebody else's document",       \
+		"with the ref or code of somebody else's document")                                \
+	X(INVALID, "invalid", RECORD, "that fails its lexicon", "that fail their lexicon")         \
+	X(ABSENT, "absent", RECORD, "without a document, for `refkey recover`",                    \
+		"without a document, for `refkey recover`")                                        \
+	X(INDEX_MISSING, "indexMissing", INDEX, "that the index lacks", "that the index lacks")    \
+	X(INDEX_EXTRA, "indexExtra", INDEX, "that only the index has", "that only the index has")  \
+	X(INDEX_DIFFERS, "indexDiffers", INDEX, "that the index has otherwise",                    \
+		"that the index has otherwise")
 
 enum rk_audit_kind {
-#define RK_AUDIT_ID(id, name, side, text) RK_AUDIT_##id,
+#define RK_AUDIT_ID(id, name, side, one, many) RK_AUDIT_##id,
 	RK_AUDIT_KINDS(RK_AUDIT_ID)
 #undef RK_AUDIT_ID
 		RK_AUDIT_KIND_COUNT,
@@ -39,7 +46,7 @@ enum rk_audit_kind {
 };
 enum rk_audit_side { RK_AUDIT_OF_DOCUMENT, RK_AUDIT_OF_RECORD, RK_AUDIT_OF_INDEX };
 struct rk_audit_kind_row {
-	const char *name, *text;
+	const char *name, *one, *many;
 	enum rk_audit_side side;
 };
 extern const struct rk_audit_kind_row rk_audit_kind_rows[RK_AUDIT_KIND_COUNT];

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ROW(id, name, side, text) [RK_AUDIT_##id] = {name, text, RK_AUDIT_OF_##side},
+#define ROW(id, name, side, one, many) [RK_AUDIT_##id] = {name, one, many, RK_AUDIT_OF_##side},
 const struct rk_audit_kind_row rk_audit_kind_rows[RK_AUDIT_KIND_COUNT] = {RK_AUDIT_KINDS(ROW)};
 #undef ROW
 
