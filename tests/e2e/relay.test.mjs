@@ -12,6 +12,8 @@ import { freePort, until } from '../kit/wait.mjs';
 import { assertChecks, assertIndexEqualsPds, explain, metrics, parts, seen, settled, soon, unseen } from './scene.mjs';
 
 const FOREIGN = 'app.example.note';
+// Of indexer/ring.h.
+const [RING_BYTES, RING_SLOTS] = [16 << 20, 6144];
 
 // Behind a proxy whose URL its accounts' DID documents name.
 async function startHost(plc) {
@@ -58,6 +60,20 @@ describe('behind a relay', () => {
     const { sent } = relay;
     await until(async () => (await metrics(refkey)).refkey_frames_total >= sent, { what: 'frames', ...soon });
     await until(async () => (await metrics(refkey)).refkey_ring_frames === 0, { what: 'an empty ring', ...soon });
+  }
+
+  const told = (message) => refkey.log().some((line) => line.message === message);
+  const compared = () => told('compared with the source');
+  // Starts it, until the start has asked all that it is to ask: a host that takes seconds for one answer, as every
+  // host does where the machine stands still, is left for the next sweep.
+  async function started() {
+    for (;;) {
+      await refkey.start();
+      await refkey.ready();
+      await until(compared, { what: 'the start is over', ...soon });
+      if (!told('hosts of some repos do not answer, or are slow')) return;
+      await refkey.stop();
+    }
   }
 
   it('finds repos by their collections, fetches them where they live, and no others', async () => {
@@ -263,8 +279,7 @@ describe('behind a relay', () => {
     relay.drop = (frame) => frame.body.repo === who.did;
     await who.pds.deleteRecord(who, MOOD, kept.rkey);
     const found = await create(who, mood('found by the survey'));
-    await refkey.start();
-    await refkey.ready();
+    await started();
     await seen(refkey, found);
     await unseen(refkey, kept);
     relay.drop = () => false;
@@ -292,8 +307,12 @@ describe('behind a relay', () => {
       );
     const waiting = hold(last);
     const before = asked(who, 'getRepoStatus');
-    await refkey.start();
-    await until(() => asked(who, 'getRepoStatus') > before, { what: 'its host is asked', ...soon });
+    const isAsked = () => asked(who, 'getRepoStatus') > before;
+    do {
+      await refkey.stop();
+      await refkey.start();
+      await until(() => isAsked() || compared(), { what: 'its host is asked', ...soon });
+    } while (!isAsked()); // its host took seconds to answer for another
     relay.say('#account', { did: who.did, active: false, status: 'deactivated' });
     const repo = { repo: who.did }; // records that are not there are not said to be absent yet
     await refkey.until('getRepoStatus', repo, ({ body }) => body.active === false, soon);
@@ -320,10 +339,10 @@ describe('behind a relay', () => {
     const hold = new Promise((resolve) => (release = resolve));
     const held = two.proxy.http({ hold }, { method: 'com.atproto.sync.getRepoStatus' });
     const before = asked(last, 'getRepoStatus');
-    await refkey.start();
+    const starting = started();
     await until(() => held.held > 0 && asked(last, 'getRepoStatus') > before, { ...soon, what: 'the other host is asked' });
     release();
-    await refkey.ready();
+    await starting;
     await seen(refkey, found);
     held.end();
     relay.drop = () => false;
@@ -376,16 +395,21 @@ describe('behind a relay', () => {
     };
     const foreign = async () => (await metrics(refkey)).refkey_frames_foreign_total;
     const start = await foreign();
-    const [requests, records] = [one.proxy.requests.length + two.proxy.requests.length, JSON.parse(await size())];
-    send(0, 5000);
-    await until(async () => (await foreign()) === start + 5000, soon);
+    const records = JSON.parse(await size());
+    // Until each byte and slot that frames wait in was used.
+    const first = Math.ceil(RING_BYTES / bytes.length) + RING_SLOTS;
+    send(0, first);
+    await until(async () => (await foreign()) === start + first, { every: 100 });
     const [before, commits] = [rss(), (await metrics(refkey)).refkey_writer_commits_total];
-    send(5000, 105_000);
-    await until(async () => (await foreign()) === start + 105_000, { every: 100 });
+    send(first, first + 100_000);
+    await until(async () => (await foreign()) === start + first + 100_000, { every: 100 });
     const now = JSON.parse(await size());
     assert.deepEqual(now.repos, records.repos);
     assert.ok(rss() - before < 16 << 10, `grew by ${rss() - before} KiB`);
-    assert.equal(one.proxy.requests.length + two.proxy.requests.length, requests);
+    // Of others a host may be asked at any time, as by a sweep that comes again for a host that took its time.
+    const made = bytes.toString('latin1', at + 16, at + 32);
+    const about = ({ method, query }) => `${method}?${query}`.includes(made);
+    assert.deepEqual([one.proxy, two.proxy, directory].flatMap((p) => p.requests.filter(about)), []);
     const spent = (await metrics(refkey)).refkey_writer_commits_total - commits;
     assert.ok(spent < 1000, `${spent} transactions`);
     await assertChecks(refkey);
