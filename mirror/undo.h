@@ -15,7 +15,8 @@ struct rk_undo {
 };
 
 /* Appends lines (each with its line break) and has them on disk before it returns; the file is made with
- * the first. 0 or negative errno: then nothing of it counts. -ENOTDIR: undo/ is no folder, or a link. */
+ * the first, and has its name once they are on disk: a kill leaves none that is empty. 0 or negative errno: then
+ * nothing of it counts. -ENOTDIR: undo/ is no folder, or a link. */
 int rk_undo_append(struct rk_undo *undo, const char *data_dir, struct rk_slice lines)
 	__attribute__((warn_unused_result));
 void rk_undo_close(struct rk_undo *undo);

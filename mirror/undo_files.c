@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 
-/* While a file is written anew; left behind by a kill, it is nothing. */
+/* While a file is written, or written anew; left behind by a kill, it is nothing. */
 #define PART ".part"
 
 struct purge {

@@ -169,6 +169,10 @@ int rk_undo_read(struct rk_undo_file *out, const char *path, char error[256])
 		r = line_read(out, error, line, (size_t)len, ++number);
 	if (r == 0 && ferror(file))
 		r = -EIO;
+	if (r == 0 && number == 0) {
+		snprintf(error, 256, "it is empty: nothing was deleted by it");
+		r = -EINVAL;
+	}
 	if (r && !error[0])
 		snprintf(error, 256, "%s",
 			r == -EINVAL          ? "it is no file"

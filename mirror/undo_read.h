@@ -32,8 +32,8 @@ struct rk_undo_file {
 	struct rk_arena arena; /* of texts */
 };
 
-/* 0; -EINVAL: a line is none (error says which and why), or it is no file that could be one; -ENOMEM; or errno. A
- * last line counts without its line break, too. */
+/* 0; -EINVAL: a line is none (error says which and why), it has none at all, or it is no file that could be one;
+ * -ENOMEM; or errno. A last line counts without its line break, too. */
 int rk_undo_read(struct rk_undo_file *out, const char *path, char error[256])
 	__attribute__((warn_unused_result));
 void rk_undo_file_finish(struct rk_undo_file *file);

@@ -134,6 +134,9 @@ static void a_last_line_counts_whole_and_is_named_torn(void **state)
 		assert_int_equal(file.torn, cut == len ? 0 : 2);
 		rk_undo_file_finish(&file);
 	}
+	assert_int_equal(read_text(&file, error, ""), -EINVAL);
+	assert_non_null(strstr(error, "empty"));
+	rk_undo_file_finish(&file);
 	/* What is cut off in the middle of a file is no file that was killed. */
 	snprintf(text, sizeof(text), "%.*s\n%s\n", 40, line, line);
 	assert_int_equal(read_text(&file, error, text), -EINVAL);
