@@ -64,10 +64,10 @@ void rk_publish_hand_on(struct rk_publish_run *run, struct rk_publish_parcel *pa
 size_t rk_publish_allow(struct rk_publish_run *run, size_t count)
 {
 	pthread_mutex_lock(&run->lock);
-	if (count > run->left) {
-		count = run->left;
+	if (run->left == 0)
 		run->limited = true;
-	}
+	if (count > run->left)
+		count = run->left;
 	run->left -= count;
 	pthread_mutex_unlock(&run->lock);
 	return count;
@@ -159,7 +159,7 @@ static int candidate_add(
 		return hopeless_add(s, user, id, "the _id is no ObjectId");
 	if (rk_list_grow(&s->list, &s->room, s->count, sizeof(*s->list)) != 0)
 		return -ENOMEM;
-	/* Without a time it is refused: last, so that it does not take a limit's place each time. */
+	/* Without a time it is refused: last, so that a run with a limit need not tell of it each time. */
 	s->list[s->count++] = (struct candidate){.user = user,
 		.when_ms = document->when_ms ? document->when_ms : INT64_MAX,
 		.id = document->id};
@@ -213,9 +213,11 @@ static int tell_without(struct rk_publish_run *run, struct rk_mongo *mongo,
 /* How many lines there will be, as far as is known. */
 static uint64_t lines_of(const struct rk_publish_run *run)
 {
-	uint64_t limit = run->request->limit;
+	uint64_t limit = run->request->limit, most = run->id_count;
 
-	return (limit && limit < run->id_count ? limit : run->id_count) + run->hopeless;
+	if (limit && limit < most && limit + run->passed < most)
+		most = limit + run->passed;
+	return most + run->hopeless;
 }
 
 static void hopeless_tell(struct rk_publish_run *run, const struct selection *s)
@@ -364,6 +366,8 @@ static void tell(struct rk_publish_run *run, const struct rk_publish_parcel *par
 	if (parcel->waiting_ms && run->request->waiting)
 		run->request->waiting(
 			run->request->context, parcel->person->user, parcel->waiting_ms);
+	for (size_t i = 0; i < parcel->count; i++)
+		run->passed += !rk_publish_took_place(&parcel->items[i]);
 	for (size_t i = 0; i < parcel->count; i++) {
 		const struct rk_publish_item *item = &parcel->items[i];
 		struct rk_publish_line line = {

@@ -77,7 +77,7 @@ struct rk_publish_request {
 	enum rk_collection_id collection;
 	const char *const *users; /* as rk_recover_request */
 	const char *const *skip;
-	uint64_t limit;      /* documents at most; 0: no limit */
+	uint64_t limit;      /* records written or linked at most; 0: no limit */
 	uint64_t batch_size; /* records in one applyWrites; 0: as many as it takes */
 	uint64_t delay_ms;   /* between batches, and then one user at a time; 0: none */
 	int64_t max_wait_ms; /* the longest wait for a limit; -1: any */

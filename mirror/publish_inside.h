@@ -57,6 +57,7 @@ struct rk_publish_run {
 	struct rk_publish_person *persons;
 	size_t id_count, person_count;
 	uint64_t hopeless, told; /* lines of documents that can never be published; lines by now */
+	uint64_t passed;         /* of those of others: they took no place of the limit */
 	atomic_bool cancel;      /* ends requests under way */
 
 	pthread_mutex_t lock;
@@ -111,6 +112,8 @@ int rk_publish_read_end(struct rk_publish_reading *reading, struct rk_publish_pa
 /* Whatever was begun is not wanted. */
 void rk_publish_read_drop(struct rk_publish_reading *reading);
 
+/* Whether a settled item counts for the limit: what failed, or was passed over, does not. */
+bool rk_publish_took_place(const struct rk_publish_item *item);
 void rk_publish_settle(
 	struct rk_publish_item *item, enum rk_publish_outcome outcome, const char *reason);
 

@@ -77,6 +77,11 @@ void rk_publish_settle(
 	snprintf(item->reason, sizeof(item->reason), "%s", reason);
 }
 
+bool rk_publish_took_place(const struct rk_publish_item *item)
+{
+	return item->outcome == RK_PUBLISH_CREATED || item->outcome == RK_PUBLISH_LINKED;
+}
+
 /* The PDS has nothing, or nothing good, to say of the user's account. */
 static void settle_account(struct rk_publish_item *item, const char *reason)
 {
@@ -257,8 +262,8 @@ static int batch_take(struct worker *w)
 	return r;
 }
 
-/* 0, RK_ACCOUNT_PUT_OFF or negative; *done grows by what is settled. */
-static int batch_run(struct worker *w, size_t count, size_t *done)
+/* 0, RK_ACCOUNT_PUT_OFF or negative; *done grows by what is settled, *placed by what counts for the limit. */
+static int batch_run(struct worker *w, size_t count, size_t *done, size_t *placed)
 {
 	struct rk_publish_parcel *parcel = w->parcel;
 	/* A document that is not there any more counts as done: there is nothing to tell of it. */
@@ -271,6 +276,8 @@ static int batch_run(struct worker *w, size_t count, size_t *done)
 	rk_publish_thumbnails_drop(w->run, parcel);
 	*done += left + parcel->count;
 	*done -= keep_settled(parcel);
+	for (size_t i = 0; i < parcel->count; i++)
+		*placed += rk_publish_took_place(&parcel->items[i]);
 	if (parcel->count)
 		rk_publish_hand_on(w->run, parcel);
 	else
@@ -333,7 +340,7 @@ static int batches_run(struct worker *w, size_t *done)
 	int r = 0;
 
 	for (size_t at = 0; r == 0 && at < w->person->count && !rk_publish_stopping(run);) {
-		size_t count, before = *done;
+		size_t count, placed = 0;
 
 		if (run->request->delay_ms && w->batches++ > 0 &&
 			!rk_clock_pause_unless((int64_t)run->request->delay_ms, is_stopping, w))
@@ -348,8 +355,8 @@ static int batches_run(struct worker *w, size_t *done)
 		if (r == 0 && reads_ahead(w))
 			batch_begin(w, at);
 		if (r == 0)
-			r = batch_run(w, count, done);
-		rk_publish_give_back(run, count - (*done - before));
+			r = batch_run(w, count, done, &placed);
+		rk_publish_give_back(run, count - placed);
 	}
 	return r;
 }
