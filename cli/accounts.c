@@ -182,7 +182,8 @@ static int exit_code(int result, const struct rk_accounts_summary *summary)
 {
 	if (result == -EACCES || result == -EINVAL)
 		return RK_EXIT_USAGE;
-	return rk_event_exit(result, summary->counts[RK_ACCOUNTS_FAILED] || summary->put_off);
+	return rk_event_exit(
+		result, summary->counts[RK_ACCOUNTS_FAILED] || summary->put_off, summary->stopped);
 }
 
 /* What the command cannot begin without; NULL: nothing is missing. */
@@ -238,9 +239,7 @@ static int run(struct printing *p, const struct rk_settings *settings)
 
 	if (r) {
 		rk_progress_clear(&p->progress);
-		fputs("refkey: ", stderr);
-		rk_event_print_shown(stderr, summary.error[0] ? summary.error : strerror(-r));
-		fputc('\n', stderr);
+		rk_event_print_failure(summary.error[0] ? summary.error : strerror(-r));
 	}
 	if (p->begun)
 		print_summary(p, &summary);

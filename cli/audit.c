@@ -175,11 +175,11 @@ bool rk_audit_options_make(struct rk_audit_options *out, const struct rk_operati
 	return true;
 }
 
-static int exit_code(int r, const struct auditing *a)
+static int exit_code(int r, const struct auditing *a, const struct rk_audit_summary *summary)
 {
 	if (r == -EINVAL)
 		return RK_EXIT_USAGE;
-	return rk_event_exit(r, a->found);
+	return rk_event_exit(r, a->found, summary->stopped);
 }
 
 int rk_operation_audit(const struct rk_operation_run *run, json_t *result)
@@ -214,7 +214,7 @@ int rk_operation_audit(const struct rk_operation_run *run, json_t *result)
 	free(skip);
 	rk_operation_failed(run, r, summary.error);
 	if (r && summary.told == 0)
-		return exit_code(r, &a);
+		return exit_code(r, &a, &summary);
 	json_object_set_new(result, "index", json_boolean(a.index_only));
 	json_object_set_new(result, "users", json_integer((json_int_t)summary.users));
 	json_object_set_new(result, "audited", json_integer((json_int_t)summary.told));
@@ -222,7 +222,7 @@ int rk_operation_audit(const struct rk_operation_run *run, json_t *result)
 	json_object_set_new(result, "unread", json_integer((json_int_t)a.unread));
 	json_object_set_new(result, "found", json_integer((json_int_t)a.found));
 	json_object_set_new(result, "stopped", json_boolean(summary.stopped));
-	return exit_code(r, &a);
+	return exit_code(r, &a, &summary);
 }
 
 /* The command */

@@ -61,7 +61,7 @@ static const struct rk_option_row options[] = {
 	{"--index", NULL, RK_OPTION_IS_SWITCH, FIELD(index),
 		.help = "what the index alone believes; neither MongoDB nor the PDS is asked"},
 	{"--yes", NULL, RK_OPTION_IS_SWITCH, FIELD(yes),
-		.help = "do it; without it, only say what would be done"},
+		.help = "do it; without it, or with --dry-run, only say what would be done"},
 	{"--duplicates", NULL, RK_OPTION_IS_SWITCH, FIELD(duplicates),
 		.help = "delete all records of a document but the one it names, else the oldest, which it "
 			"then names"},

@@ -62,7 +62,8 @@ struct rk_command_options {
 	const char *const *dids;
 	uint64_t cursor; /* RK_CURSOR_NOW: not given */
 	bool unverified;
-	bool guests, verbose, create, yes, skip_blobs, watch;
+	bool guests, verbose, create, skip_blobs, watch;
+	bool yes; /* and no dry_run */
 	bool records;
 	uint64_t max_wait_sec; /* RK_MAX_WAIT_ANY: not given */
 	const char *report;    /* folder; NULL: none */

@@ -316,6 +316,8 @@ static int command_read(
 		return result;
 	if (!reading->lost)
 		arguments_check(reading);
+	/* A dry run writes nothing, whatever else is said. */
+	line->options.yes = line->options.yes && !line->options.dry_run;
 	if (!command->hidden) {
 		result = rk_settings_load(&line->settings, &line->problems, environment,
 			&reading->flags, command->name);

@@ -30,12 +30,9 @@ static void line(void *context, const struct rk_delete_line *line)
 
 static int exit_code(int result, const struct rk_delete_summary *summary)
 {
-	if (result == -EHOSTUNREACH)
-		return RK_EXIT_UNREACHABLE;
-	return result || summary->stopped || summary->counts[RK_DELETE_FAILED] ||
-			summary->counts[RK_DELETE_UNKNOWN]
-		? RK_EXIT_FINDINGS
-		: RK_EXIT_DONE;
+	return rk_event_exit(result,
+		summary->counts[RK_DELETE_FAILED] || summary->counts[RK_DELETE_UNKNOWN],
+		summary->stopped);
 }
 
 int rk_operation_delete(const struct rk_operation_run *run, json_t *result)

@@ -88,6 +88,13 @@ void rk_event_print_shown(FILE *to, const char *text)
 	json_decref(said);
 }
 
+void rk_event_print_failure(const char *text)
+{
+	fputs("refkey: ", stderr);
+	rk_event_print_shown(stderr, text);
+	fputc('\n', stderr);
+}
+
 const json_t *rk_event_exact(const json_t *event)
 {
 	const json_t *exact = json_object_get(event, "exact");
@@ -222,11 +229,11 @@ void rk_event_list_end(const struct rk_event_list *list, const json_t *summary)
 	puts("}");
 }
 
-int rk_event_exit(int result, bool findings)
+int rk_event_exit(int result, bool findings, bool stopped)
 {
 	switch (result) {
 	case 0:
-		return findings ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
+		return findings || stopped ? RK_EXIT_FINDINGS : RK_EXIT_DONE;
 	case -ENOENT:
 		return RK_EXIT_USAGE;
 	case -EHOSTUNREACH:

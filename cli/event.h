@@ -17,6 +17,8 @@
 json_t *rk_event_shown(json_t *event);
 /* Prints one text so: of a file, or of another's answer. */
 void rk_event_print_shown(FILE *to, const char *text);
+/* "refkey: TEXT" so, a line on standard error. */
+void rk_event_print_failure(const char *text);
 /* From what was given: the event as it came, borrowed; a new object of it, without what is only of its way here
  * ("event", "exit"). */
 const json_t *rk_event_exact(const json_t *event);
@@ -51,8 +53,8 @@ struct rk_event_list {
 void rk_event_list_add(struct rk_event_list *list, const json_t *item);
 void rk_event_list_end(const struct rk_event_list *list, const json_t *summary);
 
-/* How an operation ends: 0 and whether there were findings, -ENOENT (a name is nobody's), -EHOSTUNREACH, or
- * another failure. */
-int rk_event_exit(int result, bool findings);
+/* How an operation ends: 0 and whether there were findings or it was stopped before its end, -ENOENT (a name is
+ * nobody's), -EHOSTUNREACH, or another failure. */
+int rk_event_exit(int result, bool findings, bool stopped);
 
 #endif

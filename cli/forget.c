@@ -41,7 +41,7 @@ static int exit_code(int result, const struct rk_forget_summary *summary)
 {
 	if (result == -EPERM)
 		return RK_EXIT_USAGE;
-	return rk_event_exit(result, summary->stuck >= 0 || summary->stopped);
+	return rk_event_exit(result, summary->stuck >= 0, summary->stopped);
 }
 
 static void failure_tell(
@@ -207,10 +207,6 @@ int rk_command_forget(const struct rk_command_call *call)
 	char *text;
 	int code;
 
-	if (options->yes && options->dry_run) {
-		fputs("refkey: forget: --yes and --dry-run exclude each other\n", stderr);
-		return RK_EXIT_USAGE;
-	}
 	request = json_pack("{s:s, s:b}", "name", call->arguments[0], "yes", options->yes);
 	if (!request || !p.all) {
 		fputs("refkey: forget: the name is not UTF-8\n", stderr);

@@ -164,15 +164,12 @@ static int run(const struct rk_command_call *call, const struct rk_lexicons *set
 		return RK_EXIT_FINDINGS;
 	}
 	r = rk_lexicons_publish(&summary, &request);
-	if (r && r != -ECANCELED) {
-		fputs("refkey: ", stderr);
-		rk_event_print_shown(stderr, summary.error[0] ? summary.error : strerror(-r));
-		fputc('\n', stderr);
-	}
+	if (r && r != -ECANCELED)
+		rk_event_print_failure(summary.error[0] ? summary.error : strerror(-r));
 	if (r != -ENOENT)
 		print_end(&p, set, &summary);
 	json_decref(p.lines);
-	return rk_event_exit(r, summary.counts[RK_LEXICONS_FAILED]);
+	return rk_event_exit(r, summary.counts[RK_LEXICONS_FAILED], false);
 }
 
 int rk_lexicon_publish(const struct rk_command_call *call)

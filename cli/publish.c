@@ -48,7 +48,8 @@ static void waiting(void *context, const struct rk_user *user, int64_t ms)
 
 static int exit_code(int result, const struct rk_publish_summary *summary)
 {
-	return rk_event_exit(result, summary->counts[RK_PUBLISH_FAILED] || summary->put_off);
+	return rk_event_exit(
+		result, summary->counts[RK_PUBLISH_FAILED] || summary->put_off, summary->stopped);
 }
 
 /* -1: none. */

@@ -19,8 +19,9 @@ static void recover_line(void *context, const char *uri, const char *ref, const 
 
 static int exit_code(int result, const struct rk_recover_summary *summary)
 {
-	return rk_event_exit(
-		result, summary->counts[RK_RECOVER_FAILED] || summary->counts[RK_RECOVER_REJECTED]);
+	return rk_event_exit(result,
+		summary->counts[RK_RECOVER_FAILED] || summary->counts[RK_RECOVER_REJECTED],
+		summary->stopped);
 }
 
 int rk_operation_recover(const struct rk_operation_run *run, json_t *result)

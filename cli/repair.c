@@ -77,7 +77,7 @@ static int exit_code(int r, const struct rk_repair_summary *summary)
 		failed += summary->counts[i][RK_REPAIR_FAILED];
 	if (r == -EINVAL)
 		return RK_EXIT_USAGE;
-	return rk_event_exit(r, failed);
+	return rk_event_exit(r, failed, summary->stopped);
 }
 
 static json_t *kinds_json(unsigned kinds)
@@ -94,14 +94,16 @@ static json_t *kinds_json(unsigned kinds)
 static void result_fill(json_t *result, const struct rk_repair_summary *summary, unsigned kinds,
 	const struct rk_repair_options *options, bool yes, bool complete)
 {
-	uint64_t failed = 0, planned = 0;
+	uint64_t failed = 0, planned = 0, there = 0;
 
 	for (int i = 0; i < RK_REPAIR_ACTION_COUNT; i++) {
 		failed += summary->counts[i][RK_REPAIR_FAILED];
 		planned += summary->counts[i][RK_REPAIR_PLANNED];
 		json_object_set_new(result, rk_repair_action_names[i],
 			json_integer((json_int_t)(summary->counts[i][RK_REPAIR_DONE] +
-				summary->counts[i][RK_REPAIR_PLANNED])));
+				summary->counts[i][RK_REPAIR_PLANNED] +
+				summary->counts[i][RK_REPAIR_THERE])));
+		there += summary->counts[i][RK_REPAIR_THERE];
 	}
 	json_object_set_new(result, "kinds", kinds_json(kinds));
 	json_object_set_new(result, "pds", json_string(options->audit.pds));
@@ -109,6 +111,7 @@ static void result_fill(json_t *result, const struct rk_repair_summary *summary,
 		result, "onDelete", json_string(rk_repair_on_delete_names[options->on_delete]));
 	json_object_set_new(result, "dryRun", json_boolean(!yes || summary->refused));
 	json_object_set_new(result, "planned", json_integer((json_int_t)planned));
+	json_object_set_new(result, "there", json_integer((json_int_t)there));
 	json_object_set_new(result, "failed", json_integer((json_int_t)failed));
 	json_object_set_new(result, "unread", json_integer((json_int_t)summary->unread));
 	json_object_set_new(result, "putOff", json_integer((json_int_t)summary->put_off));
@@ -264,7 +267,7 @@ static bool usage_is_wrong(const struct rk_command_call *call, unsigned kinds)
 	else if (file &&
 		(kinds || options->users || options->skip || options->plan || options->limit))
 		wrong = "--apply and --undo carry out a file as it is: without kinds, --user, --skip, --limit and --plan";
-	else if (options->plan && options->yes && !options->dry_run)
+	else if (options->plan && options->yes)
 		wrong = "--plan is of a dry run: carry it out by --apply FILE";
 	else if (options->vanished && call->settings->on_delete == RK_ON_DELETE_KEEP)
 		wrong = "--vanished does as REFKEY_ON_DELETE says, and that is keep";

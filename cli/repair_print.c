@@ -13,7 +13,7 @@ void rk_repair_print_begin(struct rk_repair_print *print, const struct rk_comman
 	*print = (struct rk_repair_print){
 		.options = options,
 		.list.name = "steps",
-		.yes = (options->yes || options->apply || options->undo) && !options->dry_run,
+		.yes = options->yes || ((options->apply || options->undo) && !options->dry_run),
 		.steps = json_array(),
 	};
 	if (options->plan)
@@ -64,6 +64,8 @@ static void print_text(const struct rk_repair_print *print, const json_t *event)
 		printf("❌ Failed, not %s: ", verb);
 	else if (strcmp(outcome, "done") == 0)
 		printf("✅ %s: ", verb);
+	else if (strcmp(outcome, "there") == 0)
+		printf("✅ there already: ");
 	else
 		printf("would be %s: ", verb);
 	if (strcmp(action, "delete") == 0 || strcmp(action, "create") == 0)
@@ -109,6 +111,7 @@ static void plan_user(struct rk_repair_print *print, const json_t *event)
 static void print_summary(struct rk_repair_print *print, const json_t *event)
 {
 	const char *undo = rk_event_text(event, "undo");
+	json_int_t there = rk_event_number(event, "there");
 
 	rk_progress_clear(&print->progress);
 	if (!rk_event_has_summary(event))
@@ -121,12 +124,16 @@ static void print_summary(struct rk_repair_print *print, const json_t *event)
 	if (json_is_true(json_object_get(event, "dryRun")))
 		puts(print->yes ? "Nothing was written." : "Dry run: nothing was written.");
 	if (print->options->undo)
-		printf("Put back: %" JSON_INTEGER_FORMAT "\n", rk_event_number(event, "create"));
+		printf("%s %" JSON_INTEGER_FORMAT "\n",
+			print->yes ? "Put back:" : "To be put back:",
+			rk_event_number(event, "create") - there);
 	else
 		printf("Linked:  %" JSON_INTEGER_FORMAT "\nDeleted: %" JSON_INTEGER_FORMAT
 		       "\nMarked:  %" JSON_INTEGER_FORMAT "\n",
 			rk_event_number(event, "link"), rk_event_number(event, "delete"),
 			rk_event_number(event, "mark"));
+	if (there)
+		printf("There already: %" JSON_INTEGER_FORMAT "\n", there);
 	printf("Failed:  %" JSON_INTEGER_FORMAT "\n", rk_event_number(event, "failed"));
 	rk_event_print_put_off(event);
 	if (*undo)

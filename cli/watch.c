@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "cli/event.h"
 #include "cli/publish_inside.h"
 
 struct one {
@@ -105,6 +106,7 @@ int rk_watch_create(struct rk_watch **out, struct rk_service *service)
 	const struct rk_settings *settings = service->settings;
 	const char *wrong = rk_operation_pds_refusal(settings);
 	struct rk_watch *watch;
+	char text[256];
 
 	*out = NULL;
 	if (settings->publish == RK_PUBLISH_OFF)
@@ -112,9 +114,8 @@ int rk_watch_create(struct rk_watch **out, struct rk_service *service)
 	if (!settings->mongo_uri)
 		wrong = "REFKEY_MONGO_URI is not set: `%s` needs MongoDB";
 	if (wrong) {
-		fputs("refkey: ", stderr);
-		fprintf(stderr, wrong, "REFKEY_PUBLISH");
-		fputc('\n', stderr);
+		snprintf(text, sizeof(text), wrong, "REFKEY_PUBLISH");
+		rk_event_print_failure(text);
 		return RK_EXIT_USAGE;
 	}
 	watch = calloc(1, sizeof(*watch));

@@ -53,7 +53,13 @@ enum rk_repair_action {
 extern const char *const rk_repair_action_names[RK_REPAIR_ACTION_COUNT];
 extern const char *const rk_repair_on_delete_names[]; /* by enum rk_on_delete */
 
-enum rk_repair_state { RK_REPAIR_PLANNED, RK_REPAIR_DONE, RK_REPAIR_FAILED, RK_REPAIR_STATE_COUNT };
+enum rk_repair_state {
+	RK_REPAIR_PLANNED,
+	RK_REPAIR_DONE,
+	RK_REPAIR_FAILED,
+	RK_REPAIR_THERE, /* what is to be put back was there already (undo) */
+	RK_REPAIR_STATE_COUNT
+};
 extern const char *const rk_repair_state_names[RK_REPAIR_STATE_COUNT];
 
 struct rk_repair_step {

@@ -13,7 +13,8 @@ const char *const rk_repair_kind_names[RK_REPAIR_KIND_COUNT] = {
 };
 const char *const rk_repair_action_names[RK_REPAIR_ACTION_COUNT] = {
 	"link", "delete", "mark", "create"};
-const char *const rk_repair_state_names[RK_REPAIR_STATE_COUNT] = {"planned", "done", "failed"};
+const char *const rk_repair_state_names[RK_REPAIR_STATE_COUNT] = {
+	"planned", "done", "failed", "there"};
 const char *const rk_repair_on_delete_names[] = {"soft", "unlink", "keep"};
 
 static int step_add(struct rk_repair_steps *out, const struct rk_repair_step *step)

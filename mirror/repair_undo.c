@@ -135,6 +135,7 @@ static int file_check(struct undoing *u)
 
 struct put_back {
 	struct rk_account_write write;
+	bool was_there;
 	struct rk_repair_step step;
 };
 
@@ -186,7 +187,7 @@ static void entries_tell(
 		if (list[i].write.state == RK_ACCOUNT_OPEN && u->run.yes)
 			continue;
 		if (list[i].write.state == RK_ACCOUNT_DONE)
-			step->state = RK_REPAIR_DONE;
+			step->state = list[i].was_there ? RK_REPAIR_THERE : RK_REPAIR_DONE;
 		else if (list[i].write.state == RK_ACCOUNT_FAILED)
 			step->state = RK_REPAIR_FAILED;
 		memcpy(step->reason, list[i].write.reason, sizeof(step->reason));
@@ -212,6 +213,8 @@ static int user_put_back(
 		r = rk_account_take(run->account, user);
 		if (r == 0)
 			r = rk_account_look_up(run->account, writes, count);
+		for (size_t i = 0; i < count; i++)
+			list[i].was_there = list[i].write.state == RK_ACCOUNT_DONE;
 		if (r == 0 && run->yes)
 			r = rk_account_write(run->account, writes, count, NULL, NULL);
 	}

@@ -386,7 +386,7 @@ describe('accounts', () => {
     const ended = new Promise((resolve) => child.on('close', resolve));
     await until(() => fault.fired === 1, soon);
     child.kill('SIGINT');
-    assert.equal(await ended, 0);
+    assert.equal(await ended, 1);
     assert.match(out, /Stopped; running it again continues/);
     const { code, summary, shown } = await s.create(...s.only(one, two));
     assert.deepEqual([code, summary.created, summary.adopted], [0, 1, 1], shown);

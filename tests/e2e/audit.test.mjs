@@ -503,10 +503,10 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
       const ended = new Promise((resolve) => child.on('close', resolve));
       await until(() => fault.fired, { what: 'the request', ...soon });
       child.kill('SIGINT');
-      await ended;
+      const code = await ended;
       fault.end();
       const { summary } = JSON.parse(stdout);
-      assert.deepEqual([summary.stopped, summary.audited], [true, 0]);
+      assert.deepEqual([code, summary.stopped, summary.audited], [1, true, 0]);
     });
 
     it('MongoDB away: 3', async () => {

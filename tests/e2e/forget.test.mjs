@@ -109,7 +109,6 @@ describe('forget', () => {
       [['@nobody-at-all', '--yes'], /no such user: @nobody-at-all/],
       [['did:plc:ewvi7nxzyoun6zhxrhs64aaa', '--yes'], /no such user/],
       [[guest, '--yes'], /guests/],
-      [['@guest', '--yes', '--dry-run'], /exclude/],
       [['@guest', '--limit', '3'], /--limit/],
     ];
     for (const [args, message] of cases) {
@@ -123,7 +122,7 @@ describe('forget', () => {
     describe(beside ? 'beside a serve' : 'without a serve', () => {
       const settle = () => (beside ? started() : refkey.stop());
 
-      it('without --yes it only says what there is', async () => {
+      it('without --yes, or with --dry-run too, it only says what there is', async () => {
         await started();
         const person = await citizen();
         await taken(person);
@@ -134,10 +133,12 @@ describe('forget', () => {
         assert.deepEqual(dry.found, { pds: only(3, 2), mongo: only(3, 2), undo: only(1, 0), index: only(3, 2) });
         assert.deepEqual([dry.dryRun, dry.clean, dry.forgotten], [true, false, false]);
         assert.deepEqual(dry.removed, { pds: 0, mongo: 0, undo: 0, index: 0 });
-        const { code, stdout } = await refkey.run(['forget', `@${person.name}`, '--dry-run']);
-        assert.equal(code, 0);
-        assert.match(stdout, new RegExp(`@${person.name} \\(${person.did}\\)\n\nPDS: 3 moods, 2 paintings\nMongoDB: 3 moods`));
-        assert.match(stdout, /Nothing was erased/);
+        for (const args of [['--dry-run'], ['--yes', '--dry-run'], ['--dry-run', '--yes']]) {
+          const { code, stdout, stderr } = await refkey.run(['forget', `@${person.name}`, ...args]);
+          assert.equal(code, 0, stderr);
+          assert.match(stdout, new RegExp(`@${person.name} \\(${person.did}\\)\n\nPDS: 3 moods, 2 paintings\nMongoDB: 3 moods`));
+          assert.match(stdout, /Nothing was erased/);
+        }
         await assertKept(person);
         assert.equal(undoLines(person).length, 1);
       });

@@ -64,8 +64,11 @@ class Gallery {
   }
 
   spawn(...args) {
-    const child = spawn(binary, ['publish', 'paintings', ...args], { env: this.refkey.env, stdio: 'ignore' });
+    const child = spawn(binary, ['publish', 'paintings', ...args], { env: this.refkey.env, stdio: ['ignore', 'pipe', 'ignore'] });
+    child.text = '';
+    child.stdout.on('data', (data) => (child.text += data));
     child.ended = new Promise((resolve) => child.on('exit', (code) => resolve(code)));
+    child.told = new Promise((resolve) => child.stdout.on('end', resolve));
     return child;
   }
 
@@ -222,6 +225,22 @@ describe('publish paintings', () => {
     const next = await gallery.publish(...users(person));
     assert.deepEqual([next.code, next.summary.created], [0, known.length + others.length], next.shown);
     await gallery.assertPublished(person, [...known, ...others, ...good]);
+  });
+
+  it('what cannot be published takes no place of --limit', async () => {
+    const person = await gallery.painter();
+    const all = await gallery.paintings(person, [...Array(4).fill({ status: 404 }), ...Array(3).fill({ body: drawing(1) })]);
+    const [bad, good] = [all.slice(0, 4), all.slice(4)];
+    const first = await gallery.publish(...users(person), '--limit', '2');
+    const { created, failed, limited } = first.summary;
+    assert.deepEqual([first.code, created, failed, limited], [1, 2, 4, true], first.shown);
+    assert.deepEqual(first.records.map((l) => l.n), [1, 2, 3, 4, 5, 6]);
+    assert.ok(first.records.every((l) => l.n <= l.total && l.total <= 6), first.shown);
+    await gallery.assertPublished(person, good.slice(0, 2));
+    const second = await gallery.publish(...users(person), '--limit', '2');
+    assert.deepEqual([second.summary.created, second.summary.failed, second.summary.limited], [1, 4, false], second.shown);
+    await gallery.assertPublished(person, good);
+    await gallery.scene.mongo.paintings.deleteMany({ _id: { $in: bad.map((d) => d._id) } });
   });
 
   it('--skip-blobs: without thumbnails, and no image is asked for', async () => {
@@ -399,15 +418,23 @@ describe('publish paintings', () => {
     });
 
     it('Ctrl-C beside a slow server of images: ends with what was done', async () => {
-      const person = await gallery.painter();
-      const all = await gallery.paintings(person, [{ hang: true }]);
-      const child = gallery.spawn(...users(person));
-      await until(() => images.count(all[0].code) === 1, { what: 'the image is asked for', ...soon });
-      child.kill('SIGINT');
-      assert.equal(await child.ended, 0, 'it waited until the image had failed');
-      images.set(all[0].code, { body: drawing(1) });
-      assert.equal((await gallery.publish(...users(person))).code, 0);
-      await gallery.assertPublished(person, all);
+      // An image hangs for 15 s by itself. The machine may stand still so long, but hardly each time.
+      let failed = 1;
+      for (let tries = 0; failed && tries < 3; tries++) {
+        const person = await gallery.painter();
+        const all = await gallery.paintings(person, [{ hang: true }]);
+        const child = gallery.spawn('--json', ...users(person));
+        await until(() => images.count(all[0].code) === 1, { what: 'the image is asked for', ...soon });
+        child.kill('SIGINT');
+        const [code] = await Promise.all([child.ended, child.told]);
+        const { summary } = JSON.parse(child.text);
+        assert.deepEqual([code, summary.stopped], [1, true], child.text);
+        failed = summary.failed;
+        images.set(all[0].code, { body: drawing(1) });
+        assert.equal((await gallery.publish(...users(person))).code, 0);
+        await gallery.assertPublished(person, all);
+      }
+      assert.equal(failed, 0, 'it waited until the image had failed');
     });
   });
 

@@ -324,7 +324,7 @@ describe('recover', () => {
         const { code } = await child.stop({ signal: 'SIGINT' });
         // Its log comes on the same list of lines.
         const { summary } = JSON.parse(child.lines.filter((line) => !line.startsWith('{"time"')).join('\n'));
-        assert.equal(summary.stopped, true, `${code} ${child.tail()}`);
+        assert.deepEqual([code, summary.stopped], [1, true], child.tail());
         assert.equal(await count(), earlier + summary.inserted);
         assert.ok(summary.inserted < 21);
         const rest = await recover('--restore');

@@ -136,7 +136,7 @@ describe('repair, killed', () => {
             const args = ['--duplicates', '--yes', ...users(person)];
             const { how, ms, summary } = await interrupted(args, method);
             took.push(ms);
-            assert.equal(how, 0);
+            assert.equal(how, 1);
             assert.deepEqual([summary.stopped, summary.delete, summary.failed], [true, 0, 0]);
             assert.deepEqual(await keys(person), there);
             let again;
@@ -157,7 +157,7 @@ describe('repair, killed', () => {
     const person = await writer();
     await everything(person);
     const { how } = await interrupted(['--all', '--yes', ...users(person)], 'com.atproto.repo.listRecords', { twice: true });
-    assert.ok(how === 'SIGINT' || how === 0, `${how}`); // 0: it had ended by the first
+    assert.ok(how === 'SIGINT' || how === 1, `${how}`); // 1: it had ended by the first
     assert.equal((await repair('--all', '--yes', ...users(person))).code, 0);
     await scene.mongo.moods.deleteMany({ user: person.user });
   });

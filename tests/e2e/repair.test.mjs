@@ -117,10 +117,11 @@ describe('repair', () => {
     assert.deepEqual([again.code, again.steps], [0, []], again.shown);
 
     // Undone, the same records are there under the same keys; a second time they were there already.
-    for (const dry of [['--dry-run'], [], []]) {
+    for (const [was, dry] of [[0, ['--dry-run']], [0, ['--yes', '--dry-run']], [0, []], [3, []], [3, ['--dry-run']]]) {
       const undo = await repair('--undo', duplicates.summary.undo, ...dry);
       assert.deepEqual([undo.code, undo.summary.create, undo.summary.failed], [0, 3, 0], undo.shown);
-      assert.deepEqual(await keys(person), dry.length ? less(doubles, all.orphan.rkeys) : less(all.orphan.rkeys));
+      assert.deepEqual([undo.summary.there, undo.summary.planned], [was, dry.length ? 3 - was : 0], undo.shown);
+      assert.deepEqual(await keys(person), dry.length && !was ? less(doubles, all.orphan.rkeys) : less(all.orphan.rkeys));
     }
     await repair('--undo', orphans.summary.undo);
     const back = await records(person);
@@ -150,8 +151,14 @@ Failed:  0
     const report = path.join(folder, 'report', 'repair.json');
     assert.equal(statSync(report).mode & 0o777, 0o600);
     assert.deepEqual(JSON.parse(readFileSync(report)).steps.map((s) => s.outcome), ['done', 'done']);
-    const undo = await refkey.run(['repair', '--undo', JSON.parse(readFileSync(report)).summary.undo]);
-    assert.match(undo.stdout, /✅ put back: at:.*\nPut back: 1\nFailed: {2}0\n$/s);
+    const undo = async (...args) =>
+      (await refkey.run(['repair', '--undo', JSON.parse(readFileSync(report)).summary.undo, ...args])).stdout;
+    const none = 'Dry run: nothing was written.\nTo be put back:';
+    assert.match(await undo('--dry-run'), new RegExp(`^Mode: dry run\n@\\S+ would be put back: at:.*\n${none} 1\nFailed: {2}0\n$`));
+    assert.match(await undo(), /^Mode: undo\n@\S+ ✅ put back: at:.*\nPut back: 1\nFailed: {2}0\n$/);
+    const there = '@\\S+ ✅ there already: at:.*';
+    assert.match(await undo(), new RegExp(`^Mode: undo\n${there}\nPut back: 0\nThere already: 1\nFailed: {2}0\n$`));
+    assert.match(await undo('--dry-run'), new RegExp(`^Mode: dry run\n${there}\n${none} 0\nThere already: 1\nFailed: {2}0\n$`));
     await scene.mongo.moods.deleteMany({ user: person.user });
   });
 

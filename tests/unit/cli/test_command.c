@@ -223,6 +223,35 @@ static void wrong_lines_say_what_is_accepted(void **state)
 	}
 }
 
+/* Of every command that has both, in either order. */
+static void dry_run_writes_nothing_even_with_yes(void **state)
+{
+	static const char *const orders[][2] = {{"--yes", "--dry-run"}, {"--dry-run", "--yes"}};
+	unsigned both = RK_OPTION_YES | RK_OPTION_DRY_RUN;
+	size_t seen = 0;
+
+	for (size_t i = 0; i < rk_command_count() * 2; i++) {
+		const struct rk_command_row *row = rk_command_row(i / 2);
+		const char *args[] = {row->name, orders[i % 2][0], orders[i % 2][1],
+			row->least ? "argument" : NULL, NULL};
+		struct rk_command_line line;
+
+		if ((row->options & both) != both)
+			continue;
+		assert_int_equal(read_line(&line, args, NULL), RK_COMMAND_RUN);
+		assert_true(line.options.dry_run && !line.options.yes);
+		rk_command_line_finish(&line);
+		args[1] = "--yes";
+		args[2] = row->least ? "argument" : NULL;
+		args[3] = NULL;
+		assert_int_equal(read_line(&line, args, NULL), RK_COMMAND_RUN);
+		assert_true(line.options.yes && !line.options.dry_run);
+		rk_command_line_finish(&line);
+		seen++;
+	}
+	assert_true(seen >= 4);
+}
+
 static void number_boundaries_accepted(void **state)
 {
 	static const char *const args[][4] = {
@@ -367,6 +396,7 @@ int main(void)
 		cmocka_unit_test(options_and_settings_reach_the_call),
 		cmocka_unit_test(switches_of_settings_take_a_value_or_none),
 		cmocka_unit_test(wrong_lines_say_what_is_accepted),
+		cmocka_unit_test(dry_run_writes_nothing_even_with_yes),
 		cmocka_unit_test(number_boundaries_accepted),
 		cmocka_unit_test(misspelt_options_do_not_show_what_follows),
 		cmocka_unit_test(help_and_version_need_no_settings),
