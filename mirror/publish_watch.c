@@ -292,16 +292,38 @@ static int look_and_do(struct rk_watching *w)
 	return r;
 }
 
-/* Until the next look. */
-static int64_t rest_ms(const struct rk_watching *w)
+static void disconnect(struct rk_watching *w)
 {
-	int64_t rest = w->request->at_once ? PROMPT_MS : POLL_MS;
+	rk_mongo_changes_end(w->changes);
+	w->changes = NULL;
+	w->changes_asked = false;
+	rk_mongo_destroy(w->mongo);
+	w->mongo = NULL;
+}
+
+/* Until the next look. A change only makes it come sooner. */
+static void rest(struct rk_watching *w)
+{
+	int64_t share = w->took_ms * SHARE < POLL_MOST_MS ? w->took_ms * SHARE : POLL_MOST_MS;
+	int64_t from_ms = rk_clock_mono_ms(), usual = w->request->at_once ? PROMPT_MS : POLL_MS;
+	int64_t until_ms = from_ms + (usual > share ? usual : share);
+	bool changed = false;
 
 	if (w->done)
-		return 0; /* there may be more */
-	if (rest < w->took_ms * SHARE)
-		rest = w->took_ms * SHARE;
-	return rest < POLL_MOST_MS ? rest : POLL_MOST_MS;
+		return; /* there may be more */
+	if (!w->changes_asked && rk_mongo_changes_begin(w->mongo, &w->changes, w->collection) != 0)
+		rk_log(RK_LOG_DEBUG, "publish", "MongoDB tells of no changes",
+			RK_LOG_STR("reason", rk_mongo_error(w->mongo)));
+	w->changes_asked = true;
+	while (w->changes && !changed && rk_clock_mono_ms() < until_ms && !is_stopping(w)) {
+		if (rk_mongo_changes_wait(w->changes, &changed) != 0) {
+			rk_mongo_changes_end(w->changes);
+			w->changes = NULL;
+		}
+	}
+	if (changed)
+		until_ms = from_ms + share;
+	rk_clock_pause_unless(until_ms - rk_clock_mono_ms(), is_stopping, w);
 }
 
 /* -ENOENT, or 0 when it is stopped. */
@@ -311,8 +333,6 @@ static int go_on(struct rk_watching *w)
 	int r = 0;
 
 	while (!is_stopping(w)) {
-		int64_t wait;
-
 		if (w->request->ready && !w->request->ready(w->request->context)) {
 			rk_clock_pause_unless(UNREADY_MS, is_stopping, w);
 			continue;
@@ -329,7 +349,7 @@ static int go_on(struct rk_watching *w)
 					RK_LOG_STR("collection", w->collection->nsid));
 			backoff.tries = 0;
 			w->summary->error[0] = '\0';
-			wait = rest_ms(w);
+			rest(w);
 		} else {
 			if (backoff.tries == 0)
 				rk_log(RK_LOG_WARN, "publish", "held up; trying again",
@@ -340,11 +360,10 @@ static int go_on(struct rk_watching *w)
 			if (r == -EHOSTUNREACH)
 				rk_watch_figures_set(w, w->waiting, w->waiting);
 			/* A client that failed waits before it looks for its server again. */
-			rk_mongo_destroy(w->mongo);
-			w->mongo = NULL;
-			wait = rk_backoff_next(&backoff, rk_backoff_random());
+			disconnect(w);
+			rk_clock_pause_unless(
+				rk_backoff_next(&backoff, rk_backoff_random()), is_stopping, w);
 		}
-		rk_clock_pause_unless(wait, is_stopping, w);
 	}
 	return 0;
 }
@@ -382,7 +401,7 @@ int rk_publish_watch(struct rk_store *store, struct rk_writer *writer, struct rk
 	rk_users_finish(&w.users);
 	rk_arena_finish(&w.arena);
 	free(w.list);
-	rk_mongo_destroy(w.mongo);
+	disconnect(&w);
 	rk_snapshot_destroy(w.snapshot);
 	return r;
 }

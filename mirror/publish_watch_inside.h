@@ -3,6 +3,7 @@
 #define RK_MIRROR_PUBLISH_WATCH_INSIDE_H
 
 #include "mirror/later.h"
+#include "mirror/mongo_changes.h"
 #include "mirror/mongo_publish.h"
 #include "mirror/publish_watch.h"
 
@@ -29,7 +30,9 @@ struct rk_watching {
 	const struct rk_collection *collection;
 	struct rk_watch_summary *summary;
 	struct rk_snapshot *snapshot;
-	struct rk_mongo *mongo; /* NULL: not connected */
+	struct rk_mongo *mongo;           /* NULL: not connected */
+	struct rk_mongo_changes *changes; /* NULL: not asked for, or the server tells of none */
+	bool changes_asked;               /* of this connection */
 	struct rk_users users;
 	int64_t users_took_ms;
 	const struct rk_user *guest;
