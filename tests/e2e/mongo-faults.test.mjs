@@ -1,7 +1,10 @@
 // MongoDB away: queries and readiness never notice, the work is kept on disk and done when it is back.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { Child } from '../kit/child.mjs';
+import { binary } from '../kit/refkey.mjs';
 import {
   MOOD,
   PAINTING,
@@ -228,6 +231,41 @@ describe('MongoDB', ours, () => {
     await refkey.ready();
     await connected(true);
     await drained();
+  });
+
+  it('silent: a second Ctrl-C ends the command that waits for it, and run again it does all', async () => {
+    await drained();
+    await refkey.stop();
+    const server = scene.mongo.child.pid;
+    process.kill(server, 'SIGSTOP');
+    let child;
+    try {
+      // It waits for 30 s and more (settings of the kit), for the server takes the connection and says nothing.
+      child = new Child('recover', [binary, 'recover'], { env: refkey.env });
+      const caught = () => {
+        try {
+          const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+          return (BigInt(`0x${/^SigCgt:\s*(\S+)$/m.exec(status)[1]}`) & 2n) !== 0n;
+        } catch {
+          return false; // it has ended
+        }
+      };
+      await child.ready(caught, { what: 'Ctrl-C being caught' });
+      child.process.kill('SIGINT');
+      // Once it was heard, the next one is not caught any more.
+      await until(() => !caught(), { what: 'the first one being heard', ...soon });
+      child.process.kill('SIGINT');
+      const { code, signal } = await child.end;
+      // By the first, if it had heard from MongoDB for too long by then.
+      assert.ok(signal === 'SIGINT' || [1, 3].includes(code), `${signal ?? code}: ${child.tail()}`);
+    } finally {
+      process.kill(server, 'SIGCONT');
+    }
+    const { code, stdout, stderr } = await refkey.run(['recover']);
+    assert.equal(code, 0, stdout + stderr);
+    await refkey.start();
+    await refkey.ready();
+    await connected(true);
   });
 
   it('leaves no issue behind', async () => {
