@@ -240,11 +240,15 @@ static bool is_stopping(void *run)
 	return rk_audit_stopping(run);
 }
 
-/* Whether the index has yet to take in what was read. Of an account that is gone nothing was. */
+/* Whether the index has yet to take in what was read. Of an account that is gone nothing was, and nothing is
+ * to be left. */
 static bool is_behind(const struct rk_repo *repo, const struct rk_audit_person *person)
 {
-	return repo->rev < person->rev ||
-		(person->rev == 0 && repo->rev && rk_repo_is_active(repo));
+	bool records = false;
+
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
+		records |= repo->counts[i] > 0;
+	return person->rev ? repo->rev < person->rev : records;
 }
 
 /* The repo in the index, once it has come as far as the copy that was read. Its snapshot stays open. */
