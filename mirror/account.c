@@ -362,18 +362,24 @@ struct writing {
 	void *context;
 };
 
-/* Settles what is there, and leaves what is open in writes. */
-static int look_again(const struct writing *w, struct rk_account_write **writes, size_t *count)
+static void keep_open(struct rk_account_write **writes, size_t *count)
 {
 	size_t left = 0;
-	int r = w->look ? w->look(w->context, writes, *count)
-			: rk_account_look_up(w->account, writes, *count);
 
 	for (size_t i = 0; i < *count; i++) {
 		if (writes[i]->state == RK_ACCOUNT_OPEN)
 			writes[left++] = writes[i];
 	}
 	*count = left;
+}
+
+/* Settles what is there, and leaves what is open in writes. */
+static int look_again(const struct writing *w, struct rk_account_write **writes, size_t *count)
+{
+	int r = w->look ? w->look(w->context, writes, *count)
+			: rk_account_look_up(w->account, writes, *count);
+
+	keep_open(writes, count);
 	/* What the next write says will do. */
 	return r == RK_ACCOUNT_PUT_OFF || r < 0 ? r : 0;
 }
@@ -415,6 +421,13 @@ static int write_some(const struct writing *w, struct rk_account_write **writes,
 		if (n == 0) {
 			r = wait_for(account, wait);
 			continue;
+		}
+		if (account->options.last_look) {
+			r = account->options.last_look(account->options.context, writes, count);
+			keep_open(writes, &count);
+			n = n < count ? n : count;
+			if (r || n == 0)
+				continue;
 		}
 		if (is_stopping(account))
 			return -ECANCELED;

@@ -21,6 +21,11 @@
 /* A limit lasts longer than max_wait_ms. */
 enum { RK_ACCOUNT_PUT_OFF = 100 };
 
+struct rk_account_write;
+
+/* Settles writes of which something is known by now, and may give others another key. 0, or a result as above. */
+typedef int rk_account_look(void *context, struct rk_account_write **writes, size_t count);
+
 struct rk_account_options {
 	const char *pds;           /* origin */
 	const char *bypass_key;    /* secret; NULL: none */
@@ -32,6 +37,9 @@ struct rk_account_options {
 		stop; /* set: begin nothing more, and what is under way has a second; NULL: nothing sets it */
 	/* It begins to wait for a limit, for a second or more; NULL is fine. */
 	void (*waiting)(void *context, int64_t ms);
+	/* Right before each request that writes, however long it was kept back: settles what is not to be written
+	 * any more. NULL is fine. */
+	rk_account_look *last_look;
 	void *context;
 };
 
@@ -69,12 +77,8 @@ struct rk_account_write {
 void rk_account_settle(
 	struct rk_account_write *write, enum rk_account_state state, const char *reason);
 
-/* An answer left open what became of some writes: settles those of which it is known, and may give others
- * another key. 0, or a result as above. */
-typedef int rk_account_look(void *context, struct rk_account_write **writes, size_t count);
-
-/* Writes in batches as large as the PDS takes; those that are settled already are passed over. look:
- * NULL: rk_account_look_up. With a result that is not 0, what is open was not tried or is not known. */
+/* Writes in batches as large as the PDS takes; those that are settled already are passed over. look: after
+ * an answer that left open what became of some; NULL: rk_account_look_up. With a result that is not 0, what is open was not tried or is not known. */
 int rk_account_write(struct rk_account_client *account, struct rk_account_write **writes,
 	size_t count, rk_account_look *look, void *context) __attribute__((warn_unused_result));
 

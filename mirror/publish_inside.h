@@ -109,6 +109,9 @@ void rk_publish_read_begin(struct rk_publish_reading *reading,
  * or a refusal; -EIO (rk_mongo_error of reading->mongo), -ENOMEM. */
 int rk_publish_read_end(struct rk_publish_reading *reading, struct rk_publish_parcel **parcel)
 	__attribute__((warn_unused_result));
+/* Settles items that were to be published and are not any more. 0, -EIO (rk_mongo_error of mongo), -ENOMEM. */
+int rk_publish_read_again(struct rk_publish_run *run, struct rk_mongo *mongo,
+	struct rk_publish_parcel *parcel) __attribute__((warn_unused_result));
 /* Whatever was begun is not wanted. */
 void rk_publish_read_drop(struct rk_publish_reading *reading);
 

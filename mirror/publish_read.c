@@ -7,6 +7,18 @@
 #include "base/clock.h"
 #include "mirror/publish_inside.h"
 
+/* Why a document is not to be published, which was when the run began; NULL: it is. */
+static const char *left_alone(const struct rk_publish_run *run,
+	const struct rk_publish_person *person, const struct rk_document *document)
+{
+	if (document->gone || rk_document_rkey(document).len > 0)
+		return "published or deleted meanwhile";
+	if (!rk_slice_equal(
+		    rk_document_owner(document, run->options->guest_user), person->user->id))
+		return "somebody else's meanwhile";
+	return NULL;
+}
+
 /* A record, a refusal, or that there is nothing to be done. */
 static int item_read(struct rk_publish_reading *reading, struct rk_publish_item *item,
 	const struct rk_document *document, const bson_t *body)
@@ -17,14 +29,15 @@ static int item_read(struct rk_publish_reading *reading, struct rk_publish_item 
 	struct rk_slice url = {0};
 	struct rk_draft draft;
 	bool made = rk_draft_make(&draft, &json, body, run->collection, &document->id);
+	const char *why = left_alone(run, reading->person, document);
 	char *copy = NULL;
 	int r = 0;
 
 	item->document = *document;
 	memcpy(item->words, draft.words, sizeof(item->words));
 	memcpy(item->refusal, draft.reason, sizeof(item->refusal));
-	if (document->gone || rk_document_rkey(document).len > 0) {
-		rk_publish_settle(item, RK_PUBLISH_SKIPPED, "published or deleted meanwhile");
+	if (why) {
+		rk_publish_settle(item, RK_PUBLISH_SKIPPED, why);
 	} else if (!draft.takes_key) {
 		rk_publish_settle(item, RK_PUBLISH_FAILED, draft.reason);
 	} else if (made) {
@@ -84,6 +97,37 @@ static void *run(void *context)
 
 	reading->result = read_all(reading);
 	return NULL;
+}
+
+int rk_publish_read_again(
+	struct rk_publish_run *run, struct rk_mongo *mongo, struct rk_publish_parcel *parcel)
+{
+	struct rk_documents documents = {0};
+	struct rk_arena arena = {0};
+	struct rk_oid *ids = rk_arena_calloc(&arena, parcel->count + 1, sizeof(*ids));
+	size_t count = 0;
+	int r = ids ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < parcel->count; i++) {
+		if (!parcel->items[i].settled)
+			ids[count++] = parcel->items[i].document.id;
+	}
+	if (r == 0 && count)
+		r = rk_mongo_by_id(mongo, &documents, &arena, run->collection, ids, count);
+	for (size_t i = 0; r == 0 && i < parcel->count; i++) {
+		const char *why = "removed meanwhile";
+
+		for (size_t k = 0; k < documents.count; k++) {
+			if (memcmp(&documents.list[k].id, &parcel->items[i].document.id,
+				    sizeof(struct rk_oid)) == 0)
+				why = left_alone(run, parcel->person, &documents.list[k]);
+		}
+		if (why && !parcel->items[i].settled)
+			rk_publish_settle(&parcel->items[i], RK_PUBLISH_SKIPPED, why);
+	}
+	rk_documents_finish(&documents);
+	rk_arena_finish(&arena);
+	return r;
 }
 
 void rk_publish_read_begin(struct rk_publish_reading *reading,

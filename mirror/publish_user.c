@@ -22,6 +22,7 @@ struct worker {
 	const struct rk_publish_person *person;
 	struct rk_publish_reading reading;
 	struct rk_publish_parcel *parcel; /* the batch under way */
+	int64_t read_ms;                  /* when its documents were */
 	struct rk_listing listing;
 	uint64_t batches;
 };
@@ -133,6 +134,37 @@ static int look_again(void *context, struct rk_account_write **writes, size_t co
 	return r;
 }
 
+static int mongo_failed(struct worker *w, const struct rk_mongo *mongo)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "MongoDB: %.200s", rk_mongo_error(mongo));
+	rk_publish_fail(w->run, -EHOSTUNREACH, text);
+	return -EHOSTUNREACH;
+}
+
+/* Limits, images and failures keep a batch back, and its documents are deleted meanwhile. */
+static int last_look(void *context, struct rk_account_write **writes, size_t count)
+{
+	struct worker *w = context;
+	int64_t now = rk_clock_mono_ms();
+	int r;
+
+	if (now - w->read_ms <= STALE_MS)
+		return 0;
+	r = rk_publish_read_again(w->run, w->mongo, w->parcel);
+	if (r)
+		return r == -EIO ? mongo_failed(w, w->mongo) : r;
+	w->read_ms = now;
+	for (size_t i = 0; i < count; i++) {
+		const struct rk_publish_item *item = writes[i]->context;
+
+		if (item->settled)
+			rk_account_settle(writes[i], RK_ACCOUNT_FAILED, item->reason);
+	}
+	return 0;
+}
+
 /* Settles what is on the PDS already or cannot be published, and gives all else its key. */
 static void settle_or_place(struct worker *w, struct rk_publish_item *item)
 {
@@ -154,8 +186,10 @@ static int group_write(struct worker *w, struct rk_account_write **writes, size_
 	if (!w->run->request->dry_run)
 		r = rk_account_write(w->account, writes, count, look_again, w);
 	for (size_t i = 0; i < count; i++) {
-		if (writes[i]->state != RK_ACCOUNT_OPEN)
-			rk_publish_settle(writes[i]->context,
+		struct rk_publish_item *item = writes[i]->context;
+
+		if (writes[i]->state != RK_ACCOUNT_OPEN && !item->settled)
+			rk_publish_settle(item,
 				writes[i]->state == RK_ACCOUNT_DONE ? RK_PUBLISH_CREATED
 								    : RK_PUBLISH_FAILED,
 				writes[i]->reason);
@@ -246,7 +280,6 @@ static void batch_drop(struct worker *w)
 static int batch_take(struct worker *w)
 {
 	struct rk_publish_reading *reading = &w->reading;
-	char text[256];
 	int r = rk_publish_read_end(reading, &w->parcel);
 
 	if (r == 0 && rk_clock_mono_ms() - reading->at_ms > STALE_MS) {
@@ -254,12 +287,8 @@ static int batch_take(struct worker *w)
 		rk_publish_read_begin(reading, w->person, reading->ids, reading->count);
 		r = rk_publish_read_end(reading, &w->parcel);
 	}
-	if (r == -EIO) {
-		snprintf(text, sizeof(text), "MongoDB: %.200s", rk_mongo_error(reading->mongo));
-		rk_publish_fail(w->run, -EHOSTUNREACH, text);
-		r = -EHOSTUNREACH;
-	}
-	return r;
+	w->read_ms = reading->at_ms;
+	return r == -EIO ? mongo_failed(w, reading->mongo) : r;
 }
 
 /* 0, RK_ACCOUNT_PUT_OFF or negative; *done grows by what is settled, *placed by what counts for the limit. */
@@ -417,6 +446,7 @@ void *rk_publish_work(void *context)
 		.cancel = &run->cancel,
 		.stop = run->request->stop,
 		.waiting = tell_waiting,
+		.last_look = last_look,
 		.context = &w,
 	};
 	char error[256];

@@ -1,0 +1,72 @@
+// `refkey publish` beside a site that goes on: what becomes of a document between being found and being written
+// is seen, however long the PDS's limits keep it back.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { MOOD, moodDocument } from '../kit/shapes.mjs';
+import { until } from '../kit/wait.mjs';
+import { soon, startScene, tid } from './scene.mjs';
+
+describe('publish, meanwhile', () => {
+  let scene;
+  let refkey;
+
+  async function moods(person, n) {
+    const when = Date.now() - 3_600_000;
+    const all = Array.from({ length: n }, (_, i) => moodDocument({ user: person.user, when: new Date(when + i) }));
+    await scene.mongo.moods.insertMany(all);
+    return all; // by time, as they are published
+  }
+  const set = (d, update) => scene.mongo.moods.updateOne({ _id: d._id }, { $set: update });
+  const refs = async ({ did }) => (await scene.pds.listRecordsAll(did, MOOD)).map((r) => r.value.ref);
+
+  // The PDS refuses to write until the site has done it; then all is as the PDS likes it.
+  async function publishWhile(meanwhile, seconds, ...args) {
+    const limit = { status: 429, headers: { 'retry-after': `${seconds}` } };
+    const fault = scene.proxy.http(limit, { method: 'com.atproto.repo.applyWrites' });
+    const running = refkey.run(['publish', 'moods', '--json', ...args]);
+    await until(() => fault.fired > 0, { what: 'the PDS is asked', ...soon });
+    await meanwhile();
+    fault.end();
+    const { code, stdout, stderr } = await running;
+    const { summary, records } = JSON.parse(stdout);
+    const { created, skipped, failed } = summary;
+    return { shown: stdout + stderr, records, result: { code, created, skipped, failed } };
+  }
+
+  before(async () => {
+    scene = await startScene({ proxy: true });
+    refkey = await scene.refkey();
+    await refkey.stop();
+  });
+  after(() => scene?.close());
+  afterEach(() => scene.proxy.honest());
+
+  it('a document that came to be another user’s is not written to the first one’s repo', async () => {
+    const [one, two] = await Promise.all([scene.writer(), scene.writer()]);
+    const [a, b] = await moods(one, 2);
+    // With a delay nothing is read ahead.
+    const args = ['--user', one.user, '--batch-size', '1', '--delay', '1'];
+    const { result, records, shown } = await publishWhile(() => set(b, { user: two.user }), 1, ...args);
+    assert.deepEqual(result, { code: 0, created: 1, skipped: 1, failed: 0 }, shown);
+    assert.equal(records.find((l) => l.ref === String(b._id)).reason, 'somebody else\'s meanwhile');
+    assert.deepEqual(await refs(one), [String(a._id)]);
+    assert.equal((await scene.mongo.moods.findOne({ _id: b._id })).atproto, undefined);
+  });
+
+  it('a batch that is kept back is looked at once more before it is written', async () => {
+    const [one, two] = await Promise.all([scene.writer(), scene.writer()]);
+    const [stays, deleted, removed, given, named] = await moods(one, 5);
+    const meanwhile = () =>
+      Promise.all([
+        set(deleted, { deleted: true }),
+        scene.mongo.moods.deleteOne({ _id: removed._id }),
+        set(given, { user: two.user }),
+        set(named, { atproto: { rkey: tid() } }),
+      ]);
+    // Longer than a document counts as it was read.
+    const { result, shown } = await publishWhile(meanwhile, 11, '--user', one.user);
+    assert.deepEqual(result, { code: 0, created: 1, skipped: 4, failed: 0 }, shown);
+    assert.deepEqual(await refs(one), [String(stays._id)]);
+  });
+});
