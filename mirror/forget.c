@@ -348,6 +348,27 @@ static int erase(struct forgetting *f)
 	return r;
 }
 
+/* What is erased must be one user's alone: neither a handle nor an account may stand for two. */
+static int shared_check(struct forgetting *f)
+{
+	bool by_handle = f->request->name[0] == '@';
+
+	for (size_t i = 0; i < f->users.count; i++) {
+		const struct rk_user *other = &f->users.list[i];
+		bool account = f->user.did.len && rk_slice_equal(other->did, f->user.did);
+
+		if (rk_slice_equal(other->id, f->user.id) ||
+			(!account && !(by_handle && rk_users_same_handle(other, &f->user))))
+			continue;
+		snprintf(f->summary->error, sizeof(f->summary->error),
+			account ? "%.100s and %.100s have the same ATProto account: take it from one of them first"
+				: "%.100s and %.100s have the same handle: name the user by _id",
+			(const char *)f->user.id.data, (const char *)other->id.data);
+		return -EPERM;
+	}
+	return 0;
+}
+
 /* The user, by name; or an account that is nobody's, but in the index. */
 static int user_find(struct forgetting *f)
 {
@@ -380,7 +401,7 @@ static int user_find(struct forgetting *f)
 			f->request->name);
 		return -EPERM;
 	}
-	return 0;
+	return f->user.id.len ? shared_check(f) : 0;
 }
 
 static int open_all(struct forgetting *f)

@@ -105,6 +105,18 @@ const struct rk_user *rk_users_by_did(const struct rk_users *users, struct rk_sl
 	return &users->list[users->by_did[from]];
 }
 
+static bool handle_is(const struct rk_user *user, struct rk_slice handle)
+{
+	return user->handle.len == handle.len && handle.len > 0 &&
+		strncasecmp((const char *)user->handle.data, (const char *)handle.data,
+			handle.len) == 0;
+}
+
+bool rk_users_same_handle(const struct rk_user *a, const struct rk_user *b)
+{
+	return handle_is(a, b->handle);
+}
+
 const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_slice name)
 {
 	if (rk_slice_starts(name, rk_slice_str("did:")))
@@ -112,11 +124,7 @@ const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_s
 	if (name.len < 2 || name.data[0] != '@')
 		return rk_users_by_id(users, name);
 	for (size_t i = 0; i < users->count; i++) {
-		struct rk_slice handle = users->list[i].handle;
-
-		if (handle.len == name.len - 1 &&
-			strncasecmp((const char *)handle.data, (const char *)name.data + 1,
-				handle.len) == 0)
+		if (handle_is(&users->list[i], rk_slice_make(name.data + 1, name.len - 1)))
 			return &users->list[i];
 	}
 	return NULL;

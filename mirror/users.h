@@ -39,6 +39,8 @@ struct rk_user *rk_users_by_id(const struct rk_users *users, struct rk_slice id)
 const struct rk_user *rk_users_by_did(const struct rk_users *users, struct rk_slice did);
 /* As --user takes them: @handle (any case), a DID, or an _id. */
 const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_slice name);
+/* Both have one, and in any case it is the same. */
+bool rk_users_same_handle(const struct rk_user *a, const struct rk_user *b);
 /* All that names, ended by NULL, stand for, ended by NULL, to be freed; *out is NULL where there are none.
  * 0, -ENOMEM, or -ENOENT with error saying which is nobody's. */
 int rk_users_by_names(const struct rk_users *users, const struct rk_user ***out,

@@ -118,6 +118,24 @@ describe('forget', () => {
     }
   });
 
+  it('nobody whose handle or account is another’s, too', async () => {
+    const person = await citizen({ moods: 1, paintings: 0 });
+    const twin = await scene.mongo.user({ _id: `auth0|${person.name}-twin`, handle: person.name.toUpperCase() });
+    const refused = async (name, message) => {
+      const { code, stderr, shown } = await forget(name, '--yes');
+      assert.equal(code, 2, shown);
+      assert.match(stderr, message);
+      await assertKept(person);
+    };
+    await refused(`@${person.name}`, /same handle/);
+    await scene.mongo.users.updateOne({ _id: twin }, { $set: { 'atproto.did': person.did } });
+    for (const name of [person.user, twin, person.did]) await refused(name, /same ATProto account/);
+    await scene.mongo.users.deleteOne({ _id: twin });
+    const { code, shown } = await forget(person.user, '--yes');
+    assert.equal(code, 0, shown);
+    await assertForgotten(person);
+  });
+
   for (const beside of [true, false]) {
     describe(beside ? 'beside a serve' : 'without a serve', () => {
       const settle = () => (beside ? started() : refkey.stop());
