@@ -221,7 +221,7 @@ static int fetch(struct rk_resync *s, struct rk_pds_reply *reply)
 	} else {
 		rk_resync_not_fetched(s, r, reply);
 	}
-	rk_berths_leave(indexer->berths, &s->berth);
+	rk_berths_leave(indexer->berths, &s->berth, rk_clock_mono_ms());
 	return r;
 }
 
