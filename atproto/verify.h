@@ -51,6 +51,7 @@
 	X(OP_DIFFERS, "op_differs", "the tree has another record at an operation's path")          \
 	X(OP_PRESENT, "op_present", "a deleted path is still in the tree")                         \
 	X(INVERSION, "inversion", "with its operations undone the tree is not the one before")     \
+	X(NO_ROOM, "no_room", "there is no room to wait for the account's DID document")           \
 	X(REPO_INACTIVE, "repo_inactive", "the account is not active")                             \
 	X(REPO_ELSEWHERE, "repo_elsewhere", "the account's DID document names another PDS")        \
 	X(ACCOUNT_DENIED, "account_denied", "the account's PDS denies what a relay said of it")    \

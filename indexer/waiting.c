@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#include "atproto/verify.h"
+#include "base/metrics.h"
+
 enum { BUCKETS = 1024 };
 
 struct account {
@@ -63,6 +66,20 @@ static void frames_free(struct rk_waiting *waiting, struct account *account)
 {
 	while (account->first)
 		frame_free(waiting, account);
+}
+
+/* Of what waits for its repo nothing is lost: that is fetched. */
+static void frame_refuse(bool for_document)
+{
+	if (for_document)
+		rk_metric_refused_add(RK_VERDICT_NO_ROOM);
+}
+
+static void frames_refuse(struct rk_waiting *waiting, struct account *account)
+{
+	for (const struct rk_waiting_frame *frame = account->first; frame; frame = frame->next)
+		frame_refuse(frame->unknown || frame->doubt);
+	frames_free(waiting, account);
 }
 
 void rk_waiting_destroy(struct rk_waiting *waiting)
@@ -132,16 +149,17 @@ bool rk_waiting_add(struct rk_waiting *waiting, struct rk_slice did, struct rk_s
 	const struct rk_waiting_frame what = {.stream_ms = stream_ms, .unknown = unknown};
 	struct account *account = account_make(waiting, did);
 
-	if (!account)
-		return false;
-	if (!account->lost && account->frames < RK_WAITING_FRAMES &&
+	if (account && !account->lost && account->frames < RK_WAITING_FRAMES &&
 		account->bytes + frame.len <= RK_WAITING_BYTES &&
 		waiting->bytes + frame.len <= RK_WAITING_ALL_BYTES &&
 		(!unknown || waiting->unknown_bytes + frame.len <= RK_WAITING_UNKNOWN_BYTES) &&
 		frame_append(waiting, account, frame, &what))
 		return true;
-	frames_free(waiting, account);
-	account->lost = true;
+	frame_refuse(unknown);
+	if (account) {
+		frames_refuse(waiting, account);
+		account->lost = true;
+	}
 	return false;
 }
 
@@ -205,7 +223,7 @@ void rk_waiting_drop(struct rk_waiting *waiting, struct rk_slice did)
 	if (!account)
 		return;
 	*place = account->next;
-	frames_free(waiting, account);
+	frames_refuse(waiting, account);
 	waiting->accounts--;
 	free(account);
 }

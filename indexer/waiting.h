@@ -6,7 +6,8 @@
  * A frame in doubt waits for itself alone: what comes after it is not held up.
  *
  * Belongs to the writer's thread. Bounded: an account that has more waiting than it may loses all of
- * it, and is known to have lost some; one for which there is no room at all is not even known.
+ * it, and is known to have lost some; one for which there is no room at all is not even known. Frames that waited for
+ * a key, or are in doubt, and are dropped are counted as RK_VERDICT_NO_ROOM.
  */
 #ifndef RK_INDEXER_WAITING_H
 #define RK_INDEXER_WAITING_H
@@ -54,7 +55,7 @@ const struct rk_waiting_frame *rk_waiting_first(
 /* The first `count` frames are done with; without any left the account no longer waits, unless it lost
  * some. */
 void rk_waiting_shift(struct rk_waiting *waiting, struct rk_slice did, size_t count);
-/* The account no longer waits. */
+/* The account no longer waits; what did is dropped. */
 void rk_waiting_drop(struct rk_waiting *waiting, struct rk_slice did);
 size_t rk_waiting_bytes(const struct rk_waiting *waiting);
 

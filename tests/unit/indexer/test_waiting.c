@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atproto/verify.h"
+#include "base/metrics.h"
 #include "indexer/waiting.h"
 
 static const struct rk_slice ada = RK_SLICE_LIT("did:plc:ada"), bea = RK_SLICE_LIT("did:plc:bea");
@@ -161,6 +163,36 @@ static void accounts_are_bounded(void **state)
 	rk_waiting_destroy(waiting);
 }
 
+/* What waits for its repo comes with that; what waits for a key is gone. */
+static void what_is_dropped_without_its_key_is_counted(void **state)
+{
+	struct rk_waiting *waiting = rk_waiting_create();
+	int64_t before = rk_metric_refused_get(RK_VERDICT_NO_ROOM);
+
+	for (int i = 0; i < 3; i++) {
+		assert_true(add(waiting, ada, 1, UNKNOWN));
+		assert_true(add(waiting, bea, 1, 0));
+	}
+	rk_waiting_shift(waiting, ada, 1);
+	assert_int_equal(rk_metric_refused_get(RK_VERDICT_NO_ROOM), before);
+	rk_waiting_drop(waiting, bea);
+	rk_waiting_drop(waiting, ada);
+	assert_int_equal(rk_metric_refused_get(RK_VERDICT_NO_ROOM), before + 2);
+	assert_true(add(waiting, ada, 1, UNKNOWN));
+	assert_false(add(waiting, ada, RK_WAITING_BYTES, UNKNOWN));
+	assert_int_equal(rk_metric_refused_get(RK_VERDICT_NO_ROOM), before + 4);
+	/* It has lost some: none waits any more. */
+	assert_false(add(waiting, ada, 1, UNKNOWN));
+	assert_int_equal(rk_metric_refused_get(RK_VERDICT_NO_ROOM), before + 5);
+	rk_waiting_drop(waiting, ada);
+	assert_true(doubt(waiting, ada, 1));
+	rk_waiting_drop(waiting, ada);
+	assert_int_equal(rk_metric_refused_get(RK_VERDICT_NO_ROOM), before + 6);
+	assert_true(add(waiting, ada, 1, UNKNOWN));
+	rk_waiting_destroy(waiting);
+	assert_int_equal(rk_metric_refused_get(RK_VERDICT_NO_ROOM), before + 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +203,7 @@ int main(void)
 		cmocka_unit_test(nothing_waits_behind_a_doubt),
 		cmocka_unit_test(doubts_are_few_and_cost_nothing_else),
 		cmocka_unit_test(accounts_are_bounded),
+		cmocka_unit_test(what_is_dropped_without_its_key_is_counted),
 	};
 	return cmocka_run_group_tests_name("indexer/waiting", tests, NULL, NULL);
 }
