@@ -127,7 +127,8 @@ bool rk_value_identity_read(struct rk_identity *out, struct rk_slice in)
 	out->failed = last & FAILED;
 	if (last & REFUSED)
 		out->refused = get_text(&r, 1);
-	return at_end(&r) && out->key.type <= RK_KEY_P256;
+	return at_end(&r) && out->key.type <= RK_KEY_P256 &&
+		(out->refused.len || !(last & REFUSED));
 }
 
 void rk_value_record(struct rk_buf *out, const struct rk_record *record)
