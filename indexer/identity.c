@@ -34,6 +34,7 @@ struct identity {
 	enum outcome outcome;
 	bool verified;
 	bool unresolved;         /* the handle's other direction could not be asked for */
+	bool barred;             /* … for the PDS is at an address that may not be asked */
 	bool settled;            /* UNASKED: no longer waited for */
 	bool overtaken;          /* asked for before the stream said that it may be another */
 	enum rk_verdict refused; /* what the handle was refused for, if it was not before */
@@ -218,15 +219,33 @@ static void handle_verify(struct rk_fetcher *fetcher, struct identity *found)
 		fetcher->indexer->options.relay ? found->doc.pds : fetcher->indexer->options.source,
 		found->doc.handle);
 	found->verified = r == RK_PDS_OK && rk_slice_equal(rk_buf_slice(&resolved), found->did);
-	found->unresolved = r == RK_PDS_RETRY || r < 0;
+	found->barred = r == RK_PDS_WRONG && reply.http_status == 0;
+	found->unresolved = r == RK_PDS_RETRY || r < 0 || found->barred;
+	if (found->barred)
+		rk_log(RK_LOG_INFO, "identity",
+			"a handle could not be proven: its PDS may not be asked",
+			RK_LOG_SLICE("did", found->did), RK_LOG_STR("handle", found->doc.handle),
+			RK_LOG_STR("reason", reply.message));
 	rk_buf_finish(&resolved);
 }
 
-static void directory_rest(struct rk_indexer *indexer, int64_t asked_ms)
+/* Whoever is asked too often may leave it to us for how long. */
+static void directory_rest(struct rk_indexer *indexer, const struct rk_pds_reply *reply)
 {
+	int64_t asked_ms = reply->retry_after_ms;
+	bool tell;
+
+	if (asked_ms <= 0 && reply->http_status == 429)
+		asked_ms = RK_WISH_FIRST_MS;
+	if (asked_ms <= 0)
+		return;
 	pthread_mutex_lock(&indexer->lock);
-	rk_wishes_rest(&indexer->wishes, rk_clock_mono_ms(), asked_ms);
+	tell = rk_wishes_rest(&indexer->wishes, rk_clock_mono_ms(), asked_ms);
 	pthread_mutex_unlock(&indexer->lock);
+	if (tell)
+		rk_log(RK_LOG_WARN, "identity",
+			"the DID directory asks to be left alone for a while, and is",
+			RK_LOG_STR("reason", reply->message), RK_LOG_INT("ms", asked_ms));
 }
 
 /* False: we are stopping. */
@@ -249,8 +268,8 @@ static bool document_read(
 		found->outcome = UNASKED;
 	found->asked_ms = r == RK_PDS_RETRY ? reply.retry_after_ms : -1;
 	rk_buf_finish(&json);
-	if (found->asked_ms > 0 && !rk_wish_is_web(did))
-		directory_rest(fetcher->indexer, found->asked_ms);
+	if (r == RK_PDS_RETRY && !rk_wish_is_web(did))
+		directory_rest(fetcher->indexer, &reply);
 	if (found->outcome == READ)
 		rk_metric_add(RK_METRIC_IDENTITY_FETCHES, 1);
 	if (found->outcome == READ || r == -ECANCELED)
@@ -284,7 +303,7 @@ static void again_wish(struct rk_fetcher *fetcher, struct identity *found, unsig
 	enum rk_wish_kind kind;
 	bool known;
 
-	if (found->outcome == READ && !found->unresolved)
+	if (found->outcome == READ && (!found->unresolved || found->barred))
 		return;
 	known = repo_is_known(fetcher, found->did);
 	kind = !known                             ? RK_WISH_STRANGER

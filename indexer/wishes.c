@@ -152,10 +152,15 @@ static int64_t rest_ms(int64_t asked_ms)
 	return asked_ms < RK_WISH_REST_MOST_MS ? asked_ms : RK_WISH_REST_MOST_MS;
 }
 
-void rk_wishes_rest(struct rk_wishes *wishes, int64_t now_ms, int64_t asked_ms)
+bool rk_wishes_rest(struct rk_wishes *wishes, int64_t now_ms, int64_t asked_ms)
 {
+	bool tell = !wishes->told_ms || now_ms - wishes->told_ms >= RK_WISH_REST_MOST_MS;
+
 	if (wishes->directory_ms < now_ms + rest_ms(asked_ms))
 		wishes->directory_ms = now_ms + rest_ms(asked_ms);
+	if (tell)
+		wishes->told_ms = now_ms;
+	return tell;
 }
 
 int64_t rk_wish_wait_ms(unsigned tries, int64_t asked_ms, uint32_t random)

@@ -50,6 +50,7 @@ struct rk_wishes {
 	size_t count;
 	int64_t paces_ms[RK_WISH_KIND_COUNT]; /* when all that was taken of the kind is paid off */
 	int64_t directory_ms; /* the directory is not to be asked before: monotonic */
+	int64_t told_ms;      /* when rk_wishes_rest was last true; 0: never */
 };
 
 void rk_wishes_finish(struct rk_wishes *wishes);
@@ -66,8 +67,9 @@ bool rk_wishes_take(struct rk_wishes *wishes, struct rk_wish *out, int64_t now_m
 /* How many of them are of did:web. */
 size_t rk_wish_webs(const char *const *reading, size_t count);
 bool rk_wish_is_web(const char *did);
-/* The directory asked to be left alone for so long, which is granted up to RK_WISH_REST_MOST_MS. */
-void rk_wishes_rest(struct rk_wishes *wishes, int64_t now_ms, int64_t asked_ms);
+/* The directory asked to be left alone for so long, which is granted up to RK_WISH_REST_MOST_MS. True: it is to be
+ * said; not again within RK_WISH_REST_MOST_MS. */
+bool rk_wishes_rest(struct rk_wishes *wishes, int64_t now_ms, int64_t asked_ms);
 /* Milliseconds to the next try after so many; asked_ms: what was asked for, granted up to RK_WISH_REST_MOST_MS, or -1;
  * random is any uniform 32-bit value. */
 int64_t rk_wish_wait_ms(unsigned tries, int64_t asked_ms, uint32_t random);

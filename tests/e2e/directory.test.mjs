@@ -99,6 +99,16 @@ describe('a directory', () => {
     });
   }
 
+  it('that wants fewer questions is left alone, which is said once', async () => {
+    const fay = await scene.stranger();
+    await seen(refkey, await write('of a new account', fay));
+    const fault = directory.http({ status: 429, headers: { 'retry-after': '1' } }, { method: `/${fay.did}` });
+    await identity(fay);
+    const said = () => refkey.log().filter((l) => l.level === 'warn' && /asks to be left alone/.test(l.message));
+    await until(() => fault.fired >= 3 && said().length > 0, { ...soon, what: 'it is asked again, and it is said' });
+    assert.equal(said().length, 1);
+  });
+
   it('is asked for made-up accounts at a pace, and real ones do not wait for that', async () => {
     await refkey.stop();
     const letters = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -111,16 +121,22 @@ describe('a directory', () => {
       const did = `did:plc:${'z'.repeat(20)}${[10, 5, 0].map((bits) => letters[(n >> bits) & 31]).join('')}a`;
       frames.push(await recommitted({ ...frame, body: { ...frame.body, repo: did } }, (commit) => ({ ...commit, did })));
     }
+    const strangers = () => directory.requests.filter((r) => r.method.startsWith(`/did:plc:${'z'.repeat(20)}`)).length;
+    const begun = performance.now();
     for (const bytes of frames) scene.proxy.inject(bytes);
     scene.proxy.inject(frame.bytes);
     await seen(paced, record);
-    await until(async () => (await metrics(paced)).refkey_identities_paced_total > 0, { ...soon, what: 'some wait' });
+    // On a machine that is slower than the pace none has to wait.
+    const waits = async () => (await metrics(paced)).refkey_identities_paced_total > 0 || strangers() > 300;
+    await until(waits, { ...soon, what: 'some wait' });
     const reads = asked(ada);
     await identity(ada, paced);
     await until(() => asked(ada) > reads, { ...soon, what: 'the known one is asked for' });
     await seen(paced, await write('of a new account', await scene.stranger()), { every: 100 });
-    const strangers = directory.requests.filter((r) => r.method.startsWith(`/did:plc:${'z'.repeat(20)}`)).length;
-    assert.ok(strangers < 2500, `it was asked for ${strangers} of them`);
+    // 256 at once, ten a second; a connection that is closed has a question put twice.
+    const count = strangers();
+    const most = 300 + (performance.now() - begun) / 100;
+    assert.ok(count <= most, `it was asked for ${count} of them, not ${most} at most`);
     await assertChecks(paced);
     await paced.stop();
   });

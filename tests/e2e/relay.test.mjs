@@ -379,6 +379,27 @@ describe('behind a relay', () => {
     await assertIndexEqualsPds(refkey, put.pds, [put.did]);
   });
 
+  // Another one, on the same network.
+  async function another(t, settings) {
+    const service = new Refkey({ ...refkey.settings, ...settings });
+    t.after(async () => {
+      explain(t, service);
+      await service.close();
+    });
+    return service.start();
+  }
+
+  it('proves no handle by a PDS that may not be asked, and calls none false for that', async (t) => {
+    const who = await person(one);
+    await create(who, mood('at a private address'));
+    await until(() => relay.repos(MOOD).has(who.did), { ...soon, what: 'the relay has it' });
+    const service = await another(t, { REFKEY_ALLOW_PRIVATE: 'off' });
+    const said = () => service.log().filter((l) => l.handle === who.handle).map((l) => l.message);
+    await until(() => said().length > 0, { ...soon, what: 'its handle is judged' });
+    assert.deepEqual(said(), ['a handle could not be proven: its PDS may not be asked']);
+    assert.equal((await metrics(service))['refkey_refused_total{reason="handle_false"}'], 0);
+  });
+
   it('spends nothing on a hundred thousand strangers', async () => {
     const rss = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${refkey.child.pid}/status`, 'utf8'))[1]);
     const size = async () => (await refkey.run(['status', '--json'])).stdout;

@@ -181,17 +181,19 @@ static void a_directory_that_asks_for_it_is_left_alone(void **state)
 {
 	assert_true(add("did:plc:a", 0, 0));
 	assert_true(add("did:web:a.example", 0, 0));
-	rk_wishes_rest(&wishes, 10, 500);
-	rk_wishes_rest(&wishes, 10, 300);
+	assert_true(rk_wishes_rest(&wishes, 10, 500));
+	assert_false(rk_wishes_rest(&wishes, 10, 300));
 	takes(509, true, "did:web:a.example");
 	takes(509, true, NULL);
 	assert_int_equal(wait_ms, 1);
 	takes(510, true, "did:plc:a");
 	/* … but not for ever. */
-	rk_wishes_rest(&wishes, 1000, INT64_C(1) << 40);
+	assert_false(rk_wishes_rest(&wishes, 1000, INT64_C(1) << 40));
 	assert_true(add("did:plc:a", 0, 0));
 	takes(1000 + RK_WISH_REST_MOST_MS - 1, true, NULL);
 	takes(1000 + RK_WISH_REST_MOST_MS, true, "did:plc:a");
+	assert_true(rk_wishes_rest(&wishes, 10 + RK_WISH_REST_MOST_MS, 1));
+	assert_false(rk_wishes_rest(&wishes, 11 + RK_WISH_REST_MOST_MS, 1));
 }
 
 static void tries_lie_further_and_further_apart(void **state)
