@@ -239,8 +239,13 @@ static void connection(struct firehose *f)
 				RK_LOG_INT("tries", f->backoff.tries + 1));
 		return;
 	}
-	rk_log(RK_LOG_INFO, "firehose", "connected", RK_LOG_STR("source", indexer->options.source),
-		RK_LOG_INT("cursor", cursor.seq));
+	if (cursor.seq > 0)
+		rk_log(RK_LOG_INFO, "firehose", "connected",
+			RK_LOG_STR("source", indexer->options.source),
+			RK_LOG_INT("cursor", cursor.seq));
+	else
+		rk_log(RK_LOG_INFO, "firehose", "connected; there is no cursor yet",
+			RK_LOG_STR("source", indexer->options.source));
 	rk_metric_add(RK_METRIC_CONNECTS, 1);
 	ws_publish(indexer, ws);
 	receive(f, ws);

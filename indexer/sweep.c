@@ -10,6 +10,7 @@
 #include "indexer/sweep.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -21,6 +22,7 @@ enum {
 	PASS_MOST_MS = 60000, /* a stream that does not catch up in this time is not waited for */
 	PASS_STEP_MS = 100,
 	RETRY_MS = 1000,
+	REFUSED_MS = 30000, /* at most, while the source answers, and not with a list */
 	PARTIAL_MS = 10000, /* to the next one, while repos that may wait are still coming in */
 	IN_VAIN_MOST = 3,
 	OVERDUE_MS = 60000, /* to the next one, where a survey could not ask for all */
@@ -464,6 +466,30 @@ static void refused_tell(const struct rk_sweep *s)
 			RK_LOG_INT("waiting", s->unproven[0] + s->unproven[1]));
 }
 
+/* 401, 404 and 501 are what a PDS says to a question that only a relay knows. */
+static const char *not_listed(const struct rk_sweep *s, int result, long status)
+{
+	return s->fetcher.indexer->options.relay && result == RK_PDS_WRONG &&
+			(status == 401 || status == 404 || status == 501)
+		? "the source has no listReposByCollection: if it is a PDS, set "
+		  "REFKEY_SOURCE=pds, else follow a relay that has it"
+		: "the source's repos could not be listed";
+}
+
+/* Said once for each reason, however often it is tried. */
+static void not_listed_tell(struct rk_sweep *s, int result, const struct rk_pds_reply *reply)
+{
+	const char *reason = result < 0 ? strerror(-result) : reply->message;
+
+	if (result != RK_PDS_WRONG)
+		rk_backoff_reset(&s->refusals);
+	if (atomic_load(&s->fetcher.indexer->stopping))
+		return;
+	rk_log(strcmp(reason, s->unlisted) == 0 ? RK_LOG_DEBUG : RK_LOG_WARN, "sweep",
+		not_listed(s, result, reply->http_status), RK_LOG_STR("reason", reason));
+	snprintf(s->unlisted, sizeof(s->unlisted), "%s", reason);
+}
+
 /* 0, or the sweep is to be tried again. */
 static int sweep(struct rk_sweep *s)
 {
@@ -480,11 +506,11 @@ static int sweep(struct rk_sweep *s)
 	r = source_list(s, &reply);
 	refused_tell(s);
 	if (r != RK_PDS_OK) {
-		if (!atomic_load(&indexer->stopping))
-			rk_log(RK_LOG_WARN, "sweep", "the source's repos could not be listed",
-				RK_LOG_STR("reason", r < 0 ? strerror(-r) : reply.message));
-		return -EAGAIN;
+		not_listed_tell(s, r, &reply);
+		return r == RK_PDS_WRONG ? -ENOTSUP : -EAGAIN;
 	}
+	s->unlisted[0] = '\0';
+	rk_backoff_reset(&s->refusals);
 	r = new_repos_write(s);
 	if (r == 0 && indexer->options.relay) {
 		listed_clear(s);
@@ -509,12 +535,14 @@ static int sweep(struct rk_sweep *s)
 }
 
 /* Milliseconds to the next one. */
-static int64_t wait_after(struct rk_sweep *s, bool done)
+static int64_t wait_after(struct rk_sweep *s, int result)
 {
 	struct rk_indexer *indexer = s->fetcher.indexer;
 	int64_t wait_ms = (int64_t)indexer->options.sweep_seconds * 1000;
 
-	if (!done)
+	if (result == -ENOTSUP)
+		return rk_backoff_next(&s->refusals, rk_backoff_random());
+	if (result)
 		return RETRY_MS;
 	if (refused_may_come(s))
 		return PARTIAL_MS;
@@ -528,7 +556,7 @@ static int64_t wait_after(struct rk_sweep *s, bool done)
 void *rk_sweep_run(void *context)
 {
 	struct rk_indexer *indexer = context;
-	struct rk_sweep s = {0};
+	struct rk_sweep s = {.refusals = {.first_ms = RETRY_MS, .most_ms = REFUSED_MS}};
 	int64_t due = 0;
 
 	if (rk_fetcher_init(&s.fetcher, indexer, 0) != 0) {
@@ -551,7 +579,7 @@ void *rk_sweep_run(void *context)
 		if (!now)
 			continue;
 		atomic_store(&indexer->notes.outdated, false);
-		due = rk_clock_mono_ms() + wait_after(&s, sweep(&s) == 0);
+		due = rk_clock_mono_ms() + wait_after(&s, sweep(&s));
 		entries_free(&s);
 	}
 	free(s.listed);

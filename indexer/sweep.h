@@ -4,6 +4,7 @@
 
 #include "indexer/inside.h"
 #include "indexer/state.h"
+#include "net/backoff.h"
 
 enum {
 	/* Repos that never came in and are listed for all that, of either kind: so many, and so many for each
@@ -38,6 +39,9 @@ struct rk_sweep {
 	uint64_t refused; /* listed, and not taken for there are too many of those */
 	struct rk_strangers strangers;
 	bool survey_overdue; /* some hosts have more repos than could be asked for in time */
+	char unlisted
+		[256]; /* why the source could not be listed, as said in the log; "": it could */
+	struct rk_backoff refusals; /* of a source that answers, and not with a list */
 };
 
 /* The source, or a repo's host, said how it stands. 0, negative, or RK_PDS_REPO_OLD, if it was said in

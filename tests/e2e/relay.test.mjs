@@ -389,6 +389,20 @@ describe('behind a relay', () => {
     return service.start();
   }
 
+  it('says once what to do about a relay that lists nobody, and is ready once it does', async (t) => {
+    const front = await startProxy(relay.url);
+    t.after(() => front.close());
+    const body = JSON.stringify({ error: 'MethodNotImplemented', message: 'Method Not Implemented' });
+    const none = front.http({ status: 501, body }, { method: 'com.atproto.sync.listReposByCollection' });
+    const service = await another(t, { REFKEY_PDS_URL: front.url });
+    const said = () => service.log().filter((l) => l.component === 'sweep' && l.level === 'warn');
+    await until(() => none.fired >= 3 && said().length > 0, { ...soon, what: 'it has asked, and says so' });
+    assert.match(said()[0].message, /REFKEY_SOURCE=pds/);
+    assert.equal(said().length, 1);
+    none.end();
+    await service.ready();
+  });
+
   it('proves no handle by a PDS that may not be asked, and calls none false for that', async (t) => {
     const who = await person(one);
     await create(who, mood('at a private address'));
