@@ -5,17 +5,13 @@
 #include <unistd.h>
 #include <vips/vips.h>
 
-#include "image/area.h"
-
 enum {
 	PNG_EFFORT = 3, /* 4 takes a quarter longer or more, for 3 to 13 % fewer bytes */
 	QUALITY = 85,
 	WHITE = 255,
-	STRIP = 16, /* rows, as the loaders have them */
+	OPAQUE = 255,
+	WHOLE_BYTES_MOST = 16 << 20, /* of an image that is taken into memory whole */
 };
-
-_Static_assert(
-	(int)RK_SCALE_SIDE_MOST <= (int)RK_AREA_SIDE_MOST, "rows that are decoded are taken");
 
 #define DAMAGED "the image is damaged, or too large to decode"
 
@@ -92,16 +88,6 @@ static int longer_side(const VipsImage *image)
 	return width > height ? width : height;
 }
 
-static int less_of(int a, int b)
-{
-	return a < b ? a : b;
-}
-
-static bool has_profile(const VipsImage *image)
-{
-	return vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0;
-}
-
 /* A JPEG can be decoded at a half, a quarter or an eighth, which is quick and a little rough: a factor of
  * two is left to be averaged. */
 static int jpeg_shrink(const VipsImage *header, int side)
@@ -142,82 +128,90 @@ static void drop(struct rk_scaled *out)
 	out->kind = RK_IMAGE_OTHER;
 }
 
-/* Of an image whose longer side becomes the most that fits. */
-static uint32_t side_of(int side, int longer, int most)
+/* Whether an image in memory, of eight bits a channel, covers everything. */
+static bool is_opaque(VipsImage *image)
+{
+	size_t bands = (size_t)vips_image_get_bands(image);
+	const VipsPel *end, *at = VIPS_IMAGE_ADDR(image, 0, 0);
+
+	end = at + VIPS_IMAGE_SIZEOF_IMAGE(image);
+	for (at += bands - 1; at < end && *at == OPAQUE; at += bands)
+		;
+	return at >= end;
+}
+
+/* Into memory, and there without a channel that says nothing. */
+static int whole(VipsImage **out, VipsImage *in)
+{
+	VipsImage *image = vips_image_copy_memory(in);
+	int r;
+
+	if (!image)
+		return -1;
+	if (vips_image_hasalpha(image) && is_opaque(image))
+		r = vips_extract_band(image, out, 0, "n", vips_image_get_bands(image) - 1, NULL);
+	else
+		r = vips_copy(image, out, NULL);
+	g_object_unref(image);
+	return r;
+}
+
+/* What is small enough is whole before it is scaled: the decoder's thread and the others would spend a good part
+ * of the time on waiting for each other, and to weigh colours by what they cover costs most of scaling. */
+static int hold(VipsImage **out, VipsImage *in)
+{
+	return VIPS_IMAGE_SIZEOF_IMAGE(in) <= WHOLE_BYTES_MOST ? whole(out, in)
+							       : vips_copy(in, out, NULL);
+}
+
+/* A side of an image whose longer one becomes the most that fits. */
+static double side_of(int side, int longer, int most)
 {
 	int64_t fits = ((int64_t)side * most + longer / 2) / longer;
 
-	return (uint32_t)(longer <= most ? side : fits > 0 ? fits : 1);
+	return (double)(longer <= most ? side : fits > 0 ? fits : 1);
 }
 
-/* Whether the image could be decoded to its end. Here and now: libvips would have a thread do it, and spend
- * a good part of the time on waiting for each other. */
-static bool rows_take(struct rk_area *area, VipsImage *image)
+/* By means of neighbours: nothing rings about the edges of a drawing, as it does where what is sharp is to stay
+ * sharp, and that takes three times as long. Colours count as much as they cover. */
+static int shrink(VipsImage **out, VipsImage *in, int most)
 {
-	VipsRegion *region = vips_region_new(image);
-	int width = vips_image_get_width(image), height = vips_image_get_height(image);
-	bool good = true;
+	int longer = longer_side(in), width = vips_image_get_width(in),
+	    height = vips_image_get_height(in);
+	VipsImage *covering = NULL, *flat = NULL, *small = NULL, *colours = NULL;
+	bool alpha = vips_image_hasalpha(in);
+	int r = 0;
 
-	for (int top = 0; good && top < height; top += STRIP) {
-		VipsRect strip = {0, top, width, less_of(STRIP, height - top)};
-
-		good = vips_region_prepare(region, &strip) == 0;
-		for (int y = 0; good && y < strip.height; y++)
-			rk_area_row(area, VIPS_REGION_ADDR(region, 0, top + y));
-	}
-	g_object_unref(region);
-	return good;
-}
-
-/* The pixels in memory, and what says how they are meant. */
-static VipsImage *meant(struct rk_area *area, const struct rk_area_shape *shape, VipsImage *of)
-{
-	uint32_t bands;
-	const uint8_t *pixels = rk_area_pixels(area, &bands);
-	VipsImage *image = vips_image_new_from_memory_copy(pixels,
-		(size_t)shape->out_width * shape->out_height * bands, (int)shape->out_width,
-		(int)shape->out_height, (int)bands, VIPS_FORMAT_UCHAR);
-	const void *profile;
-	size_t len;
-
-	if (!image)
-		return NULL;
-	image->Type = vips_image_get_interpretation(of);
-	if (has_profile(of) && vips_image_get_blob(of, VIPS_META_ICC_NAME, &profile, &len) == 0)
-		vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, profile, len);
-	vips_image_set_int(image, VIPS_META_ORIENTATION, vips_image_get_orientation(of));
-	return image;
-}
-
-/* An image of eight bits a channel made to fit. */
-static VipsImage *shrink(VipsImage *in, int most)
-{
-	int longer = longer_side(in);
-	const struct rk_area_shape shape = {
-		.width = (uint32_t)vips_image_get_width(in),
-		.height = (uint32_t)vips_image_get_height(in),
-		.out_width = side_of(vips_image_get_width(in), longer, most),
-		.out_height = side_of(vips_image_get_height(in), longer, most),
-		.bands = (uint32_t)vips_image_get_bands(in),
-		.alpha = vips_image_hasalpha(in),
-	};
-	struct rk_area *area = rk_area_create(&shape);
-	VipsImage *out = area && rows_take(area, in) ? meant(area, &shape, in) : NULL;
-
-	rk_area_destroy(area);
-	return out;
+	if (longer <= most)
+		return vips_copy(in, out, NULL);
+	if (alpha)
+		r = vips_premultiply(in, &covering, NULL) ||
+			vips_cast(covering, &flat, VIPS_FORMAT_UCHAR, NULL);
+	r = r ||
+		vips_resize(alpha ? flat : in, &small, side_of(width, longer, most) / width,
+			"vscale", side_of(height, longer, most) / height, "kernel",
+			VIPS_KERNEL_LINEAR, NULL);
+	if (alpha)
+		r = r || vips_unpremultiply(small, &colours, NULL);
+	r = r || vips_cast(alpha ? colours : small, out, VIPS_FORMAT_UCHAR, NULL);
+	g_clear_object(&colours);
+	g_clear_object(&small);
+	g_clear_object(&flat);
+	g_clear_object(&covering);
+	return r;
 }
 
 /* As it is to be looked at: turned as it says, in the colours of screens. That is left until it is small. */
-static int settle(VipsImage **out, VipsImage *in)
+static int settle(VipsImage **out, VipsImage *in, bool grey)
 {
 	VipsImage *upright = NULL, *known = NULL;
 	int r = vips_autorot(in, &upright, NULL);
 
-	if (r == 0 && has_profile(in))
+	/* Without a profile of its own, colours are sRGB already. */
+	if (r == 0 && vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0)
 		r = vips_icc_transform(upright, &known, "srgb", "embedded", TRUE, NULL);
 	if (r == 0)
-		r = plain(out, known ? known : upright, vips_image_get_bands(in) < 3);
+		r = plain(out, known ? known : upright, grey);
 	g_clear_object(&known);
 	g_clear_object(&upright);
 	return r;
@@ -226,25 +220,33 @@ static int settle(VipsImage **out, VipsImage *in)
 static int scale(struct rk_scaled *out, VipsImage *full, enum rk_image_kind kind,
 	const struct rk_image_request *request)
 {
-	VipsImage *bytes = NULL, *small = NULL, *image = NULL;
+	VipsImage *bytes = NULL, *held = NULL, *small = NULL, *image = NULL, *copy = NULL;
+	bool grey = vips_image_get_bands(full) < 3;
 	int r;
 
 	if (vips_image_get_format(full) == VIPS_FORMAT_UCHAR)
 		r = vips_copy(full, &bytes, NULL);
 	else
-		r = plain(&bytes, full, vips_image_get_bands(full) < 3);
-	if (r == 0 && !(small = shrink(bytes, (int)request->side)))
-		r = -1;
+		r = plain(&bytes, full, grey);
 	if (r == 0)
-		r = settle(&image, small);
+		r = hold(&held, bytes);
 	if (r == 0)
-		r = encode(out, image, kind);
+		r = shrink(&small, held, (int)request->side);
+	if (r == 0)
+		r = settle(&image, small, grey);
+	/* What is encoded a second time is not decoded again. */
+	if (r == 0)
+		r = whole(&copy, image);
+	if (r == 0)
+		r = encode(out, copy, kind);
 	if (r == 0 && out->len > request->bytes_most && kind == RK_IMAGE_PNG) {
 		drop(out);
-		r = encode(out, image, RK_IMAGE_JPEG);
+		r = encode(out, copy, RK_IMAGE_JPEG);
 	}
+	g_clear_object(&copy);
 	g_clear_object(&image);
 	g_clear_object(&small);
+	g_clear_object(&held);
 	g_clear_object(&bytes);
 	return r;
 }
