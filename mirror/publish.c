@@ -82,12 +82,6 @@ void rk_publish_give_back(struct rk_publish_run *run, size_t count)
 
 /* Selecting */
 
-struct candidate {
-	const struct rk_user *user; /* NULL: nobody's that is known */
-	int64_t when_ms;
-	struct rk_oid id;
-};
-
 /* A document that can never be published. */
 struct hopeless {
 	const struct rk_user *user; /* NULL: nobody */
@@ -96,7 +90,7 @@ struct hopeless {
 
 struct selection {
 	struct rk_publish_run *run;
-	struct candidate *list;
+	struct rk_publish_candidate *list;
 	size_t count, room;
 	struct rk_users strangers; /* owners that users does not have, one for each document */
 	const struct rk_user **only, **skip;
@@ -128,6 +122,17 @@ static int hopeless_add(
 	return copy ? 0 : -ENOMEM;
 }
 
+static int keep(
+	struct selection *s, const struct rk_user *user, int64_t when_ms, const struct rk_oid *id)
+{
+	if (rk_list_grow(&s->list, &s->room, s->count, sizeof(*s->list)) != 0)
+		return -ENOMEM;
+	/* Without a time it is refused: last, so that a run with a limit need not tell of it each time. */
+	s->list[s->count++] = (struct rk_publish_candidate){
+		.user = user, .when_ms = when_ms ? when_ms : INT64_MAX, .id = *id};
+	return 0;
+}
+
 static int candidate_add(
 	void *context, const struct rk_document *document, const char *id, bool foreign)
 {
@@ -157,19 +162,13 @@ static int candidate_add(
 		return 0;
 	if (foreign)
 		return hopeless_add(s, user, id, "the _id is no ObjectId");
-	if (rk_list_grow(&s->list, &s->room, s->count, sizeof(*s->list)) != 0)
-		return -ENOMEM;
-	/* Without a time it is refused: last, so that a run with a limit need not tell of it each time. */
-	s->list[s->count++] = (struct candidate){.user = user,
-		.when_ms = document->when_ms ? document->when_ms : INT64_MAX,
-		.id = document->id};
-	return 0;
+	return keep(s, user, document->when_ms, &document->id);
 }
 
 /* A user's in the order of their keys, so that a batch's records lie side by side in the repo's tree. */
 static int by_user_and_key(const void *a, const void *b)
 {
-	const struct candidate *left = a, *right = b;
+	const struct rk_publish_candidate *left = a, *right = b;
 
 	if (left->user != right->user)
 		return left->user < right->user ? -1 : 1;
@@ -289,23 +288,14 @@ static int strangers_tell(struct rk_publish_run *run, struct rk_mongo *mongo, st
 	return r;
 }
 
-/* As rk_mongo_unpublished, of some. */
-static int some_read(struct rk_mongo *mongo, struct selection *s)
+/* They were looked for a moment ago, and each is looked at again before it is written. */
+static int some_take(struct selection *s)
 {
 	const struct rk_publish_some *some = s->run->request->some;
-	struct rk_documents documents = {0};
-	struct rk_arena arena = {0};
-	int r = rk_mongo_by_id(
-		mongo, &documents, &arena, s->run->collection, some->ids, some->count);
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < documents.count; i++) {
-		const struct rk_document *document = &documents.list[i];
-
-		if (!document->gone && rk_document_rkey(document).len == 0)
-			r = candidate_add(s, document, "", false);
-	}
-	rk_documents_finish(&documents);
-	rk_arena_finish(&arena);
+	for (size_t i = 0; r == 0 && i < some->count; i++)
+		r = keep(s, some->list[i].user, some->list[i].when_ms, &some->list[i].id);
 	return r;
 }
 
@@ -328,7 +318,7 @@ static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct
 		r = rk_users_by_names(run->users, &s.skip, request->skip, run->error);
 	if (r == 0) {
 		s.guest = rk_users_by_id(run->users, rk_slice_str(run->options->guest_user));
-		r = request->some ? some_read(mongo, &s)
+		r = request->some ? some_take(&s)
 				  : rk_mongo_unpublished(mongo, run->collection, candidate_add, &s);
 	}
 	if (r == 0)

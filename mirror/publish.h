@@ -65,9 +65,16 @@ struct rk_publish_without {
 	uint64_t count;
 };
 
+/* A document to be published. */
+struct rk_publish_candidate {
+	const struct rk_user *user;
+	int64_t when_ms; /* 0: none */
+	struct rk_oid id;
+};
+
 /* Some documents, which somebody has found to be published (publish_watch.h). */
 struct rk_publish_some {
-	const struct rk_oid *ids;
+	const struct rk_publish_candidate *list; /* of users of `users` */
 	size_t count;
 	const struct rk_users *users; /* with handles */
 	struct rk_logins *logins;

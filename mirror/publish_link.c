@@ -11,6 +11,7 @@ enum {
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MOST_MS = 2000,
 	STOPPED_MOST_MS = 5 * 1000, /* … when it is to end anyway */
+	HALF_LEAST = 4,             /* statements, for which another bulk is worth its while */
 };
 
 static bool wants_link(const struct rk_publish_item *item)
@@ -169,15 +170,17 @@ static void *link_beside(void *context)
 	return NULL;
 }
 
-/* Two bulks at once, which have together as many statements as the server is to get. Without the other
- * thread, or its client, all is done here. */
+/* Two bulks at once, which have together as many statements as the server is to get; few are halved, too,
+ * so that none waits for the rest. Without the other thread, or its client, all is done here. */
 static int link_all(struct linking *linking, struct rk_mongo *mongo)
 {
-	size_t most = linking->run->options->mongo_batch;
+	size_t most = linking->run->options->mongo_batch, half = (linking->count + 1) / 2;
 	pthread_t thread;
 	bool beside;
 
 	linking->most = most > 1 ? most / 2 : most;
+	if (half >= HALF_LEAST && half < linking->most)
+		linking->most = half;
 	beside = most > 1 && linking->count > linking->most &&
 		pthread_create(&thread, NULL, link_beside, linking) == 0;
 	link_some(linking, mongo);

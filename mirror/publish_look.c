@@ -75,8 +75,10 @@ static int candidate_add(
 	if (rk_list_grow(&w->list, &w->room, w->count, sizeof(*w->list)) != 0)
 		return -ENOMEM;
 	candidate = &w->list[w->count++];
-	*candidate = (struct rk_watch_candidate){
-		.id = document->id, .user = user, .gone = document->gone};
+	*candidate = (struct rk_watch_candidate){.id = document->id,
+		.user = user,
+		.when_ms = document->when_ms,
+		.gone = document->gone};
 	if (document->gone)
 		candidate->rkey = rk_arena_copy(&w->arena, rk_document_rkey(document));
 	return document->gone && !candidate->rkey ? -ENOMEM : 0;

@@ -112,9 +112,9 @@ static void published(void *context, const struct rk_publish_line *line)
 static int publish(struct rk_watching *w, size_t count)
 {
 	struct publishing p = {.watch = w, .count = count};
-	struct rk_oid *ids = rk_arena_calloc(&w->arena, count, sizeof(*ids));
+	struct rk_publish_candidate *list = rk_arena_calloc(&w->arena, count, sizeof(*list));
 	const struct rk_publish_some some = {
-		.ids = ids, .count = count, .users = &w->users, .logins = w->logins};
+		.list = list, .count = count, .users = &w->users, .logins = w->logins};
 	const struct rk_publish_request request = {
 		.collection = w->request->collection,
 		.batch_size = w->request->batch_size,
@@ -130,10 +130,12 @@ static int publish(struct rk_watching *w, size_t count)
 	int r;
 
 	w->told = rk_arena_calloc(&w->arena, count, sizeof(*w->told));
-	if (!ids || !w->told)
+	if (!list || !w->told)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
-		ids[i] = w->list[i].id;
+		list[i] = (struct rk_publish_candidate){.user = w->list[i].user,
+			.when_ms = w->list[i].when_ms,
+			.id = w->list[i].id};
 	r = rk_publish_run(w->store, &summary, w->options, &request);
 	for (size_t i = 0; i < count && r == 0 && summary.put_off; i++) {
 		if (!w->told[i])

@@ -18,6 +18,7 @@ enum {
 struct rk_watch_candidate {
 	struct rk_oid id;
 	const struct rk_user *user;
+	int64_t when_ms;
 	bool gone;
 	char *rkey; /* gone: in the arena */
 };
