@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "image/scale.h"
@@ -104,6 +105,7 @@ static bool answer(const struct rk_scaled *scaled)
 
 int main(void)
 {
+	static const struct itimerval most = {.it_value.tv_sec = RK_IMAGE_SECONDS_MOST}, none;
 	struct rk_image_request request;
 	struct rk_scaled scaled;
 	bool going = true;
@@ -118,9 +120,9 @@ int main(void)
 		!rk_scale_init(RK_IMAGE_PROGRAM))
 		return 1;
 	while (going && request_take(&request, &fd)) {
-		alarm(RK_IMAGE_SECONDS_MOST);
+		(void)setitimer(ITIMER_PROF, &most, NULL);
 		rk_scale(&scaled, fd, &request);
-		alarm(0);
+		(void)setitimer(ITIMER_PROF, &none, NULL);
 		close(fd);
 		going = answer(&scaled);
 		rk_scaled_finish(&scaled);

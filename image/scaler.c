@@ -16,8 +16,8 @@
 
 enum {
 	TICK_MS = 100,
-	/* It ends itself before. */
-	ANSWER_MS = (RK_IMAGE_SECONDS_MOST + 5) * 1000,
+	/* It ends itself before, unless it gets next to nothing of the processor. */
+	ANSWER_MS = 9 * RK_IMAGE_SECONDS_MOST * 1000,
 };
 
 int rk_scaler_find(struct rk_buf *path)
@@ -204,9 +204,9 @@ static int explain(char reason[RK_IMAGE_REASON_MOST], int r, int status)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
 		return -ENOEXEC; /* it says so on standard error */
-	if (r == -ETIMEDOUT || (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM))
-		snprintf(reason, RK_IMAGE_REASON_MOST, "the image takes more than %d s to decode",
-			RK_IMAGE_SECONDS_MOST);
+	if (r == -ETIMEDOUT || (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF))
+		snprintf(reason, RK_IMAGE_REASON_MOST,
+			"the image takes more than %d s of the processor", RK_IMAGE_SECONDS_MOST);
 	else
 		snprintf(reason, RK_IMAGE_REASON_MOST,
 			"decoding the image failed, or took too much memory (%s)",

@@ -12,7 +12,8 @@
 
 enum {
 	RK_IMAGE_REASON_MOST = 128,
-	RK_IMAGE_SECONDS_MOST = 20, /* for one image; then the program ends itself */
+	/* Of the processor, for one image; then the program ends itself. A busy machine takes longer. */
+	RK_IMAGE_SECONDS_MOST = 20,
 };
 
 struct rk_image_request {

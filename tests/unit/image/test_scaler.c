@@ -74,17 +74,25 @@ static void a_program_that_is_none(void **state)
 	close(fd);
 }
 
+#define FAILED "decoding the image failed"
+
 /* What a program that was taken over could say. */
 static void answers_that_are_none(void **state)
 {
-	static const char *const answers[] = {
-		":",
-		"printf '\\1\\0\\0\\0\\10\\0\\0\\0notapng!'",              /* a PNG that is none */
-		"printf '\\1\\0\\0\\0\\377\\377\\377\\377'; sleep 60",     /* 4 GB of one */
-		"printf '\\7\\0\\0\\0\\10\\0\\0\\0\\211PNG\\r\\n\\32\\n'", /* of no kind */
-		"printf '\\0\\0\\0\\0\\377\\0\\0\\0'; sleep 60", /* a reason without end */
-		"printf '\\1\\0\\0\\0\\11\\0\\0\\0\\211PNG\\r\\n\\32\\n'", /* one byte short */
-		"kill -SEGV $$",
+	static const struct {
+		const char *says, *reason;
+	} answers[] = {
+		{":", FAILED},
+		{"printf '\\1\\0\\0\\0\\10\\0\\0\\0notapng!'", FAILED}, /* a PNG that is none */
+		{"printf '\\1\\0\\0\\0\\377\\377\\377\\377'; sleep 60", FAILED}, /* 4 GB of one */
+		{"printf '\\7\\0\\0\\0\\10\\0\\0\\0\\211PNG\\r\\n\\32\\n'",
+			FAILED}, /* of no kind */
+		{"printf '\\0\\0\\0\\0\\377\\0\\0\\0'; sleep 60",
+			FAILED}, /* a reason without end */
+		{"printf '\\1\\0\\0\\0\\11\\0\\0\\0\\211PNG\\r\\n\\32\\n'",
+			FAILED}, /* one byte short */
+		{"kill -SEGV $$", FAILED},
+		{"kill -PROF $$", "more than 20 s of the processor"},
 	};
 	char dir[] = "/tmp/refkey-scaler-XXXXXX", path[64], reason[RK_IMAGE_REASON_MOST];
 	int fd = file_of("\x89PNG\r\n\x1a\n", 8);
@@ -97,12 +105,12 @@ static void answers_that_are_none(void **state)
 		struct rk_buf out = {0};
 
 		assert_non_null(file);
-		fprintf(file, "#!/bin/sh\nhead -c 8 >/dev/null\n{ %s\n} >&0\n", answers[i]);
+		fprintf(file, "#!/bin/sh\nhead -c 8 >/dev/null\n{ %s\n} >&0\n", answers[i].says);
 		fclose(file);
 		chmod(path, 0700);
 		rk_scaler_init(&scaler, path);
 		assert_int_equal(thumbnail(&scaler, &out, reason, fd, NULL), RK_SCALER_REFUSED);
-		assert_non_null(strstr(reason, "decoding the image failed"));
+		assert_non_null(strstr(reason, answers[i].reason));
 		assert_int_equal(out.len, 0);
 		assert_int_equal(scaler.pid, 0);
 		rk_scaler_finish(&scaler);
