@@ -373,15 +373,34 @@ static void keep_open(struct rk_account_write **writes, size_t *count)
 	*count = left;
 }
 
-/* Settles what is there, and leaves what is open in writes. */
+/* Settles what is there. */
+static int look_at(const struct writing *w, struct rk_account_write **writes, size_t count)
+{
+	return w->look ? w->look(w->context, writes, count)
+		       : rk_account_look_up(w->account, writes, count);
+}
+
+/* … and leaves what is open in writes. */
 static int look_again(const struct writing *w, struct rk_account_write **writes, size_t *count)
 {
-	int r = w->look ? w->look(w->context, writes, *count)
-			: rk_account_look_up(w->account, writes, *count);
+	int r = look_at(w, writes, *count);
 
 	keep_open(writes, count);
 	/* What the next write says will do. */
 	return r == RK_ACCOUNT_PUT_OFF || r < 0 ? r : 0;
+}
+
+/* After a yes that did not say to what. */
+static int look_after_yes(const struct writing *w, struct rk_account_write **writes, size_t count)
+{
+	int r = look_at(w, writes, count);
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (writes[i]->state == RK_ACCOUNT_OPEN)
+			rk_account_settle(writes[i], RK_ACCOUNT_FAILED,
+				"the PDS said yes, and did not do it");
+	}
+	return r;
 }
 
 static int write_some(const struct writing *w, struct rk_account_write **writes, size_t count);
@@ -414,6 +433,7 @@ static int write_some(const struct writing *w, struct rk_account_write **writes,
 	int r = 0;
 
 	while (r == 0 && count > 0) {
+		bool told;
 		int64_t wait;
 		size_t n = rk_pace_writes(rk_session_pace(account->session), &wait, count,
 			points_most(writes, count), rk_clock_wall_ms());
@@ -433,12 +453,14 @@ static int write_some(const struct writing *w, struct rk_account_write **writes,
 			return -ECANCELED;
 		for (size_t i = 0; i < n; i++)
 			batch[i] = writes[i]->write;
-		r = rk_session_apply_writes(account->session, &account->reply, batch, n);
+		r = rk_session_apply_writes(account->session, &account->reply, &told, batch, n);
 		switch (r) {
 		case RK_PDS_OK:
 			account->failures = 0;
-			for (size_t i = 0; i < n; i++)
+			for (size_t i = 0; told && i < n; i++)
 				rk_account_settle(writes[i], RK_ACCOUNT_DONE, "");
+			if (!told)
+				r = look_after_yes(w, writes, n);
 			writes += n;
 			count -= n;
 			continue;

@@ -27,7 +27,7 @@ unsigned rk_session_points(enum rk_session_action action)
 	return actions[action].points;
 }
 
-int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *reply,
+int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *reply, bool *told,
 	const struct rk_session_write *writes, size_t count)
 {
 	struct rk_buf body = {0};
@@ -40,6 +40,7 @@ int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *rep
 	json_t *root;
 	int rc;
 
+	*told = false;
 	rk_buf_add_str(&body, "{\"repo\":");
 	rk_buf_add_json(&body, rk_buf_slice(&session->did));
 	rk_buf_add_str(&body, ",\"writes\":[");
@@ -63,6 +64,7 @@ int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *rep
 	}
 	call.body = rk_buf_slice(&body);
 	rc = rk_session_perform_open(session, reply, &root, &call);
+	*told = rc == RK_PDS_OK && json_array_size(json_object_get(root, "results")) == count;
 	json_decref(root);
 	rk_buf_finish(&body);
 	return rc;

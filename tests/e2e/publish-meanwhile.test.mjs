@@ -69,4 +69,24 @@ describe('publish, meanwhile', () => {
     assert.deepEqual(result, { code: 0, created: 1, skipped: 4, failed: 0 }, shown);
     assert.deepEqual(await refs(one), [String(stays._id)]);
   });
+
+  // The lexicon asks for no results; a server that lost its disk, or another than a PDS, says so too.
+  it('a yes that does not say to what is looked into', async () => {
+    const person = await scene.writer();
+    const all = await moods(person, 3);
+    const publish = async () => {
+      const { code, stdout, stderr } = await refkey.run(['publish', 'moods', '--json', '--user', person.user]);
+      return { code, shown: stdout + stderr, ...JSON.parse(stdout) };
+    };
+    const fault = scene.proxy.http({ status: 200, body: '{}' }, { method: 'com.atproto.repo.applyWrites', times: 1 });
+    const { code, summary, records, shown } = await publish();
+    assert.equal(fault.fired, 1);
+    assert.deepEqual([code, summary.failed], [1, 3], shown);
+    for (const { reason } of records) assert.equal(reason, 'the PDS said yes, and did not do it');
+    assert.equal(await scene.mongo.moods.countDocuments({ user: person.user, atproto: { $exists: true } }), 0);
+
+    const again = await publish();
+    assert.deepEqual([again.code, again.summary.created], [0, 3], again.shown);
+    assert.deepEqual((await refs(person)).sort(), all.map((d) => String(d._id)).sort());
+  });
 });

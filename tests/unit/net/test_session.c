@@ -99,6 +99,7 @@ struct talk {
 	struct server server;
 	struct rk_session *session;
 	struct rk_pds_reply reply;
+	bool told; /* of the last applyWrites */
 };
 
 static void talk_begin(struct talk *t, const char *bypass, const char *admin)
@@ -128,7 +129,7 @@ static int write_two(struct talk *t)
 		{RK_SESSION_DELETE, MOOD, "3kaaaaaaaaa23", {0}},
 	};
 
-	return rk_session_apply_writes(t->session, &t->reply, writes, 2);
+	return rk_session_apply_writes(t->session, &t->reply, &t->told, writes, 2);
 }
 
 static void logs_in_once_and_writes(void **state)
@@ -194,8 +195,13 @@ static void writes_mean_what_they_say(void **state)
 		const char *status, *extra, *body;
 		int result;
 		int64_t wait_ms; /* at least, for the next request */
+		bool told;
 	} cases[] = {
+		{"200 OK", "", "{\"results\":[{},{}]}", RK_PDS_OK, 0, true},
+		{"200 OK", "", "{\"results\":[{}]}", RK_PDS_OK, 0},
+		{"200 OK", "", "{\"results\":2}", RK_PDS_OK, 0},
 		{"200 OK", "", "{}", RK_PDS_OK, 0},
+		{"500 Oops", "", "{\"results\":[{},{}]}", RK_PDS_RETRY, 0},
 		{"400 Bad", "", "{\"error\":\"InvalidRequest\"}", RK_PDS_WRONG, 0},
 		{"401 No", "", "{\"error\":\"InvalidToken\"}", RK_PDS_DENIED, 0},
 		{"400 Bad", "", "{\"error\":\"RepoDeactivated\"}", RK_PDS_INACTIVE, 0},
@@ -220,6 +226,7 @@ static void writes_mean_what_they_say(void **state)
 		if (rc != cases[i].result)
 			fail_msg("%s %s is %s: %s", cases[i].status, cases[i].body,
 				rk_pds_result_name(rc), t.reply.message);
+		assert_int_equal(t.told, cases[i].told);
 		wait = rk_pace_wait_ms(rk_session_pace(t.session), rk_clock_wall_ms());
 		assert_true(wait >= cases[i].wait_ms && (wait > 0) == (cases[i].wait_ms > 0));
 		talk_end(&t);
