@@ -199,6 +199,38 @@ static bool resume(struct rk_account_client *account)
 	return true;
 }
 
+/* The user's app password. RK_PDS_DENIED: there is none. */
+static int password_get(struct rk_account_client *account, struct rk_buf *password)
+{
+	int r = rk_mongo_user_text(
+		account->mongo, password, rk_buf_slice(&account->user), "atproto.password");
+
+	if (r == -EIO)
+		return unreachable(account, "MongoDB", rk_mongo_error(account->mongo));
+	if (r == 0 && password->len == 0) {
+		snprintf(account->error, sizeof(account->error),
+			"users.atproto has no app password");
+		return RK_PDS_DENIED;
+	}
+	return r;
+}
+
+static void password_finish(struct rk_buf *password)
+{
+	if (password->data)
+		explicit_bzero(password->data, password->cap);
+	rk_buf_finish(password);
+}
+
+int rk_account_can_login(struct rk_account_client *account)
+{
+	struct rk_buf password = {0};
+	int r = password_get(account, &password);
+
+	password_finish(&password);
+	return r;
+}
+
 /* Once for a user. */
 int rk_account_login(struct rk_account_client *account)
 {
@@ -207,15 +239,8 @@ int rk_account_login(struct rk_account_client *account)
 
 	if (account->open || resume(account))
 		return 0;
-	r = rk_mongo_user_text(
-		account->mongo, &password, rk_buf_slice(&account->user), "atproto.password");
-	if (r == -EIO) {
-		r = unreachable(account, "MongoDB", rk_mongo_error(account->mongo));
-	} else if (r == 0 && password.len == 0) {
-		snprintf(account->error, sizeof(account->error),
-			"users.atproto has no app password");
-		r = RK_PDS_DENIED;
-	} else if (r == 0) {
+	r = password_get(account, &password);
+	if (r == 0) {
 		do {
 			r = rk_session_open(account->session, &account->reply,
 				rk_buf_cstr(&account->did), rk_buf_cstr(&password));
@@ -224,9 +249,7 @@ int rk_account_login(struct rk_account_client *account)
 			refused(account, r);
 		account->open = r == 0;
 	}
-	if (password.data)
-		explicit_bzero(password.data, password.cap);
-	rk_buf_finish(&password);
+	password_finish(&password);
 	return r;
 }
 

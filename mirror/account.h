@@ -82,6 +82,8 @@ void rk_account_settle(
 int rk_account_write(struct rk_account_client *account, struct rk_account_write **writes,
 	size_t count, rk_account_look *look, void *context) __attribute__((warn_unused_result));
 
+/* Whether there is something to log in with, for a dry run: 0, RK_PDS_DENIED or negative. */
+int rk_account_can_login(struct rk_account_client *account) __attribute__((warn_unused_result));
 /* Logs in, if that was not done yet. Also what the calls below do first. */
 int rk_account_login(struct rk_account_client *account) __attribute__((warn_unused_result));
 

@@ -181,13 +181,15 @@ static void settle_or_place(struct worker *w, struct rk_publish_item *item)
 /* Writes a group of what is open. */
 static int group_write(struct worker *w, struct rk_account_write **writes, size_t count)
 {
-	int r = 0;
+	bool dry_run = w->run->request->dry_run;
+	int r = dry_run ? rk_account_can_login(w->account)
+			: rk_account_write(w->account, writes, count, look_again, w);
 
-	if (!w->run->request->dry_run)
-		r = rk_account_write(w->account, writes, count, look_again, w);
 	for (size_t i = 0; i < count; i++) {
 		struct rk_publish_item *item = writes[i]->context;
 
+		if (dry_run && r == 0)
+			rk_account_settle(writes[i], RK_ACCOUNT_DONE, "");
 		if (writes[i]->state != RK_ACCOUNT_OPEN && !item->settled)
 			rk_publish_settle(item,
 				writes[i]->state == RK_ACCOUNT_DONE ? RK_PUBLISH_CREATED
@@ -215,8 +217,6 @@ static int batch_write(struct worker *w, struct rk_publish_parcel *parcel)
 			if (item->settled)
 				continue;
 			item->write.context = item;
-			if (w->run->request->dry_run)
-				rk_account_settle(&item->write, RK_ACCOUNT_DONE, "");
 			writes[count++] = &item->write;
 		}
 		/* Whatever kept the next one back, what was uploaded for these is of use. */

@@ -149,7 +149,20 @@ static int page_visit(const json_t *records, rk_session_visit *visit, void *cont
 	return rc;
 }
 
-/* The reference PDS says of an unknown repo only that the request is wrong: its status is said better. */
+/* Why the account has no repo that could be listed. */
+static int inactive(struct rk_pds_reply *reply, const json_t *status)
+{
+	const char *text = json_string_value(json_object_get(status, "status"));
+
+	if (text && strlen(text) < sizeof(reply->account_status))
+		snprintf(reply->account_status, sizeof(reply->account_status), "%s", text);
+	snprintf(reply->message, sizeof(reply->message), "the account is %s",
+		reply->account_status[0] ? reply->account_status : "not active");
+	return RK_PDS_INACTIVE;
+}
+
+/* The reference PDS says of a repo that is unknown, or is not active, only that the request is wrong: its
+ * status is said better. */
 static int list_refused(struct rk_session *session, struct rk_pds_reply *reply, const char *did)
 {
 	const struct rk_pds_reply said = *reply;
@@ -163,10 +176,12 @@ static int list_refused(struct rk_session *session, struct rk_pds_reply *reply, 
 	call.method = rk_buf_cstr(&method);
 	if (!rk_buf_failed(&method)) {
 		rc = rk_session_perform(session, reply, &root, &call);
+		if (rc == RK_PDS_OK && json_is_false(json_object_get(root, "active")))
+			rc = inactive(reply, root);
 		json_decref(root);
 	}
 	rk_buf_finish(&method);
-	if (rc == RK_PDS_ABSENT || rc < 0)
+	if (rc == RK_PDS_ABSENT || rc == RK_PDS_INACTIVE || rc < 0)
 		return rc;
 	*reply = said;
 	return RK_PDS_WRONG;

@@ -27,6 +27,7 @@ struct fake {
 	int logins, writes, renewals, lists, uploads;
 	bool saw_bypass, saw_token, saw_admin, saw_image;
 	const char *const *pages;
+	const char *standing, *standing_status; /* of the repo; set: it cannot be listed */
 };
 
 static void serve(struct server_conn *conn, void *user)
@@ -85,6 +86,12 @@ static void serve(struct server_conn *conn, void *user)
 				strstr(head, "Content-Length: 3\r\n");
 			ok = server_answer(conn, fake->write_status ? fake->write_status : "200 OK",
 				fake->write_extra ? fake->write_extra : "", fake->write_body);
+		} else if (fake->standing &&
+			strstr(head, "GET /xrpc/com.atproto.repo.listRecords?")) {
+			fake->lists++;
+			ok = server_answer(conn, "400 Bad", "", "{\"error\":\"InvalidRequest\"}");
+		} else if (strstr(head, "GET /xrpc/com.atproto.sync.getRepoStatus?did=")) {
+			ok = server_answer(conn, fake->standing_status, "", fake->standing);
 		} else if (strstr(head, "GET /xrpc/com.atproto.repo.listRecords?")) {
 			ok = server_answer(conn, "200 OK", "", fake->pages[fake->lists++]);
 		} else {
@@ -432,6 +439,40 @@ static void lists_all_pages(void **state)
 	}
 }
 
+/* The reference PDS says InvalidRequest of each of them. */
+static void a_repo_that_cannot_be_listed_says_how_it_stands(void **state)
+{
+	static const struct {
+		const char *status, *body;
+		int result;
+		const char *message;
+	} cases[] = {
+		{"200 OK", "{\"did\":\"" DID "\",\"active\":false,\"status\":\"deactivated\"}",
+			RK_PDS_INACTIVE, "the account is deactivated"},
+		{"200 OK", "{\"did\":\"" DID "\",\"active\":false}", RK_PDS_INACTIVE,
+			"the account is not active"},
+		{"200 OK", "{\"did\":\"" DID "\",\"active\":false,\"status\":\"sixteen-and-more\"}",
+			RK_PDS_INACTIVE, "the account is not active"},
+		{"400 Bad", "{\"error\":\"RepoNotFound\"}", RK_PDS_ABSENT, "RepoNotFound"},
+		{"200 OK", "{\"did\":\"" DID "\",\"active\":true}", RK_PDS_WRONG, "InvalidRequest"},
+		{"500 Oops", "{}", RK_PDS_WRONG, "InvalidRequest"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct talk t = {
+			.fake = {.standing = cases[i].body, .standing_status = cases[i].status}};
+		struct listed listed = {0};
+
+		talk_begin(&t, NULL, NULL);
+		assert_int_equal(
+			rk_session_list(t.session, &t.reply, DID, MOOD, 1000, list_one, &listed),
+			cases[i].result);
+		assert_non_null(strstr(t.reply.message, cases[i].message));
+		talk_end(&t);
+		assert_int_equal(t.fake.lists, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +485,7 @@ int main(void)
 		cmocka_unit_test(an_old_token_is_renewed_once),
 		cmocka_unit_test(asks_as_whom_it_is_told),
 		cmocka_unit_test(lists_all_pages),
+		cmocka_unit_test(a_repo_that_cannot_be_listed_says_how_it_stands),
 	};
 
 	assert_int_equal(rk_http_global_init(), 0);
