@@ -216,6 +216,7 @@ int rk_operation_audit(const struct rk_operation_run *run, json_t *result)
 	if (r && summary.told == 0)
 		return exit_code(r, &a, &summary);
 	json_object_set_new(result, "index", json_boolean(a.index_only));
+	json_object_set_new(result, "serving", json_boolean(options.live));
 	json_object_set_new(result, "users", json_integer((json_int_t)summary.users));
 	json_object_set_new(result, "audited", json_integer((json_int_t)summary.told));
 	json_object_set_new(result, "withFindings", json_integer((json_int_t)a.with_findings));
@@ -250,12 +251,13 @@ static void print_user(struct printing *p, const json_t *event)
 		rk_event_list_add(&p->list, user);
 	} else {
 		json_t *findings = rk_event_shown(p->findings);
-		char title[512];
+		char text[512];
+		const struct rk_audit_title title = {.text = text,
+			.unread = json_string_value(json_object_get(event, "unread"))};
 
-		snprintf(title, sizeof(title), "user: %s", id ? id : "nobody");
-		rk_audit_print(title, counts, findings,
-			json_string_value(json_object_get(event, "unread")), p->options->index,
-			p->options->users != NULL);
+		snprintf(text, sizeof(text), "user: %s", id ? id : "nobody");
+		rk_audit_print(
+			&title, counts, findings, p->options->index, p->options->users != NULL);
 		json_decref(findings);
 	}
 	if (p->users)
@@ -267,7 +269,9 @@ static void print_user(struct printing *p, const json_t *event)
 
 static void print_summary(struct printing *p, const json_t *event)
 {
-	char title[64];
+	char text[64];
+	const struct rk_audit_title title = {
+		.text = text, .unread_users = rk_event_number(event, "unread")};
 
 	rk_progress_clear(&p->progress);
 	if (!rk_event_has_summary(event))
@@ -278,12 +282,13 @@ static void print_summary(struct printing *p, const json_t *event)
 		rk_event_list_end(&p->list, p->summary);
 		return;
 	}
-	snprintf(title, sizeof(title), "users in all: %" JSON_INTEGER_FORMAT,
+	snprintf(text, sizeof(text), "users in all: %" JSON_INTEGER_FORMAT,
 		rk_event_number(event, "audited"));
 	if (rk_event_number(event, "audited") > 1)
-		rk_audit_print(title, p->sums, NULL, NULL, p->options->index, false);
+		rk_audit_print(&title, p->sums, NULL, p->options->index, false);
 	if (rk_event_number(event, "audited") != 1 || !p->options->users)
 		rk_audit_print_users(event);
+	rk_audit_print_hint(event, p->sums);
 	if (json_is_true(json_object_get(event, "stopped")))
 		puts("Stopped before the end.");
 	else if (rk_event_number(event, "audited") < rk_event_number(event, "users"))

@@ -17,11 +17,21 @@ void rk_audit_person_emit(
  * another. */
 void rk_audit_counts_add(json_t *sum, const json_t *counts);
 
-/* Prints a block for each collection in which there is anything; named: for all where there is nothing. title: what
- * stands behind "Mood Sync Audit for". findings: an array of finding objects, or NULL for the numbers alone. */
-void rk_audit_print(const char *title, const json_t *counts, const json_t *findings,
-	const char *unread, bool index_only, bool named);
+/* Whose numbers they are. */
+struct rk_audit_title {
+	const char *text; /* what stands behind "Mood Sync Audit for" */
+	const char *
+		unread; /* of one user: why the repo could not be read; NULL: it was, or there is none */
+	json_int_t unread_users; /* of several: of how many the records are not in the sum */
+};
+
+/* Prints a block for each collection in which there is anything; named: for all where there is nothing. findings:
+ * an array of finding objects, or NULL for the numbers alone. */
+void rk_audit_print(const struct rk_audit_title *title, const json_t *counts,
+	const json_t *findings, bool index_only, bool named);
 /* Prints of how many users a "result" tells, and of how many of them something else than that all is well. */
 void rk_audit_print_users(const json_t *result);
+/* Says why the index may differ, where it does, and nothing is at work on it. sums: counts by collection. */
+void rk_audit_print_hint(const json_t *result, const json_t *sums);
 
 #endif

@@ -48,9 +48,10 @@ static void line(const json_t *counts, const char *name, const char *text)
 		printf("  ⚠️  %s: %" JSON_INTEGER_FORMAT "\n", text, count);
 }
 
-/* "(IDs: …)" of documents, "(rkeys: …)" of records. */
+/* "(IDs: …)" of documents, "(rkeys: …)" of records, each with what else is known of it. */
 static void print_names(const json_t *findings, const char *kind, const char *nsid, bool documents)
 {
+	const char *orphaned = rk_audit_kind_rows[RK_AUDIT_ORPHANED].name; /* the kind says it */
 	const char *name = documents ? "ref" : "rkey";
 	size_t i, shown = 0, all = 0;
 	const json_t *finding;
@@ -58,6 +59,7 @@ static void print_names(const json_t *findings, const char *kind, const char *ns
 	json_array_foreach(findings, i, finding)
 	{
 		const char *text = json_string_value(json_object_get(finding, name));
+		const char *reason = rk_event_text(finding, "reason");
 
 		if (strcmp(json_string_value(json_object_get(finding, "kind")), kind) != 0 ||
 			strcmp(json_string_value(json_object_get(finding, "collection")), nsid) !=
@@ -67,6 +69,8 @@ static void print_names(const json_t *findings, const char *kind, const char *ns
 		if (all++ >= SHOWN_MOST)
 			continue;
 		printf("%s%s", shown++ ? ", " : documents ? " (IDs: " : " (rkeys: ", text);
+		if (*reason && strcmp(kind, orphaned) != 0)
+			printf(": %s", reason);
 	}
 	if (all > shown)
 		printf(" and %zu more", all - shown);
@@ -107,9 +111,11 @@ static void print_documents(const struct rk_collection *collection, const json_t
 	putchar('\n');
 }
 
-static void print_records(
-	const struct rk_collection *collection, const json_t *counts, const char *unread)
+static void print_records(const struct rk_collection *collection, const json_t *counts,
+	const struct rk_audit_title *of)
 {
+	const char *unread = of->unread;
+
 	if (unread) {
 		printf("ATProto %s: not read: %s\n\n", collection->documents, unread);
 		return;
@@ -119,6 +125,10 @@ static void print_records(
 	       "  ⚠️  Orphaned (MongoDB deleted): %" JSON_INTEGER_FORMAT "\n",
 		collection->documents, count_of(counts, "records"), count_of(counts, "matched"),
 		count_of(counts, "orphaned"));
+	if (of->unread_users)
+		printf("  ⚠️  Not counted: %" JSON_INTEGER_FORMAT
+		       " user%s whose repo could not be read\n",
+			of->unread_users, of->unread_users == 1 ? "" : "s");
 	line(counts, "unlinked", "Unlinked (the document does not name it)");
 	line(counts, "duplicates", "Duplicates");
 	line(counts, "conflicts", "Conflicts (somebody else's document)");
@@ -145,16 +155,17 @@ static bool is_empty(const json_t *counts)
 		count_of(counts, "softDeleted") == 0 && count_of(counts, "records") == 0;
 }
 
-static void print_collection(const char *title, const struct rk_collection *collection,
-	const json_t *counts, const json_t *findings, const char *unread, bool index_only)
+static void print_collection(const struct rk_audit_title *title,
+	const struct rk_collection *collection, const json_t *counts, const json_t *findings,
+	bool index_only)
 {
 	printf("🔍 %c%s Sync Audit for %s\n\n", toupper((unsigned char)collection->noun[0]),
-		collection->noun + 1, title);
+		collection->noun + 1, title->text);
 	if (!index_only)
 		print_documents(collection, counts);
 	else
 		line(counts, "dangling", "Dangling (the record is not there)");
-	print_records(collection, counts, unread);
+	print_records(collection, counts, title);
 	if (!is_found(counts))
 		return;
 	puts("Issues:");
@@ -163,8 +174,8 @@ static void print_collection(const char *title, const struct rk_collection *coll
 	putchar('\n');
 }
 
-void rk_audit_print(const char *title, const json_t *counts, const json_t *findings,
-	const char *unread, bool index_only, bool named)
+void rk_audit_print(const struct rk_audit_title *title, const json_t *counts,
+	const json_t *findings, bool index_only, bool named)
 {
 	bool nothing = true;
 
@@ -173,9 +184,8 @@ void rk_audit_print(const char *title, const json_t *counts, const json_t *findi
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
 		const json_t *of = json_object_get(counts, rk_collections[i].nsid);
 
-		if (!is_empty(of) || unread || (nothing && named))
-			print_collection(
-				title, &rk_collections[i], of, findings, unread, index_only);
+		if (!is_empty(of) || title->unread || title->unread_users || (nothing && named))
+			print_collection(title, &rk_collections[i], of, findings, index_only);
 	}
 }
 
@@ -193,4 +203,21 @@ void rk_audit_print_users(const json_t *result)
 	if (unread)
 		printf(", %" JSON_INTEGER_FORMAT " whose repo could not be read", unread);
 	puts(".");
+}
+
+void rk_audit_print_hint(const json_t *result, const json_t *sums)
+{
+	json_int_t differing = 0;
+	const char *nsid;
+	json_t *counts;
+
+	json_object_foreach((json_t *)sums, nsid, counts)
+	{
+		for (int kind = 0; kind < RK_AUDIT_KIND_COUNT; kind++) {
+			if (rk_audit_kind_rows[kind].side == RK_AUDIT_OF_INDEX)
+				differing += count_of(counts, rk_audit_kind_rows[kind].name);
+		}
+	}
+	if (differing && json_is_false(json_object_get(result, "serving")))
+		puts("The index is as the last `refkey serve` left it, and none is running: start it, and it takes in what it lacks.");
 }

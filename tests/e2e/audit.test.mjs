@@ -159,6 +159,12 @@ describe('audit', () => {
     });
     assert.ok(!found.findings.some((f) => f.rkey === fine.rkey), shown);
 
+    // For people: reasons, and that nothing is at work on the index.
+    const { stdout } = await refkey.run(['audit', ...users(person)]);
+    const { reason } = found.findings.find((f) => f.kind === 'invalid');
+    assert.ok(reason && stdout.includes(`fails its lexicon (rkeys: ${invalid.rkey}: ${reason})\n`), stdout);
+    assert.match(stdout, /`refkey serve` left it, and none is running/);
+
     // The index alone, which does not know of the last three steps.
     const alone = await audit('--index', ...users(person));
     assert.equal(alone.code, 1, alone.shown);
@@ -390,25 +396,28 @@ ${findings.length ? `Issues:\n${findings.map((f) => `  - ${f}\n`).join('')}\n` :
   });
 
   it('an account that is gone, or not active', async () => {
-    const [gone, away] = await scene.people(2);
-    await pair(gone);
-    await pair(away);
+    const [gone, away, down] = await scene.people(3);
+    for (const person of [gone, away, down]) await pair(person);
     await index();
     await scene.pds.deleteAccount(gone.did);
     await scene.pds.deactivate(away);
-    const { code, users: found, summary, shown } = await audit(...users(gone, away));
+    await scene.pds.takedown(down.did);
+    const { code, users: found, summary, shown } = await audit(...users(gone, away, down));
     assert.equal(code, 1, shown);
     const of = (p) => found.find((u) => u.did === p.did);
     assert.deepEqual(kinds(of(gone)), ['dangling', 'indexExtra'], shown);
     assert.match(of(away).unread, /deactivated/);
     assert.deepEqual([of(away).collections[MOOD].synced, of(away).collections[MOOD].records], [1, null], shown);
-    assert.equal(summary.unread, 1);
-    const { stdout } = await refkey.run(['audit', ...users(gone, away)]);
+    assert.deepEqual([summary.unread, summary.serving], [2, false]);
+    const { code: said, stdout } = await refkey.run(['audit', ...users(gone, away, down)]);
+    assert.equal(said, 1, stdout);
     assert.match(stdout, /^ATProto moods: not read: the account is deactivated$/m);
+    assert.match(stdout, /^ATProto moods: not read: the account is takendown$/m);
+    assert.match(stdout, /^ATProto moods: 0\n.*\n.*\n  ⚠️  Not counted: 2 users whose repo could not be read$/m);
     assert.match(stdout, /^ {2}- 1 mood that names no record of its own \(IDs: [0-9a-f]{24}\)$/m);
     assert.match(stdout, /^ {2}- 1 ATProto record that only the index has \(rkeys: .*\)$/m);
-    assert.match(stdout, /^🔍 Mood Sync Audit for users in all: 2$/m);
-    assert.match(stdout, /\nAudited: 2 users, 2 with findings, 1 whose repo could not be read\.\n$/);
+    assert.match(stdout, /^🔍 Mood Sync Audit for users in all: 3$/m);
+    assert.match(stdout, /\nAudited: 3 users, 3 with findings, 2 whose repo could not be read\.\n.*none is running: start it.*\n$/);
   });
 
   it('--report leaves the same, mode 0600; a full disk is said', async (t) => {
