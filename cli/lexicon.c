@@ -2,8 +2,10 @@
  * lexicon_records.c, publishing in lexicon_publish.c. */
 #include "cli/lexicon.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/event.h"
 
@@ -52,21 +54,34 @@ static size_t validate(struct printing *p, json_t *out, const struct rk_lexicons
 	return wrong;
 }
 
+/* NULL, after saying why. */
+static json_t *file_load(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	json_error_t error = {0};
+	json_t *lexicon = file ? json_loadf(file, JSON_REJECT_DUPLICATES, &error) : NULL;
+	const char *why = file ? error.text : strerror(errno);
+
+	if (!json_is_object(lexicon)) {
+		fprintf(stderr, "refkey: %s: ", path);
+		rk_event_print_shown(stderr, lexicon ? "is no JSON object" : why);
+		fputc('\n', stderr);
+		json_decref(lexicon);
+		lexicon = NULL;
+	}
+	if (file)
+		fclose(file);
+	return lexicon;
+}
+
 /* Files are checked as a set of their own, over what refkey has. */
 static int files_load(
 	struct rk_lexicons *set, json_t **lexicons, const char *const *files, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		json_error_t error;
-
-		lexicons[i] = json_load_file(files[i], JSON_REJECT_DUPLICATES, &error);
-		if (!json_is_object(lexicons[i])) {
-			fprintf(stderr, "refkey: %s: ", files[i]);
-			rk_event_print_shown(
-				stderr, lexicons[i] ? "is no JSON object" : error.text);
-			fputc('\n', stderr);
+		lexicons[i] = file_load(files[i]);
+		if (!lexicons[i])
 			return RK_EXIT_USAGE;
-		}
 		if (set->by_id)
 			json_object_del(
 				set->by_id, json_string_value(json_object_get(lexicons[i], "id")));
@@ -106,7 +121,8 @@ static int validate_all(const struct rk_command_call *call)
 		puts("");
 		json_decref(all);
 	} else if (code == RK_EXIT_DONE) {
-		printf("%zu lexicons, %zu findings\n", checked, wrong);
+		printf("%zu lexicon%s, %zu finding%s\n", checked, checked == 1 ? "" : "s", wrong,
+			wrong == 1 ? "" : "s");
 	}
 	for (size_t i = 0; lexicons && i < count; i++)
 		json_decref(lexicons[i]);

@@ -17,22 +17,50 @@ struct printing {
 static void line(
 	void *context, const char *id, enum rk_lexicons_outcome outcome, const char *reason)
 {
-	static const char *const said[] = {[RK_LEXICONS_UNCHANGED] = "✅ %s unchanged",
-		[RK_LEXICONS_CREATED] = "✅ %s created",
-		[RK_LEXICONS_UPDATED] = "✅ %s updated",
-		[RK_LEXICONS_FAILED] = "❌ %s failed"};
 	struct printing *p = context;
 
 	json_array_append_new(p->lines,
 		json_pack("{s:s, s:s, s:o}", "id", id, "outcome",
 			rk_lexicons_outcome_names[outcome], "reason",
 			rk_event_said_json(rk_slice_str(reason))));
-	if (p->json)
-		return;
-	printf(said[outcome], id);
-	fputs(*reason ? ": " : "", stdout);
-	rk_event_print_shown(stdout, reason);
-	putchar('\n');
+}
+
+/* For how many, from this one on, the same is to be said that went wrong. */
+static size_t alike(const json_t *lines, size_t from)
+{
+	const json_t *first = json_array_get(lines, from);
+	const char *failed = rk_lexicons_outcome_names[RK_LEXICONS_FAILED];
+	size_t count = 1;
+
+	while (strcmp(rk_event_text(first, "outcome"), failed) == 0 &&
+		json_equal(json_object_get(first, "outcome"),
+			json_object_get(json_array_get(lines, from + count), "outcome")) &&
+		json_equal(json_object_get(first, "reason"),
+			json_object_get(json_array_get(lines, from + count), "reason")))
+		count++;
+	return count;
+}
+
+static void print_lines(const struct printing *p)
+{
+	for (size_t i = 0, count; i < json_array_size(p->lines); i += count) {
+		const json_t *one = json_array_get(p->lines, i);
+		const char *outcome = rk_event_text(one, "outcome");
+		const char *reason = rk_event_text(one, "reason");
+		bool failed = strcmp(outcome, rk_lexicons_outcome_names[RK_LEXICONS_FAILED]) == 0;
+		bool done = strcmp(outcome, rk_lexicons_outcome_names[RK_LEXICONS_UNCHANGED]) == 0;
+
+		count = alike(p->lines, i);
+		fputs(failed ? "❌ " : "✅ ", stdout);
+		if (count > 1)
+			printf("%zu lexicons", count);
+		else
+			rk_event_print_shown(stdout, rk_event_text(one, "id"));
+		printf(" %s%s%s", p->dry_run && !failed && !done ? "would be " : "", outcome,
+			*reason ? ": " : "");
+		rk_event_print_shown(stdout, reason);
+		putchar('\n');
+	}
 }
 
 /* "computer.aesthetic.refkey.getStatus" is looked up at _lexicon.refkey.aesthetic.computer. */
@@ -78,8 +106,8 @@ static json_t *names_of(const struct rk_lexicons *set)
 	return list;
 }
 
-static void print_end(struct printing *p, const struct rk_lexicons *set,
-	const struct rk_lexicons_summary *summary)
+static void print_end(const struct printing *p, const struct rk_lexicons *set,
+	const struct rk_lexicons_summary *summary, bool done)
 {
 	json_t *names = names_of(set), *name;
 	size_t i;
@@ -97,8 +125,11 @@ static void print_end(struct printing *p, const struct rk_lexicons *set,
 		puts("");
 		json_decref(all);
 	} else {
+		print_lines(p);
 		if (p->dry_run)
 			puts("Dry run: nothing was written.");
+	}
+	if (!p->json && done) {
 		puts("For others to find them, in the DNS:");
 		json_array_foreach(names, i, name)
 		{
@@ -167,7 +198,7 @@ static int run(const struct rk_command_call *call, const struct rk_lexicons *set
 	if (r && r != -ECANCELED)
 		rk_event_print_failure(summary.error[0] ? summary.error : strerror(-r));
 	if (r != -ENOENT)
-		print_end(&p, set, &summary);
+		print_end(&p, set, &summary, r == 0 && !summary.counts[RK_LEXICONS_FAILED]);
 	json_decref(p.lines);
 	return rk_event_exit(r, summary.counts[RK_LEXICONS_FAILED], false);
 }

@@ -211,10 +211,12 @@ static void print(void *context, const json_t *event)
 	} else if (json_object_get(event, "records") && p->json) {
 		print_json(p, event, true);
 	} else if (json_object_get(event, "records")) {
-		printf("%" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT
-		       " do not fit their lexicon\n",
-			json_integer_value(json_object_get(event, "records")),
-			json_integer_value(json_object_get(event, "invalid")));
+		json_int_t records = rk_event_number(event, "records"),
+			   invalid = rk_event_number(event, "invalid");
+
+		printf("%" JSON_INTEGER_FORMAT " record%s, %" JSON_INTEGER_FORMAT " %s\n", records,
+			records == 1 ? "" : "s", invalid,
+			invalid == 1 ? "does not fit its lexicon" : "do not fit their lexicon");
 		if (json_is_true(json_object_get(event, "stopped")))
 			puts("Stopped before the end.");
 	}

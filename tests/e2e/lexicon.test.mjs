@@ -52,7 +52,7 @@ describe('lexicon', () => {
       [[], /validate\|publish/],
       [['check'], /accepted: validate/],
       [['validate', '--records', 'x.json'], /accepted: validate/],
-      [['validate', path.join(folder, 'not-there.json')], /not-there\.json/],
+      [['validate', path.join(folder, 'not-there.json')], /^refkey: \S*not-there\.json: No such file or directory\n$/],
       [['validate', write('broken.json', '{"lexicon":')], /broken\.json/],
       [['validate', write('list.json', '[]')], /is no JSON object/],
       [['publish'], /--user/],
@@ -86,7 +86,7 @@ describe('lexicon', () => {
       const at = 'defs.main.record.properties.mood.maxLenght';
       assert.deepEqual(lexicons, [{ id: MOOD, findings: [{ path: at, text: 'is not a field of string' }] }]);
       const { stdout } = await refkey.run(['lexicon', 'validate', path.join(folder, 'mood.json')]);
-      assert.equal(stdout, `  ${at} is not a field of string\n❌ ${MOOD}\n1 lexicons, 1 findings\n`);
+      assert.equal(stdout, `  ${at} is not a field of string\n❌ ${MOOD}\n1 lexicon, 1 finding\n`);
     });
 
     it('what a terminal would obey in a file is shown, and exact with --json', async () => {
@@ -264,6 +264,9 @@ describe('lexicon', () => {
 
     it('tells people what is where, and what others need to find it', async () => {
       const person = await writer();
+      const dry = await refkey.run(['lexicon', 'publish', '--user', `@${person.name}`, '--dry-run']);
+      assert.match(dry.stdout, new RegExp(`✅ ${MOOD} would be created\\n`));
+      assert.match(dry.stdout, /\nDry run: nothing was written\.\n/);
       const { code, stdout } = await refkey.run(['lexicon', 'publish', '--user', `@${person.name}`]);
       assert.equal(code, 0, stdout);
       assert.match(stdout, new RegExp(`✅ ${MOOD} created\\n`));
@@ -277,6 +280,9 @@ describe('lexicon', () => {
       assert.match(shown, /AuthenticationRequired/);
       assert.ok(!shown.includes('hunter2'));
       assert.deepEqual(await there(person), {});
+      const people = await refkey.run(['lexicon', 'publish', '--user', person.user]);
+      assert.equal(people.code, 1, people.stdout + people.stderr);
+      assert.match(people.stdout, new RegExp(`^❌ ${docs.length} lexicons failed: .*AuthenticationRequired.*\\n$`));
     });
 
     it('nor what a terminal would obey', async () => {
