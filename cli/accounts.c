@@ -23,12 +23,12 @@ struct printing {
 	bool begun, told; /* begin was called; a line was printed */
 };
 
-static json_t *person_json(const struct rk_accounts_person *person)
+static json_t *person_json(const struct rk_accounts_line *line)
 {
-	return json_pack("{s:o, s:o, s:o, s:I}", "handle", rk_event_text_json(person->handle),
-		"sub", rk_event_text_json(person->id), "email",
-		rk_event_text_json(rk_slice_str(person->email)), "count",
-		(json_int_t)person->count);
+	const struct rk_accounts_person *person = line->person;
+
+	return rk_event_without(person->handle, person->id, person->email,
+		*line->reason ? line->reason : "no ATProto account", person->count);
 }
 
 static void begin(void *context, uint64_t users, uint64_t documents)
@@ -40,16 +40,17 @@ static void begin(void *context, uint64_t users, uint64_t documents)
 	if (options->json)
 		fputs("{\"users\":[\n", stdout);
 	else
-		printf("%sUsers without an ATProto account: %llu, with %llu documents\n",
+		printf("%sUsers without an ATProto account: %llu, with %llu document%s\n",
 			!options->create           ? ""
 				: options->dry_run ? "Mode: dry run\n"
 						   : "Mode: live\n",
-			(unsigned long long)users, (unsigned long long)documents);
+			(unsigned long long)users, (unsigned long long)documents,
+			documents == 1 ? "" : "s");
 }
 
 static void line_json(struct printing *p, const struct rk_accounts_line *line)
 {
-	json_t *object = person_json(line->person);
+	json_t *object = person_json(line);
 	char *text;
 
 	if (p->options->create) {
@@ -88,7 +89,7 @@ static void line(void *context, const struct rk_accounts_line *line)
 
 	if (line->outcome == RK_ACCOUNTS_LISTED || line->outcome == RK_ACCOUNTS_FAILED ||
 		p->options->dry_run)
-		json_array_append_new(p->without, person_json(person));
+		json_array_append_new(p->without, person_json(line));
 	if (p->options->json) {
 		line_json(p, line);
 		return;
@@ -108,9 +109,9 @@ static void line(void *context, const struct rk_accounts_line *line)
 		return;
 	}
 	rk_progress_clear(&p->progress);
-	rk_buf_printf(&text, "[%llu/%llu] %s%.*s - %llu documents ", (unsigned long long)line->n,
+	rk_buf_printf(&text, "[%llu/%llu] %s%.*s - %llu document%s ", (unsigned long long)line->n,
 		(unsigned long long)line->total, person->handle.len ? "@" : "", RK_SLICE_ARG(who),
-		(unsigned long long)person->count);
+		(unsigned long long)person->count, person->count == 1 ? "" : "s");
 	if (line->outcome == RK_ACCOUNTS_FAILED)
 		rk_buf_printf(
 			&text, "❌ Failed: %s%s%s", line->reason, *line->did ? ", " : "", line->did);
@@ -164,7 +165,9 @@ static void print_summary(struct printing *p, const struct rk_accounts_summary *
 	}
 	if (p->options->create)
 		printf("%sMade:    %llu%s\nFailed:  %llu\n",
-			p->options->dry_run ? "Dry run: nothing was made.\n" : "",
+			p->options->dry_run
+				? "Dry run: nothing was made. What the PDS refuses only then (a name that it reserves: the user gets another; an e-mail that is taken) is not known yet.\n"
+				: "",
 			(unsigned long long)(counts[RK_ACCOUNTS_CREATED] +
 				counts[RK_ACCOUNTS_ADOPTED]),
 			counts[RK_ACCOUNTS_ADOPTED] ? ", some of them by an earlier run" : "",

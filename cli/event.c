@@ -148,6 +148,14 @@ json_t *rk_event_said_json(struct rk_slice text)
 	return text.len ? rk_event_text_json(text) : json_string("");
 }
 
+json_t *rk_event_without(struct rk_slice handle, struct rk_slice id, const char *email,
+	const char *reason, uint64_t documents)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:I}", "handle", rk_event_text_json(handle), "sub",
+		rk_event_said_json(id), "email", rk_event_text_json(rk_slice_str(email)), "reason",
+		rk_event_text_json(rk_slice_str(reason)), "count", (json_int_t)documents);
+}
+
 json_t *rk_event_error(const char *message)
 {
 	return json_pack("{s:s, s:o}", "event", "error", "message",

@@ -33,6 +33,10 @@ json_t *rk_event_text_json(struct rk_slice text);
 /* The same, but "" where it is empty. Also for what is said to people: a bound may have cut it. */
 json_t *rk_event_said_json(struct rk_slice text);
 
+/* A user without an ATProto account, or without one that will do: of the report users-without-atproto.json. */
+json_t *rk_event_without(struct rk_slice handle, struct rk_slice id, const char *email,
+	const char *reason, uint64_t documents);
+
 /* An "error" for people. */
 json_t *rk_event_error(const char *message);
 

@@ -28,13 +28,11 @@ static void line(void *context, const struct rk_publish_line *line)
 static void without(void *context, const struct rk_publish_without *without)
 {
 	const struct rk_operation_run *run = context;
+	json_t *event = rk_event_without(
+		without->handle, without->id, without->email, without->reason, without->count);
 
-	run->emit(run->context,
-		json_pack("{s:s, s:o, s:o, s:o, s:s, s:I}", "event", "without", "handle",
-			without->handle.len ? rk_event_said_json(without->handle) : json_null(),
-			"sub", rk_event_said_json(without->id), "email",
-			rk_event_text_json(rk_slice_str(without->email)), "reason", without->reason,
-			"count", (json_int_t)without->count));
+	json_object_set_new(event, "event", json_string("without"));
+	run->emit(run->context, event);
 }
 
 static void waiting(void *context, const struct rk_user *user, int64_t ms)

@@ -103,11 +103,12 @@ describe('accounts', () => {
     await mongo.paintings.insertOne(paintingDocument({ code: 'p3', slug: 's3' }));
     await mongo.paintings.insertOne(paintingDocument({ code: 'p4', slug: 's4' }));
     await mongo.moods.insertMany([moodDocument({ user: 'auth0|stranger' }), moodDocument({ user: 5 })]);
+    const reason = 'no ATProto account';
     const expected = [
-      { handle: null, sub: many._id, email: null, count: 4 },
-      { handle: null, sub: GUEST, email: null, count: 2 },
-      { handle: few.handle, sub: few._id, email: few.email, count: 1 },
-      { handle: null, sub: 'auth0|stranger', email: null, count: 1 },
+      { handle: null, sub: many._id, email: null, reason, count: 4 },
+      { handle: null, sub: GUEST, email: null, reason, count: 2 },
+      { handle: few.handle, sub: few._id, email: few.email, reason, count: 1 },
+      { handle: null, sub: 'auth0|stranger', email: null, reason, count: 1 },
     ];
     const { code, users, summary, shown } = await s.run('--report', s.report);
     assert.equal(code, 0, shown);
@@ -120,7 +121,7 @@ describe('accounts', () => {
     const one = await s.run('--limit', '2', '--skip', many._id);
     assert.deepEqual(one.users, expected.slice(1, 3), one.shown);
     const { stdout } = await s.refkey.run(['accounts', '--user', `@${few.handle}`]);
-    assert.match(stdout, new RegExp(`Users without an ATProto account: 1, with 1 documents\\n +1  @${few.handle}  auth0\\|`));
+    assert.match(stdout, new RegExp(`Users without an ATProto account: 1, with 1 document\\n +1  @${few.handle}  auth0\\|`));
     await mongo.moods.deleteMany({});
     await mongo.paintings.deleteMany({});
   });
@@ -154,6 +155,8 @@ describe('accounts', () => {
     assert.deepEqual([users[0].outcome, users[0].account, users[0].did], ['created', `${user.handle}.${domain}`, null]);
     assert.equal(await s.stored(user), undefined);
     assert.equal(await s.accounts(), there);
+    const { stdout } = await s.refkey.run(['accounts', '--create', '--dry-run', ...s.only(user)]);
+    assert.match(stdout, /1 document ✅ Would be made: .*\nDry run: nothing was made\. .*reserves.*e-mail that is taken/);
   });
 
   it('makes accounts, writes each step down, publishes nothing, and again finds nobody', async () => {
@@ -220,6 +223,10 @@ describe('accounts', () => {
     await s.assertAccount(good, `${good.handle}.${domain}`);
     const left = JSON.parse(readFileSync(path.join(s.report, 'users-without-atproto.json'), 'utf8'));
     assert.deepEqual(left.map((u) => u.sub).sort(), [taken, odd, broken].map((u) => u._id).sort());
+    for (const u of left) {
+      assert.deepEqual(Object.keys(u), ['handle', 'sub', 'email', 'reason', 'count']);
+      assert.equal(u.reason, users.find((l) => l.sub === u.sub).reason);
+    }
     await s.scene.mongo.moods.deleteMany({ user: { $in: [taken, odd, broken].map((u) => u._id) } });
   });
 
