@@ -125,8 +125,7 @@ static void waiting(void *context, int64_t ms)
 {
 	struct printing *p = context;
 
-	rk_progress_clear(&p->progress);
-	fprintf(stderr, "refkey: the PDS's limits: waiting %lld s\n", (long long)(ms + 999) / 1000);
+	rk_progress_wait(&p->progress, ms, "");
 }
 
 static bool note(void *context, enum rk_accounts_step step, const struct rk_accounts_line *line)
@@ -278,6 +277,7 @@ int rk_command_accounts(const struct rk_command_call *call)
 	p.without = json_array();
 	rk_progress_init(&p.progress);
 	code = run(&p, call->settings);
+	rk_progress_finish(&p.progress);
 	json_decref(p.without);
 	rk_accounts_report_close(&p.report);
 	return code;

@@ -347,6 +347,7 @@ int rk_command_audit(const struct rk_command_call *call)
 	p.users = options->report ? json_array() : NULL;
 	rk_progress_init(&p.progress);
 	code = rk_operation_perform(call, "audit", request, print, &p);
+	rk_progress_finish(&p.progress);
 	code = report(&p, code);
 	json_decref(p.findings);
 	json_decref(p.sums);

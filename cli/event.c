@@ -162,14 +162,6 @@ json_t *rk_event_error(const char *message)
 		rk_event_text_json(rk_slice_str(message)));
 }
 
-static void print_waiting(const json_t *event)
-{
-	const char *user = rk_event_text(event, "user");
-
-	fprintf(stderr, "refkey: the PDS's limits: waiting %" JSON_INTEGER_FORMAT " s%s%s\n",
-		(rk_event_number(event, "ms") + 999) / 1000, *user ? " for " : "", user);
-}
-
 bool rk_event_print_usual(struct rk_progress *progress, const json_t *event)
 {
 	const char *kind = rk_event_text(event, "event");
@@ -178,8 +170,8 @@ bool rk_event_print_usual(struct rk_progress *progress, const json_t *event)
 		rk_progress_show(progress, (uint64_t)rk_event_number(event, "done"),
 			(uint64_t)rk_event_number(event, "total"));
 	} else if (strcmp(kind, "waiting") == 0) {
-		rk_progress_clear(progress);
-		print_waiting(event);
+		rk_progress_wait(
+			progress, rk_event_number(event, "ms"), rk_event_text(event, "user"));
 	} else if (strcmp(kind, "error") == 0) {
 		rk_progress_clear(progress);
 		rk_operation_print_error(event);

@@ -226,9 +226,12 @@ int rk_lexicon_records(const struct rk_command_call *call)
 {
 	struct printing p = {.json = call->options->json, .findings.name = "findings"};
 	json_t *request = json_object();
+	int code;
 
 	if (!request)
 		return RK_EXIT_FINDINGS;
 	rk_progress_init(&p.progress);
-	return rk_operation_perform(call, "lexicon", request, print, &p);
+	code = rk_operation_perform(call, "lexicon", request, print, &p);
+	rk_progress_finish(&p.progress);
+	return code;
 }

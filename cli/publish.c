@@ -38,10 +38,14 @@ static void without(void *context, const struct rk_publish_without *without)
 static void waiting(void *context, const struct rk_user *user, int64_t ms)
 {
 	const struct rk_operation_run *run = context;
+	struct rk_buf name = {0};
 
+	rk_buf_add_str(&name, user->handle.len ? "@" : "");
+	rk_buf_add(&name, rk_publish_handle_or_id(user).data, rk_publish_handle_or_id(user).len);
 	run->emit(run->context,
 		json_pack("{s:s, s:o, s:I}", "event", "waiting", "user",
-			rk_event_said_json(rk_publish_handle_or_id(user)), "ms", (json_int_t)ms));
+			rk_event_said_json(rk_buf_slice(&name)), "ms", (json_int_t)ms));
+	rk_buf_finish(&name);
 }
 
 static int exit_code(int result, const struct rk_publish_summary *summary)

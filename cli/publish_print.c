@@ -157,6 +157,7 @@ int rk_publish_print_end(struct rk_publish_print *print, int code)
 {
 	const char *folder = print->options->report;
 
+	rk_progress_finish(&print->progress);
 	if (folder && print->summary) {
 		json_t *without = rk_report_most_first(print->without);
 		bool ok = rk_report_write(folder, "users-without-atproto.json", without);

@@ -165,6 +165,7 @@ int rk_command_recover(const struct rk_command_call *call)
 	rk_operation_list_set(request, "skip", options->skip);
 	rk_progress_init(&p.progress);
 	code = rk_operation_perform(call, "recover", request, print, &p);
+	rk_progress_finish(&p.progress);
 	json_decref(p.actions);
 	return p.unreported && code == RK_EXIT_DONE ? RK_EXIT_FINDINGS : code;
 }

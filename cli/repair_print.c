@@ -175,6 +175,7 @@ int rk_repair_print_end(struct rk_repair_print *print, int code)
 {
 	bool ok = true;
 
+	rk_progress_finish(&print->progress);
 	/* A plan is of all that could be looked at, or it is none. */
 	if (print->planned && print->summary &&
 		json_is_true(json_object_get(print->summary, "complete")))
