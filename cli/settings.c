@@ -59,7 +59,7 @@ static const struct rk_setting_row rows[] = {
 			"younger than 60 s to the site; exclusive: refkey is the only one who publishes, at once; "
 			"both refused together with REFKEY_ON_DELETE unlink or keep"},
 	{"REFKEY_PDS_ADMIN_PASSWORD", "--pds-admin-password", RK_SETTING_SECRET,
-		FIELD(pds_admin_password), .otherwise = "unset",
+		FIELD(pds_admin_password), .scope = RK_SCOPE_OWN, .otherwise = "unset",
 		.help = "of the PDS: what `accounts --create` makes invite codes and passwords with"},
 	{"REFKEY_PDS_BYPASS_KEY", "--pds-bypass-key", RK_SETTING_SECRET, FIELD(pds_bypass_key),
 		.otherwise = "unset", .help = "sent to the PDS as x-ratelimit-bypass"},
