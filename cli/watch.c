@@ -79,6 +79,7 @@ static struct rk_watch_request request_of(struct one *one)
 		.begin = begin,
 		.end = end,
 		.line = line,
+		.lines_say = one->run && !service->indexer,
 		.context = one,
 		.figures = &service->figures[one->collection],
 		.stop = one->stop,

@@ -40,7 +40,7 @@ static bool is_stopping(void *context)
 }
 
 static void failed(struct rk_watching *w, const struct rk_watch_candidate *candidate,
-	bool of_account, const char *reason)
+	bool of_account, const char *reason, bool said)
 {
 	uint64_t key = of_account ? rk_watch_user_key(candidate->user)
 				  : rk_watch_document_key(RK_WATCH_OF_DOCUMENT, &candidate->id);
@@ -55,7 +55,7 @@ static void failed(struct rk_watching *w, const struct rk_watch_candidate *candi
 		return;
 	entry = rk_later_note(
 		&w->later, key, now_ms, of_account ? ACCOUNT_MOST_MS : RK_AGAIN_MOST_MS);
-	if (entry && entry->attempts > 1)
+	if (said || (entry && entry->attempts > 1))
 		return;
 	rk_hex_encode(&hex, rk_slice_make(candidate->id.bytes, sizeof(candidate->id.bytes)));
 	rk_log(RK_LOG_WARN, "publish", "not done; trying again",
@@ -102,7 +102,7 @@ static void published(void *context, const struct rk_publish_line *line)
 		if (line->outcome == RK_PUBLISH_CREATED)
 			rk_metric_add(RK_METRIC_PUBLISH_CREATED, 1);
 	} else {
-		failed(w, candidate, line->of_account, line->reason);
+		failed(w, candidate, line->of_account, line->reason, w->request->lines_say);
 	}
 	if (w->request->line)
 		w->request->line(w->request->context, line, false);
@@ -139,7 +139,7 @@ static int publish(struct rk_watching *w, size_t count)
 	r = rk_publish_run(w->store, &summary, w->options, &request);
 	for (size_t i = 0; i < count && r == 0 && summary.put_off; i++) {
 		if (!w->told[i])
-			failed(w, &w->list[i], true, "a limit of the PDS");
+			failed(w, &w->list[i], true, "a limit of the PDS", false);
 	}
 	if (r == -EHOSTUNREACH)
 		snprintf(w->summary->error, sizeof(w->summary->error), "%s", summary.error);
@@ -169,7 +169,7 @@ static void withdrawn(struct rk_watching *w, const struct rk_watch_candidate *ca
 		break;
 	case RK_WITHDRAWAL_FAILED:
 		line.outcome = RK_PUBLISH_FAILED;
-		failed(w, candidate, item->of_account, item->reason);
+		failed(w, candidate, item->of_account, item->reason, w->request->lines_say);
 		break;
 	case RK_WITHDRAWAL_OPEN:
 		rk_later_note(&w->later, rk_watch_document_key(RK_WATCH_NOT_YET, &item->id),
@@ -224,7 +224,7 @@ static int withdraw_of(struct rk_watching *w, struct rk_account_client *account,
 		withdrawn(w, &list[i], &items[i]);
 	free(items);
 	if (r > 0) {
-		failed(w, list, true, rk_account_error(account));
+		failed(w, list, true, rk_account_error(account), false);
 		r = 0;
 	} else if (r == -EHOSTUNREACH) {
 		snprintf(w->summary->error, sizeof(w->summary->error), "%s",

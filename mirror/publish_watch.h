@@ -34,6 +34,7 @@ struct rk_watch_request {
 	void (*end)(void *context);
 	/* Of each document; rkey is that of the record written or deleted. NULL is fine. */
 	void (*line)(void *context, const struct rk_publish_line *line, bool deleted);
+	bool lines_say; /* what a line says is not logged too: both go to the same reader */
 	void *context;
 	struct rk_watch_figures *figures;
 	const atomic_bool *stop;

@@ -83,4 +83,14 @@ describe('publish moods --watch', () => {
       if (beside) await refkey.stop();
     });
   }
+
+  it('alone, says a failure in its line, and not in the log too', async () => {
+    const person = await scene.writer();
+    const running = watch('--user', `@${person.name}`, '--publish', 'exclusive');
+    const bad = await site.post(person, { mood: 5 });
+    await running.says(`❌ Failed: mood is not a string (${bad._id})\n`);
+    running.child.kill('SIGTERM');
+    await running.ended;
+    assert.doesNotMatch(running.shown.err, /mood is not a string/);
+  });
 });
