@@ -37,7 +37,7 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 	const char *outcome = rk_event_text(event, "outcome"),
 		   *reason = rk_event_text(event, "reason");
 	const char *verb = print->options->dry_run ? "Would be synced" : "Synced";
-	const char *words = rk_event_text(event, "words");
+	const char *words = rk_event_text(event, "words"), *user = rk_event_text(event, "user");
 
 	print->settled++;
 	if (strcmp(outcome, "failed") == 0 && !print->options->watch) {
@@ -63,7 +63,7 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 	if (rk_event_number(event, "total"))
 		printf("/%" JSON_INTEGER_FORMAT, rk_event_number(event, "total"));
 	printf("] %s%s%s%s ", json_is_true(json_object_get(event, "handle")) ? "@" : "",
-		rk_event_text(event, "user"), *words ? " - " : "", words);
+		*user ? user : "nobody", *words ? " - " : "", words);
 	if (strcmp(outcome, "failed") == 0)
 		printf("❌ Failed: %s (%s)\n", reason, rk_event_text(event, "ref"));
 	else if (strcmp(outcome, "skipped") == 0)

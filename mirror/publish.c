@@ -203,20 +203,22 @@ static int tell_without(struct rk_publish_run *run, struct rk_mongo *mongo,
 
 	without.email = rk_buf_cstr(&email);
 	run->summary->counts[RK_PUBLISH_SKIPPED] += count;
+	run->left_out += count;
+	run->told += count;
 	if (r == 0 && run->request->without)
 		run->request->without(run->request->context, &without);
 	rk_buf_finish(&email);
 	return r;
 }
 
-/* How many lines there will be, as far as is known. */
+/* How many documents there will be lines of, or were told of together, as far as is known. */
 static uint64_t lines_of(const struct rk_publish_run *run)
 {
 	uint64_t limit = run->request->limit, most = run->id_count;
 
 	if (limit && limit < most && limit + run->passed < most)
 		most = limit + run->passed;
-	return most + run->hopeless;
+	return most + run->hopeless + run->left_out;
 }
 
 static void hopeless_tell(struct rk_publish_run *run, const struct selection *s)

@@ -57,6 +57,7 @@ struct rk_publish_run {
 	struct rk_publish_person *persons;
 	size_t id_count, person_count;
 	uint64_t hopeless, told; /* lines of documents that can never be published; lines by now */
+	uint64_t left_out;       /* documents of users of whom none is published: told of in one */
 	uint64_t passed;         /* of those of others: they took no place of the limit */
 	atomic_bool cancel;      /* ends requests under way */
 

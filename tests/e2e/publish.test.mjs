@@ -113,10 +113,9 @@ describe('publish moods', () => {
     const { code, stdout } = await refkey.run(['publish', 'moods', '--user', `@${person.name}`, '--user', '@poor']);
     assert.equal(code, 0, stdout);
     const { atproto } = await find(d._id);
-    assert.ok(stdout.includes(`[1/1] @${person.name} - ${d.mood} ✅ Synced (${atproto.rkey})\n`), stdout);
+    assert.ok(stdout.includes(`[3/3] @${person.name} - ${d.mood} ✅ Synced (${atproto.rkey})\n`), stdout);
     assert.match(stdout, /Mode: live\nBatch size: 200\nDelay: 0 ms\nFound: 3/);
-    assert.match(stdout, /@poor: 2 skipped: no ATProto account/);
-    assert.match(stdout, /Synced: {2}1\nSkipped: 2\nFailed: {2}0\n/);
+    assert.match(stdout, /@poor: 2 skipped: no ATProto account\n[^]*\nSynced: {2}1\nSkipped: 2\nFailed: {2}0\n/);
     await scene.mongo.moods.deleteMany({ _id: { $in: without.map((w) => w._id) } });
   });
 
@@ -292,6 +291,7 @@ describe('publish moods', () => {
     );
     assert.deepEqual(failed.filter((l) => l.reason === 'its user is no string').map((l) => l.ref), [String(nobodys._id)]);
     assert.equal(failed.filter((l) => l.reason === 'atproto is not an object').length, 1, shown);
+    assert.match((await refkey.run(['publish', 'moods'])).stdout, /^\[\d\/5\] nobody ❌ Failed: its user is no string \(/m);
     const theirs = await records(person);
     for (const d of none) {
       const record = theirs.find((r) => r.value.ref === String(d._id));
