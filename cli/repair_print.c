@@ -167,6 +167,9 @@ static bool plan_write(const struct rk_repair_print *print)
 		json_object_get(print->summary, "onDelete"), "users", print->planned);
 	bool ok = rk_report_write_file(print->options->plan, "plan", plan);
 
+	if (ok && !print->options->json)
+		printf("Plan:    %s, carried out by: refkey repair --apply %s\n",
+			print->options->plan, print->options->plan);
 	json_decref(plan);
 	return ok;
 }

@@ -40,6 +40,9 @@ describe('repair by plan', () => {
     assert.equal(dry.code, 0, dry.shown);
     assert.equal(statSync(file).mode & 0o777, 0o600);
     assert.equal(JSON.parse(readFileSync(file)).pds, scene.proxy.url);
+    const next = plan();
+    const said = await refkey.run(['repair', '--all', '--plan', next, ...users(one, two)]);
+    assert.ok(said.stdout.endsWith(`\nPlan:    ${next}, carried out by: refkey repair --apply ${next}\n`), said.stdout + said.stderr);
     // By another way to the same PDS, which might be another PDS.
     const other = await refkey.run(['repair', '--json', '--apply', file], { env: { REFKEY_PDS_URL: scene.pds.url } });
     assert.deepEqual([other.code, other.stdout], [2, ''], other.stderr);
