@@ -17,6 +17,20 @@ static bool is_did(const char *text)
 	return rk_did_parse(&did, rk_slice_str(text));
 }
 
+static const struct rk_option_said limit_said[] = {
+	{"tail", "stop after N events"},
+	{"accounts", "only the N users with the most documents"},
+	{NULL, NULL},
+};
+static const struct rk_option_said batch_size_said[] = {
+	{"publish", "N records in one batch, 200 at most; if not given, 200"},
+	{NULL, NULL},
+};
+static const struct rk_option_said all_said[] = {
+	{"repair", "all four kinds"},
+	{NULL, NULL},
+};
+
 #define FIELD(name) .offset = offsetof(struct rk_command_options, name)
 
 static const struct rk_option_row options[] = {
@@ -25,9 +39,9 @@ static const struct rk_option_row options[] = {
 	{"--skip", "@HANDLE", RK_OPTION_IS_LIST, FIELD(skip),
 		.help = "not this user; may be repeated"},
 	{"--limit", "N", RK_OPTION_IS_NUMBER, FIELD(limit), .least = 1, .most = 1000000000,
-		.help = "stop after N were written; of tail, after N events"},
+		.help = "stop after N were written", .but = limit_said},
 	{"--batch-size", "N", RK_OPTION_IS_NUMBER, FIELD(batch_size), .least = 1, .most = 100000,
-		.help = "N in one batch; if not given, REFKEY_MONGO_BATCH, and 200 of publish"},
+		.help = "N in one batch; if not given, REFKEY_MONGO_BATCH", .but = batch_size_said},
 	{"--delay", "MS", RK_OPTION_IS_NUMBER, FIELD(delay_ms), .least = 0, .most = 3600000,
 		.help = "wait so many milliseconds between batches"},
 	{"--dry-run", NULL, RK_OPTION_IS_SWITCH, FIELD(dry_run),
@@ -56,8 +70,8 @@ static const struct rk_option_row options[] = {
 	{"--create", NULL, RK_OPTION_IS_SWITCH, FIELD(create),
 		.help = "make the accounts, most documents first; needs --report DIR, and "
 			"REFKEY_PDS_ADMIN_PASSWORD"},
-	{"--all", NULL, RK_OPTION_IS_SWITCH, FIELD(all),
-		.help = "of audit, all users, as without --user; of repair, all four kinds"},
+	{"--all", NULL, RK_OPTION_IS_SWITCH, FIELD(all), .help = "all users, as without --user",
+		.but = all_said},
 	{"--index", NULL, RK_OPTION_IS_SWITCH, FIELD(index),
 		.help = "what the index alone believes; neither MongoDB nor the PDS is asked"},
 	{"--yes", NULL, RK_OPTION_IS_SWITCH, FIELD(yes),
@@ -94,42 +108,43 @@ static const struct rk_command_row commands[] = {
 	{"serve", NULL, "follow the firehose, keep the index, answer XRPC, recover to MongoDB",
 		rk_command_serve},
 	{"recover", NULL, "ATProto to MongoDB once: fill missing rkeys, insert missing documents",
-		rk_command_recover,
+		rk_command_recover, .by_serve = true,
 		.options = RK_OPTION_SHARED | RK_OPTION_RESTORE | RK_OPTION_REPORT},
-	{"status", NULL, "state of the service and its index", rk_command_status,
+	{"status", NULL, "state of the service and its index", rk_command_status, .by_serve = true,
 		.options = RK_OPTION_JSON},
-	{"check", NULL, "prove that the index is consistent", rk_command_check,
+	{"check", NULL, "prove that the index is consistent", rk_command_check, .by_serve = true,
 		.options = RK_OPTION_JSON},
 	{"backup", "DIR",
 		"write a compacted copy of the index into DIR, also beside a running serve",
-		rk_command_backup, .options = RK_OPTION_JSON, .least = 1, .most = 1},
+		rk_command_backup, .by_serve = true, .options = RK_OPTION_JSON, .least = 1,
+		.most = 1},
 	{"tail", NULL, "print verified events of the firehose as JSON lines", rk_command_tail,
 		.options = RK_OPTION_LIMIT | RK_OPTION_COLLECTION | RK_OPTION_DID |
 			RK_OPTION_CURSOR | RK_OPTION_UNVERIFIED},
 	{"publish", "moods|paintings",
 		"MongoDB to ATProto: what has no atproto.rkey, paintings with thumbnails",
-		rk_command_publish,
+		rk_command_publish, .by_serve = true,
 		.options = RK_OPTION_SHARED | RK_OPTION_GUESTS | RK_OPTION_MAX_WAIT |
 			RK_OPTION_REPORT | RK_OPTION_VERBOSE | RK_OPTION_SKIP_BLOBS |
 			RK_OPTION_WATCH,
 		.least = 1, .most = 1},
 	{"audit", NULL, "compare both sides and what the index believes, per user or all",
-		rk_command_audit,
+		rk_command_audit, .by_serve = true,
 		.options = RK_OPTION_USER | RK_OPTION_SKIP | RK_OPTION_ALL | RK_OPTION_INDEX |
 			RK_OPTION_JSON | RK_OPTION_REPORT},
 	{"repair", NULL,
 		"mend duplicates, orphans, unlinked and vanished records; a dry run unless --yes",
-		rk_command_repair,
+		rk_command_repair, .by_serve = true,
 		.options = RK_OPTION_SHARED | RK_OPTION_ALL | RK_OPTION_YES | RK_OPTION_DUPLICATES |
 			RK_OPTION_ORPHANS | RK_OPTION_UNLINKED | RK_OPTION_VANISHED |
 			RK_OPTION_PLAN | RK_OPTION_APPLY | RK_OPTION_UNDO | RK_OPTION_MAX_WAIT |
 			RK_OPTION_REPORT},
 	{"forget", "@HANDLE", "erase a user's records from the PDS, the index and MongoDB",
-		rk_command_forget,
+		rk_command_forget, .by_serve = true,
 		.options = RK_OPTION_YES | RK_OPTION_DRY_RUN | RK_OPTION_JSON | RK_OPTION_MAX_WAIT,
 		.least = 1, .most = 1},
 	{"delete", "REF|URI…", "delete on both sides: the record, and its document is marked",
-		rk_command_delete,
+		rk_command_delete, .by_serve = true,
 		.options = RK_OPTION_DRY_RUN | RK_OPTION_JSON | RK_OPTION_MAX_WAIT, .least = 1,
 		.most = 5000},
 	{"accounts", NULL, "users with documents and no ATProto account; --create makes them",
@@ -175,4 +190,13 @@ size_t rk_option_count(void)
 const struct rk_option_row *rk_option_row(size_t at)
 {
 	return &options[at];
+}
+
+const char *rk_option_help(const struct rk_option_row *row, const struct rk_command_row *command)
+{
+	for (const struct rk_option_said *said = row->but; said && said->command; said++) {
+		if (strcmp(said->command, command->name) == 0)
+			return said->help;
+	}
+	return row->help;
 }

@@ -84,13 +84,20 @@ enum rk_option_kind {
 	RK_OPTION_IS_TEXT
 };
 
+/* What an option does in one command. */
+struct rk_option_said {
+	const char *command; /* NULL: the end of the list */
+	const char *help;
+};
+
 struct rk_option_row {
 	const char *flag;     /* "--limit" */
 	const char *argument; /* "N"; NULL for a switch */
 	enum rk_option_kind kind;
-	size_t offset;        /* in struct rk_command_options */
-	uint64_t least, most; /* of a number */
-	const char *help;
+	size_t offset;                     /* in struct rk_command_options */
+	uint64_t least, most;              /* of a number */
+	const char *help;                  /* in every command, */
+	const struct rk_option_said *but;  /* but in these; NULL: none */
 	bool (*accepts)(const char *text); /* of a list's values; NULL: any but empty */
 	const char *accepted;              /* … in words */
 };
@@ -104,6 +111,7 @@ struct rk_command_row {
 	int (*run)(const struct rk_command_call *call); /* returns an exit code */
 	unsigned options;                               /* RK_OPTION_… */
 	unsigned least, most;                           /* arguments */
+	bool by_serve;                                  /* a running serve carries it out */
 	bool hidden; /* not in --help and README; runs without settings */
 };
 
@@ -121,6 +129,8 @@ const struct rk_command_row *rk_command_row(size_t at);
 const struct rk_command_row *rk_command_find(const char *name); /* hidden ones too; NULL */
 size_t rk_option_count(void);
 const struct rk_option_row *rk_option_row(size_t at); /* its bit is 1 << at */
+/* What it does in that command. */
+const char *rk_option_help(const struct rk_option_row *row, const struct rk_command_row *command);
 
 /* A command line that was read. Finish it whatever the result. */
 struct rk_command_line {

@@ -84,6 +84,13 @@ static void setting_add(struct rk_buf *out, const struct rk_setting_row *row)
 	rk_buf_finish(&text);
 }
 
+static void exits_add(struct rk_buf *out)
+{
+	rk_buf_add_str(out,
+		"\nExit: 0 done, 1 done with failures or findings, 2 wrong usage or settings, "
+		"3 a needed\nservice stayed unreachable.\n");
+}
+
 void rk_help_program(struct rk_buf *out)
 {
 	rk_buf_add_str(out,
@@ -105,9 +112,7 @@ void rk_help_program(struct rk_buf *out)
 		"value is\nas good as none:\n");
 	for (size_t i = 0; i < rk_setting_count(); i++)
 		setting_add(out, rk_setting_row(i));
-	rk_buf_add_str(out,
-		"\nExit: 0 done, 1 done with failures or findings, 2 wrong usage or settings, "
-		"3 a needed\nservice stayed unreachable.\n");
+	exits_add(out);
 }
 
 void rk_help_command(struct rk_buf *out, const struct rk_command_row *command)
@@ -124,17 +129,21 @@ void rk_help_command(struct rk_buf *out, const struct rk_command_row *command)
 			continue;
 		rk_buf_printf(out, "  %s%s%s\n", row->flag, row->argument ? " " : "",
 			row->argument ? row->argument : "");
-		wrapped_add(out, row->help);
+		wrapped_add(out, rk_option_help(row, command));
 	}
 	for (size_t i = 0; i < rk_setting_count(); i++) {
 		const struct rk_setting_row *row = rk_setting_row(i);
 
-		if (rk_setting_is_required(row, command->name))
+		if (rk_setting_is_needed(row, command->name))
 			rk_buf_printf(
 				out, "\nNeeds %s (%s): %s.\n", row->env, row->flag, row->help);
 	}
+	if (command->by_serve)
+		rk_buf_add_str(out,
+			"\nBeside a running serve, that one carries it out, with its own settings.\n");
 	if (!command->hidden)
 		rk_buf_add_str(out, "\nSettings are options too; refkey --help lists them.\n");
+	exits_add(out);
 }
 
 void rk_help_block_begin(struct rk_buf *out, const char *name)

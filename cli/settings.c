@@ -10,12 +10,16 @@ static const char *const level_names[] = {"error", "warn", "info", "debug", NULL
 static const char *const format_names[] = {"text", "json", NULL};
 
 static const char *const followers[] = {"serve", "tail", NULL};
+static const char *const of_pds[] = {
+	"accounts", "audit", "delete", "forget", "publish", "repair", NULL};
+static const char *const of_mongo[] = {
+	"accounts", "audit", "delete", "forget", "publish", "recover", "repair", NULL};
 
 #define FIELD(name) .offset = offsetof(struct rk_settings, name)
 
 static const struct rk_setting_row rows[] = {
 	{"REFKEY_PDS_URL", "--pds-url", RK_SETTING_ORIGIN, FIELD(pds_url), .required_by = followers,
-		.otherwise = "required by serve and tail",
+		.used_by = of_pds, .otherwise = "required by serve and tail",
 		.help = "the PDS (or a relay) whose firehose is followed"},
 	{"REFKEY_PDS_PUBLIC_URL", "--pds-public-url", RK_SETTING_ORIGIN, FIELD(pds_public_url),
 		.otherwise = "https:// and the host of the PDS's own did:web",
@@ -32,7 +36,7 @@ static const struct rk_setting_row rows[] = {
 	{"REFKEY_LISTEN", "--listen", RK_SETTING_ADDRESS, FIELD(listen), .value = "127.0.0.1:3900",
 		.help = "address of the XRPC server; port 0 picks one and logs it"},
 	{"REFKEY_MONGO_URI", "--mongo-uri", RK_SETTING_MONGO_URI, FIELD(mongo_uri),
-		.scope = RK_SCOPE_MONGO, .otherwise = "unset",
+		.used_by = of_mongo, .scope = RK_SCOPE_MONGO, .otherwise = "unset",
 		.help = "the MongoDB that mirrors the records; without it, index and queries only"},
 	{"REFKEY_MONGO_DB", "--mongo-db", RK_SETTING_STRING, FIELD(mongo_db),
 		.scope = RK_SCOPE_MONGO, .value = "aesthetic", .least = 1, .most = 63,
@@ -115,13 +119,23 @@ const struct rk_setting_row *rk_setting_by_env(struct rk_slice env)
 	return NULL;
 }
 
-bool rk_setting_is_required(const struct rk_setting_row *row, const char *command)
+static bool is_among(const char *const *list, const char *command)
 {
-	for (const char *const *by = row->required_by; by && *by; by++) {
-		if (strcmp(*by, command) == 0)
+	for (; list && *list; list++) {
+		if (strcmp(*list, command) == 0)
 			return true;
 	}
 	return false;
+}
+
+bool rk_setting_is_required(const struct rk_setting_row *row, const char *command)
+{
+	return is_among(row->required_by, command);
+}
+
+bool rk_setting_is_needed(const struct rk_setting_row *row, const char *command)
+{
+	return is_among(row->required_by, command) || is_among(row->used_by, command);
 }
 
 bool rk_setting_is_secret(const struct rk_setting_row *row)

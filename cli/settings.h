@@ -75,7 +75,8 @@ struct rk_setting_row {
 	const char *value;     /* default, as a user would write it; NULL: none */
 	const char *otherwise; /* for help, where value is NULL: what holds instead */
 	const char *const
-		*required_by; /* commands that do not run without it, ended by NULL; NULL */
+		*required_by;       /* commands that do not run without it, ended by NULL; NULL */
+	const char *const *used_by; /* those that mostly need it, beside a serve its; likewise */
 	const char *help;
 	enum rk_setting_scope scope;
 	bool unbuilt;             /* read and checked, but nothing uses it yet */
@@ -90,6 +91,8 @@ const struct rk_setting_row *rk_setting_row(size_t at);
 const struct rk_setting_row *rk_setting_by_flag(struct rk_slice flag);
 const struct rk_setting_row *rk_setting_by_env(struct rk_slice env);
 bool rk_setting_is_required(const struct rk_setting_row *row, const char *command);
+/* Whether most of what the command does needs it, for its help. */
+bool rk_setting_is_needed(const struct rk_setting_row *row, const char *command);
 bool rk_setting_is_secret(const struct rk_setting_row *row);
 
 #endif

@@ -379,6 +379,48 @@ static void help_names_every_row(void **state)
 	rk_buf_finish(&reference);
 }
 
+/* In one command's help there is no word of the others, and what it needs is there. */
+static void help_of_a_command_is_of_that_command(void **state)
+{
+	static const struct {
+		const char *command, *says, *says_not;
+	} cases[] = {
+		{"tail", "stop after N events", "were written"},
+		{"recover", "stop after N were written", "tail"},
+		{"accounts", "the N users with the most documents", "tail"},
+		{"publish", "200 at most", "REFKEY_MONGO_BATCH"},
+		{"recover", "if not given, REFKEY_MONGO_BATCH", "publish"},
+		{"audit", "all users, as without --user", "repair"},
+		{"repair", "all four kinds", "audit"},
+		{"recover", "Needs REFKEY_MONGO_URI (--mongo-uri)", "Needs REFKEY_PDS_URL"},
+		{"publish", "Needs REFKEY_MONGO_URI (--mongo-uri)", "Needs REFKEY_DATA_DIR"},
+		{"publish", "Needs REFKEY_PDS_URL (--pds-url)", "Needs REFKEY_PLC_URL"},
+		{"serve", "Needs REFKEY_PDS_URL (--pds-url)", "Beside a running serve"},
+		{"accounts", "Needs REFKEY_PDS_URL (--pds-url)", "Beside a running serve"},
+		{"status", "Beside a running serve, that one", "Needs"},
+		{"check", "\nExit: 0 done, 1 ", "Needs"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rk_buf help = {0};
+
+		rk_help_command(&help, rk_command_find(cases[i].command));
+		if (!strstr(rk_buf_cstr(&help), cases[i].says) ||
+			strstr(rk_buf_cstr(&help), cases[i].says_not))
+			fail_msg(
+				"%s, %s:\n%s", cases[i].command, cases[i].says, rk_buf_cstr(&help));
+		rk_buf_finish(&help);
+	}
+}
+
+/* A command that never goes through serve reads it, and no other: a difference from serve's is nobody's concern. */
+static void what_accounts_alone_uses_is_its_own(void **state)
+{
+	assert_false(rk_command_find("accounts")->by_serve);
+	assert_int_equal(
+		rk_setting_by_env(rk_slice_str("REFKEY_PDS_ADMIN_PASSWORD"))->scope, RK_SCOPE_OWN);
+}
+
 static void flags_of_options_and_settings_differ(void **state)
 {
 	for (size_t i = 0; i < rk_option_count(); i++) {
@@ -403,6 +445,8 @@ int main(void)
 		cmocka_unit_test(help_after_two_dashes_is_an_argument),
 		cmocka_unit_test(hidden_commands_run_without_settings),
 		cmocka_unit_test(help_names_every_row),
+		cmocka_unit_test(help_of_a_command_is_of_that_command),
+		cmocka_unit_test(what_accounts_alone_uses_is_its_own),
 		cmocka_unit_test(flags_of_options_and_settings_differ),
 	};
 	return cmocka_run_group_tests_name("cli/command", tests, NULL, NULL);
