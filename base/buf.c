@@ -19,6 +19,13 @@ void rk_buf_finish(struct rk_buf *buf)
 	*buf = (struct rk_buf){.limit = buf->limit};
 }
 
+void rk_buf_wipe(struct rk_buf *buf)
+{
+	if (buf && buf->data)
+		explicit_bzero(buf->data, buf->cap);
+	rk_buf_finish(buf);
+}
+
 void rk_buf_clear(struct rk_buf *buf)
 {
 	buf->len = 0;

@@ -18,6 +18,8 @@ struct rk_buf {
 
 void rk_buf_init(struct rk_buf *buf, size_t limit);
 void rk_buf_finish(struct rk_buf *buf); /* NULL and zeroed are fine */
+/* The same of one that held a secret. */
+void rk_buf_wipe(struct rk_buf *buf);
 /* Empties the buffer, clears the failure, keeps the memory. */
 void rk_buf_clear(struct rk_buf *buf);
 

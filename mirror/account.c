@@ -215,19 +215,12 @@ static int password_get(struct rk_account_client *account, struct rk_buf *passwo
 	return r;
 }
 
-static void password_finish(struct rk_buf *password)
-{
-	if (password->data)
-		explicit_bzero(password->data, password->cap);
-	rk_buf_finish(password);
-}
-
 int rk_account_can_login(struct rk_account_client *account)
 {
 	struct rk_buf password = {0};
 	int r = password_get(account, &password);
 
-	password_finish(&password);
+	rk_buf_wipe(&password);
 	return r;
 }
 
@@ -249,7 +242,7 @@ int rk_account_login(struct rk_account_client *account)
 			refused(account, r);
 		account->open = r == 0;
 	}
-	password_finish(&password);
+	rk_buf_wipe(&password);
 	return r;
 }
 

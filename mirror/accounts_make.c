@@ -61,20 +61,13 @@ struct rk_accounts_maker *rk_accounts_maker_create(struct rk_mongo *mongo,
 	return NULL;
 }
 
-static void wipe(struct rk_buf *buf)
-{
-	if (buf->data)
-		explicit_bzero(buf->data, buf->cap);
-	rk_buf_finish(buf);
-}
-
 void rk_accounts_maker_destroy(struct rk_accounts_maker *m)
 {
 	if (!m)
 		return;
 	rk_session_destroy(m->door);
 	rk_session_destroy(m->session);
-	wipe(&m->text);
+	rk_buf_wipe(&m->text);
 	free(m);
 }
 
@@ -468,7 +461,7 @@ int rk_accounts_maker_make(struct rk_accounts_maker *m, struct rk_accounts_line 
 		r = rk_buf_failed(&password);
 	if (r == 0)
 		r = store(m, line, rk_buf_cstr(&password));
-	wipe(&password);
+	rk_buf_wipe(&password);
 	if (r < 0 || r == RK_ACCOUNTS_PUT_OFF)
 		return r;
 	if (line->outcome != RK_ACCOUNTS_FAILED)

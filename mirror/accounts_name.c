@@ -103,7 +103,5 @@ void rk_accounts_password(char out[RK_ACCOUNTS_PASSWORD_SIZE], const char *admin
 	rk_base32_encode(&letters, rk_slice_make(digest, 20));
 	snprintf(out, RK_ACCOUNTS_PASSWORD_SIZE, "%s", rk_buf_cstr(&letters));
 	explicit_bzero(digest, sizeof(digest));
-	if (letters.data)
-		explicit_bzero(letters.data, letters.cap);
-	rk_buf_finish(&letters);
+	rk_buf_wipe(&letters);
 }

@@ -254,6 +254,16 @@ void rk_documents_finish(struct rk_documents *documents)
 	*documents = (struct rk_documents){0};
 }
 
+const struct rk_document *rk_documents_find(
+	const struct rk_documents *documents, const struct rk_oid *id)
+{
+	for (size_t i = 0; i < documents->count; i++) {
+		if (memcmp(&documents->list[i].id, id, sizeof(*id)) == 0)
+			return &documents->list[i];
+	}
+	return NULL;
+}
+
 static int documents_add(struct rk_documents *out, struct rk_arena *arena, const bson_t *bson,
 	const struct rk_collection *collection)
 {

@@ -35,6 +35,9 @@ struct rk_documents {
 	size_t count, room;
 };
 void rk_documents_finish(struct rk_documents *documents);
+/* NULL: it is not among them. */
+const struct rk_document *rk_documents_find(
+	const struct rk_documents *documents, const struct rk_oid *id);
 
 /* Appends the documents with these _ids, or whose atproto.rkey is one of these. Texts live in the
  * arena. Those whose _id is no ObjectId are passed over. */

@@ -19,9 +19,7 @@ static int stored_before(struct rk_mongo *mongo, bool *stored, struct rk_slice u
 		r = rk_mongo_user_text(mongo, &secret, user, "atproto.password");
 	*stored = r == 0 && rk_slice_equal_str(rk_buf_slice(&theirs), did) &&
 		rk_slice_equal_str(rk_buf_slice(&secret), password);
-	if (secret.data)
-		explicit_bzero(secret.data, secret.cap);
-	rk_buf_finish(&secret);
+	rk_buf_wipe(&secret);
 	rk_buf_finish(&theirs);
 	return r;
 }

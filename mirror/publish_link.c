@@ -41,13 +41,9 @@ static int look(struct rk_publish_run *run, struct rk_mongo *mongo, struct rk_ar
 		ids[i] = items[i]->document.id;
 	r = rk_mongo_by_id(mongo, &documents, arena, run->collection, ids, count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		const struct rk_document *now = NULL;
+		const struct rk_document *now =
+			rk_documents_find(&documents, &items[i]->document.id);
 
-		for (size_t k = 0; k < documents.count && !now; k++) {
-			if (memcmp(&documents.list[k].id, &items[i]->document.id,
-				    sizeof(now->id)) == 0)
-				now = &documents.list[k];
-		}
 		if (items[i]->outcome == RK_PUBLISH_FAILED)
 			continue;
 		if (now && !now->gone && rk_slice_equal_str(rk_document_rkey(now), items[i]->rkey))

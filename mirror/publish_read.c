@@ -115,13 +115,10 @@ int rk_publish_read_again(
 	if (r == 0 && count)
 		r = rk_mongo_by_id(mongo, &documents, &arena, run->collection, ids, count);
 	for (size_t i = 0; r == 0 && i < parcel->count; i++) {
-		const char *why = "removed meanwhile";
+		const struct rk_document *now =
+			rk_documents_find(&documents, &parcel->items[i].document.id);
+		const char *why = now ? left_alone(run, parcel->person, now) : "removed meanwhile";
 
-		for (size_t k = 0; k < documents.count; k++) {
-			if (memcmp(&documents.list[k].id, &parcel->items[i].document.id,
-				    sizeof(struct rk_oid)) == 0)
-				why = left_alone(run, parcel->person, &documents.list[k]);
-		}
 		if (why && !parcel->items[i].settled)
 			rk_publish_settle(&parcel->items[i], RK_PUBLISH_SKIPPED, why);
 	}

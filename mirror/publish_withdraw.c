@@ -38,11 +38,7 @@ static void settle(struct rk_withdrawal *item, int state, const char *reason)
 static const struct rk_document *document_of(
 	const struct withdrawing *w, const struct rk_withdrawal *item)
 {
-	for (size_t i = 0; i < w->documents.count; i++) {
-		if (memcmp(&w->documents.list[i].id, &item->id, sizeof(item->id)) == 0)
-			return &w->documents.list[i];
-	}
-	return NULL;
+	return rk_documents_find(&w->documents, &item->id);
 }
 
 /* Those that came back to life, or were cleared by somebody else, are left alone. */

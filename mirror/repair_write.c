@@ -24,16 +24,6 @@ static void settle(struct rk_repair_step *step, enum rk_repair_state state, cons
 
 /* Documents */
 
-static const struct rk_document *document_find(
-	const struct rk_documents *documents, const struct rk_oid *id)
-{
-	for (size_t i = 0; i < documents->count; i++) {
-		if (memcmp(&documents->list[i].id, id, sizeof(*id)) == 0)
-			return &documents->list[i];
-	}
-	return NULL;
-}
-
 static unsigned changes_of(const struct rk_repair_run *run, const struct rk_repair_step *step)
 {
 	if (step->action == RK_REPAIR_LINK)
@@ -82,7 +72,7 @@ static int documents_try(struct rk_repair_run *run, const struct rk_user *user,
 		r = rk_mongo_by_id(run->mongo, &documents, &arena, collection, ids, count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct rk_repair_step *step = steps[i];
-		const struct rk_document *document = document_find(&documents, &step->id);
+		const struct rk_document *document = rk_documents_find(&documents, &step->id);
 		const struct rk_build build = {
 			.collection = collection, .did = user->did, .rkey = step->rkey};
 

@@ -16,13 +16,6 @@ enum {
 	HEADERS_MOST = 4,
 };
 
-static void wipe(struct rk_buf *buf)
-{
-	if (buf->data)
-		explicit_bzero(buf->data, buf->cap);
-	rk_buf_finish(buf);
-}
-
 /* RFC 7617. */
 static void admin_header(struct rk_buf *header, const char *password)
 {
@@ -33,7 +26,7 @@ static void admin_header(struct rk_buf *header, const char *password)
 	rk_base64_encode(header, rk_buf_slice(&pair));
 	for (size_t i = pair.len; i % 3 != 0; i++)
 		rk_buf_add_byte(header, '=');
-	wipe(&pair);
+	rk_buf_wipe(&pair);
 }
 
 struct rk_session *rk_session_create(const struct rk_session_options *options)
@@ -61,9 +54,9 @@ struct rk_session *rk_session_create(const struct rk_session_options *options)
 
 static void forget(struct rk_session *session)
 {
-	wipe(&session->did);
-	wipe(&session->access);
-	wipe(&session->refresh);
+	rk_buf_wipe(&session->did);
+	rk_buf_wipe(&session->access);
+	rk_buf_wipe(&session->refresh);
 }
 
 void rk_session_destroy(struct rk_session *session)
@@ -71,17 +64,17 @@ void rk_session_destroy(struct rk_session *session)
 	if (!session)
 		return;
 	forget(session);
-	wipe(&session->bypass);
-	wipe(&session->admin);
+	rk_buf_wipe(&session->bypass);
+	rk_buf_wipe(&session->admin);
 	rk_http_destroy(session->http);
 	free(session);
 }
 
 void rk_session_login_finish(struct rk_session_login *login)
 {
-	wipe(&login->did);
-	wipe(&login->access);
-	wipe(&login->refresh);
+	rk_buf_wipe(&login->did);
+	rk_buf_wipe(&login->access);
+	rk_buf_wipe(&login->refresh);
 }
 
 void rk_session_leave(struct rk_session *session, struct rk_session_login *out)
@@ -193,7 +186,7 @@ static bool token_take(struct rk_buf *header, const json_t *root, const char *na
 {
 	const char *token = json_string_value(json_object_get(root, name));
 
-	wipe(header);
+	rk_buf_wipe(header);
 	if (!token || !*token)
 		return false;
 	for (const char *c = token; *c; c++) {
@@ -247,12 +240,12 @@ int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, cons
 	rk_buf_add_json(&body, rk_slice_str(password));
 	rk_buf_add_str(&body, "}");
 	if (rk_buf_failed(&body) || rk_buf_failed(&session->did)) {
-		wipe(&body);
+		rk_buf_wipe(&body);
 		return -ENOMEM;
 	}
 	call.body = rk_buf_slice(&body);
 	rc = rk_session_perform(session, reply, &root, &call);
-	wipe(&body);
+	rk_buf_wipe(&body);
 	if (rc == RK_PDS_OK)
 		rc = tokens_take(session, reply, root, did);
 	json_decref(root);
