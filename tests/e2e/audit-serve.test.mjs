@@ -39,14 +39,20 @@ describe('audit beside serve', () => {
   });
   after(() => scene?.close());
 
+  // With a mood on both sides, and unknown to MongoDB's users as far as the index can tell.
+  async function nobodys() {
+    const account = await scene.stranger();
+    const person = { ...account, user: `auth0|${account.name}` };
+    const mood = document(person);
+    await scene.mongo.moods.insertOne(mood);
+    await record(person, mood);
+    await until(async () => (await issues(refkey)).unclaimed === 1, { what: 'the index to know nobody with the DID', ...soon });
+    return { person, mood };
+  }
+
   it('a user who came after users were read', async () => {
     for (let i = 0; i < 3; i++) {
-      const account = await scene.stranger();
-      const person = { ...account, user: `auth0|${account.name}` };
-      const mood = document(person);
-      await scene.mongo.moods.insertOne(mood);
-      await record(person, mood);
-      await until(async () => (await issues(refkey)).unclaimed === 1, { what: 'the index to know nobody with the DID', ...soon });
+      const { person } = await nobodys();
       await scene.mongo.user({ _id: person.user, handle: person.name, did: person.did });
       const { code, users: [found], shown } = await audit(refkey, person);
       assert.equal(code, 0, shown);
@@ -58,12 +64,7 @@ describe('audit beside serve', () => {
   });
 
   it('names who it is that an index knows nobody for, once nothing follows users any more', async () => {
-    const account = await scene.stranger();
-    const person = { ...account, user: `auth0|${account.name}` };
-    const mood = document(person);
-    await scene.mongo.moods.insertOne(mood);
-    await record(person, mood);
-    await until(async () => (await issues(refkey)).unclaimed === 1, { what: 'the index to know nobody with the DID', ...soon });
+    const { person, mood } = await nobodys();
     await refkey.stop();
     try {
       await scene.mongo.user({ _id: person.user, handle: person.name, did: person.did });
