@@ -152,7 +152,8 @@ int rk_audit_run(struct rk_store *store, struct rk_audit_summary *out,
 	out->stopped = request->stop && atomic_load(request->stop);
 	snprintf(out->error, sizeof(out->error), "%s", run.error);
 	rk_users_finish(&run.users);
-	rk_arena_finish(&run.arena);
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
+		rk_arena_finish(&run.arenas[i]);
 	free(run.others);
 	free(run.entries);
 	free(run.subjects);

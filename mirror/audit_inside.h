@@ -1,6 +1,6 @@
 /*
- * What the audit's files share. The caller's thread reads all documents (audit_select.c), then tells what
- * the working threads found, in order (audit.c); each of those takes one user after the other
+ * What the audit's files share. All documents are read first (audit_select.c), then the caller's thread tells
+ * what the working threads found, in order (audit.c); each of those takes one user after the other
  * (audit_user.c), with a MongoDB client, a PDS client and a snapshot of its own.
  */
 #ifndef RK_MIRROR_AUDIT_INSIDE_H
@@ -17,7 +17,7 @@
 struct rk_audit_entry {
 	struct rk_slice owner; /* users._id; empty: nobody's */
 	uint8_t collection;
-	struct rk_audit_document document; /* texts in the run's arena */
+	struct rk_audit_document document; /* texts in the run's arenas */
 };
 
 /* Somebody to be audited: a range of the entries. */
@@ -35,7 +35,7 @@ struct rk_audit_run {
 	struct rk_audit_summary *summary;
 	struct rk_users users;
 	struct rk_user *others; /* owners that users does not have, and nobody */
-	struct rk_arena arena;
+	struct rk_arena arenas[RK_COLLECTION_COUNT];
 	struct rk_audit_entry *entries;
 	size_t entry_count;
 	struct rk_audit_subject *subjects;

@@ -13,8 +13,17 @@ enum { ASKED_MOST = 1000 }; /* users in one question; of more all documents are 
 struct selection {
 	struct rk_audit_run *run;
 	const struct rk_user **only, **skip; /* ended by NULL; NULL: none */
-	size_t room;
+};
+
+/* Of one collection's documents, on a thread and with a client of its own. */
+struct reading {
+	const struct selection *selection;
 	uint8_t collection;
+	struct rk_audit_entry *entries; /* texts in the run's arena for the collection */
+	size_t count, room;
+	int result;
+	char error[256];
+	pthread_t thread;
 };
 
 static bool is_among(const struct rk_user *const *list, const struct rk_user *user)
@@ -31,6 +40,15 @@ static bool is_wanted(const struct selection *s, const struct rk_user *user)
 	return (!s->only || is_among(s->only, user)) && !is_among(s->skip, user);
 }
 
+/* The result of a call of MongoDB's, as the run has it. */
+static int explained(int r, const struct rk_mongo *mongo, char error[256])
+{
+	if (r != -EIO)
+		return r;
+	snprintf(error, 256, "MongoDB: %.200s", rk_mongo_error(mongo));
+	return -EHOSTUNREACH;
+}
+
 /* In the words of publish. */
 static const char *flaw_of(const struct rk_document *document, bool foreign)
 {
@@ -44,9 +62,9 @@ static const char *flaw_of(const struct rk_document *document, bool foreign)
 	return NULL;
 }
 
-static bool keep(struct rk_audit_run *run, struct rk_slice *text)
+static bool keep(struct rk_arena *arena, struct rk_slice *text)
 {
-	const char *copy = text->len ? rk_arena_copy(&run->arena, *text) : NULL;
+	const char *copy = text->len ? rk_arena_copy(arena, *text) : NULL;
 	bool kept = copy || text->len == 0;
 
 	*text = rk_slice_make(copy, copy ? text->len : 0);
@@ -56,8 +74,10 @@ static bool keep(struct rk_audit_run *run, struct rk_slice *text)
 /* Only what is told of a document later is kept of it: there may be a million. */
 static int document_take(void *context, const struct rk_document *document, struct rk_slice id)
 {
-	struct selection *s = context;
+	struct reading *reading = context;
+	const struct selection *s = reading->selection;
 	struct rk_audit_run *run = s->run;
+	struct rk_arena *arena = &run->arenas[reading->collection];
 	struct rk_slice owner = rk_document_owner(document, run->options->guest_user);
 	struct rk_slice rkey = rk_document_rkey(document);
 	const struct rk_user *user = rk_users_by_id(&run->users, owner);
@@ -66,13 +86,14 @@ static int document_take(void *context, const struct rk_document *document, stru
 		return 0;
 	if (user)
 		owner = user->id;
-	if ((!user && !keep(run, &owner)) || !keep(run, &rkey) || !keep(run, &id))
+	if ((!user && !keep(arena, &owner)) || !keep(arena, &rkey) || !keep(arena, &id))
 		return -ENOMEM;
-	if (rk_list_grow(&run->entries, &s->room, run->entry_count, sizeof(*run->entries)) != 0)
+	if (rk_list_grow(&reading->entries, &reading->room, reading->count,
+		    sizeof(*reading->entries)) != 0)
 		return -ENOMEM;
-	run->entries[run->entry_count++] = (struct rk_audit_entry){
+	reading->entries[reading->count++] = (struct rk_audit_entry){
 		.owner = owner,
-		.collection = s->collection,
+		.collection = reading->collection,
 		.document = {.id = document->id,
 			.foreign = id.len > 0,
 			.name = id,
@@ -101,7 +122,7 @@ static void subject_add(
 }
 
 /* Users and owners of documents, both in order of their ids. */
-static int subjects_make(struct selection *s)
+static int subjects_make(const struct selection *s)
 {
 	struct rk_audit_run *run = s->run;
 	size_t at = 0, others = 0;
@@ -158,9 +179,9 @@ static int has_records(struct rk_store *store, bool *out)
 }
 
 /* The documents of who is to be audited: one user's are no reason to read everybody's. */
-static int documents_select(
-	struct selection *s, struct rk_mongo *mongo, const struct rk_collection *row)
+static int documents_select(struct reading *reading, struct rk_mongo *mongo)
 {
+	const struct selection *s = reading->selection;
 	const struct rk_mongo_whose whose = {.users = s->only,
 		.nobodys = is_among(s->only,
 			rk_users_by_id(&s->run->users, rk_slice_str(s->run->options->guest_user)))};
@@ -168,8 +189,63 @@ static int documents_select(
 
 	while (s->only && s->only[count])
 		count++;
-	return rk_mongo_each(
-		mongo, row, count && count <= ASKED_MOST ? &whose : NULL, document_take, s);
+	return rk_mongo_each(mongo, &rk_collections[reading->collection],
+		count && count <= ASKED_MOST ? &whose : NULL, document_take, reading);
+}
+
+static void *reading_run(void *context)
+{
+	struct reading *reading = context;
+	const struct rk_audit_options *options = reading->selection->run->options;
+	struct rk_mongo *mongo = NULL;
+	int r = rk_mongo_create(&mongo, options->mongo_uri, options->database, reading->error);
+
+	if (r == 0)
+		r = documents_select(reading, mongo);
+	reading->result = explained(r, mongo, reading->error);
+	rk_mongo_destroy(mongo);
+	return NULL;
+}
+
+static int entries_append(struct rk_audit_run *run, const struct reading *reading)
+{
+	struct rk_audit_entry *list = reallocarray(
+		run->entries, run->entry_count + reading->count + 1, sizeof(*run->entries));
+
+	if (!list)
+		return -ENOMEM;
+	run->entries = list;
+	if (reading->count)
+		memcpy(&list[run->entry_count], reading->entries, reading->count * sizeof(*list));
+	run->entry_count += reading->count;
+	return 0;
+}
+
+/* All collections at once: the PDS has nothing to do before they are read. */
+static int documents_read(const struct selection *s)
+{
+	struct reading readings[RK_COLLECTION_COUNT];
+	int r = 0, started = 0;
+
+	for (; r == 0 && started < RK_COLLECTION_COUNT; started += r == 0) {
+		readings[started] =
+			(struct reading){.selection = s, .collection = (uint8_t)started};
+		r = -pthread_create(
+			&readings[started].thread, NULL, reading_run, &readings[started]);
+	}
+	for (int i = 0; i < started; i++) {
+		struct reading *reading = &readings[i];
+
+		pthread_join(reading->thread, NULL);
+		if (r == 0 && reading->result) {
+			r = reading->result;
+			memcpy(s->run->error, reading->error, sizeof(reading->error));
+		}
+		if (r == 0)
+			r = entries_append(s->run, reading);
+		free(reading->entries);
+	}
+	return r;
 }
 
 int rk_audit_select(struct rk_audit_run *run)
@@ -186,10 +262,10 @@ int rk_audit_select(struct rk_audit_run *run)
 		r = rk_users_by_names(&run->users, &s.only, run->request->users, run->error);
 	if (r == 0)
 		r = rk_users_by_names(&run->users, &s.skip, run->request->skip, run->error);
-	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
-		s.collection = (uint8_t)i;
-		r = documents_select(&s, mongo, &rk_collections[i]);
-	}
+	r = explained(r, mongo, run->error);
+	rk_mongo_destroy(mongo);
+	if (r == 0)
+		r = documents_read(&s);
 	if (r == 0)
 		r = subjects_make(&s);
 	if (r == 0 && run->subject_count == 0 && !s.skip)
@@ -200,11 +276,6 @@ int rk_audit_select(struct rk_audit_run *run)
 			options->database);
 		r = -ENOENT;
 	}
-	if (r == -EIO) {
-		snprintf(run->error, sizeof(run->error), "MongoDB: %.200s", rk_mongo_error(mongo));
-		r = -EHOSTUNREACH;
-	}
-	rk_mongo_destroy(mongo);
 	free(s.only);
 	free(s.skip);
 	return r;
@@ -256,10 +327,7 @@ static int users_handles(struct rk_audit_run *run)
 	r = rk_mongo_create(&mongo, run->options->mongo_uri, run->options->database, run->error);
 	if (r == 0)
 		r = rk_mongo_users(mongo, &run->users, true);
-	if (r == -EIO) {
-		snprintf(run->error, sizeof(run->error), "MongoDB: %.200s", rk_mongo_error(mongo));
-		r = -EHOSTUNREACH;
-	}
+	r = explained(r, mongo, run->error);
 	rk_mongo_destroy(mongo);
 	return r;
 }
