@@ -7,6 +7,7 @@
 
 #include "atproto/syntax.h"
 #include "cli/event.h"
+#include "cli/perform.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 

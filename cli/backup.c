@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/event.h"
 #include "cli/operation.h"
+#include "cli/perform.h"
 
 /* Whether another folder is what it takes. */
 static bool is_wrong_folder(int result)
@@ -50,7 +52,7 @@ static void print(void *context, const json_t *event)
 	json_t *dir = json_object_get(event, "dir");
 
 	if (kind && strcmp(kind, "error") == 0) {
-		rk_operation_print_error(event);
+		rk_event_print_error(event);
 	} else if (dir && *as_json) {
 		fputs("{\"dir\": ", stdout);
 		json_dumpf(dir, stdout, JSON_ENCODE_ANY);

@@ -4,6 +4,7 @@
 
 #include "cli/event.h"
 #include "cli/operation.h"
+#include "cli/perform.h"
 
 static void report(void *context, const char *what)
 {
@@ -58,7 +59,7 @@ static void print(void *context, const json_t *event)
 	json_t *wrong = json_object_get(event, "wrong");
 
 	if (kind && strcmp(kind, "error") == 0) {
-		rk_operation_print_error(event);
+		rk_event_print_error(event);
 	} else if (kind && strcmp(kind, "line") == 0) {
 		if (p->json)
 			json_array_append(p->findings, wrong);

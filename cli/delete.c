@@ -5,6 +5,7 @@
 
 #include "cli/event.h"
 #include "cli/operation.h"
+#include "cli/perform.h"
 #include "mirror/delete.h"
 
 static void line(void *context, const struct rk_delete_line *line)
@@ -121,7 +122,7 @@ static void print(void *context, const json_t *event)
 	} else if (strcmp(kind, "line") == 0) {
 		print_line(p, event);
 	} else if (strcmp(kind, "error") == 0) {
-		rk_operation_print_error(event);
+		rk_event_print_error(event);
 	} else if (strcmp(kind, "waiting") == 0) {
 		if (!p->json)
 			printf("⏳ The PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/shown.h"
-#include "cli/operation.h"
+#include "cli/command.h"
 
 enum { SHOWN_MOST = 480 }; /* bytes of one text */
 
@@ -95,6 +95,11 @@ void rk_event_print_failure(const char *text)
 	fputc('\n', stderr);
 }
 
+void rk_event_print_error(const json_t *event)
+{
+	fprintf(stderr, "refkey: %s\n", rk_event_text(event, "message"));
+}
+
 const json_t *rk_event_exact(const json_t *event)
 {
 	const json_t *exact = json_object_get(event, "exact");
@@ -174,7 +179,7 @@ bool rk_event_print_usual(struct rk_progress *progress, const json_t *event)
 			progress, rk_event_number(event, "ms"), rk_event_text(event, "user"));
 	} else if (strcmp(kind, "error") == 0) {
 		rk_progress_clear(progress);
-		rk_operation_print_error(event);
+		rk_event_print_error(event);
 	} else {
 		return false;
 	}

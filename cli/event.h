@@ -19,6 +19,8 @@ json_t *rk_event_shown(json_t *event);
 void rk_event_print_shown(FILE *to, const char *text);
 /* "refkey: TEXT" so, a line on standard error. */
 void rk_event_print_failure(const char *text);
+/* The same with the message of an "error" or "note" that is shown already. */
+void rk_event_print_error(const json_t *event);
 /* From what was given: the event as it came, borrowed; a new object of it, without what is only of its way here
  * ("event", "exit"). */
 const json_t *rk_event_exact(const json_t *event);

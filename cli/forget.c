@@ -5,6 +5,7 @@
 
 #include "cli/event.h"
 #include "cli/operation.h"
+#include "cli/perform.h"
 #include "mirror/forget.h"
 
 static void found(void *context, const struct rk_user *user, bool forgotten,
@@ -177,7 +178,7 @@ static void print(void *context, const json_t *event)
 	if (!kind)
 		return;
 	if (strcmp(kind, "error") == 0) {
-		rk_operation_print_error(event);
+		rk_event_print_error(event);
 		json_object_set(
 			p->all, "message", json_object_get(rk_event_exact(event), "message"));
 	} else if (strcmp(kind, "found") == 0 || strcmp(kind, "result") == 0) {

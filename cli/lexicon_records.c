@@ -7,6 +7,7 @@
 #include "cli/event.h"
 #include "cli/lexicon.h"
 #include "cli/operation.h"
+#include "cli/perform.h"
 #include "cli/progress.h"
 
 enum { BATCH = 200 };

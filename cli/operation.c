@@ -1,15 +1,11 @@
-/* The table of operations, and running one for a command; see operation.h. */
+/* The table of operations, and what they have in common; see operation.h. */
 #include "cli/operation.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/agree.h"
-#include "cli/control.h"
 #include "cli/event.h"
-#include "cli/interrupt.h"
-#include "net/http.h"
 
 static const struct rk_operation_row rows[] = {
 	{"status", false, false, rk_operation_status},
@@ -96,11 +92,6 @@ bool rk_operation_writes_to_pds(const struct rk_operation_run *run)
 	}
 }
 
-void rk_operation_print_error(const json_t *event)
-{
-	fprintf(stderr, "refkey: %s\n", json_string_value(json_object_get(event, "message")));
-}
-
 const char **rk_operation_texts(const json_t *list)
 {
 	size_t count = json_array_size(list);
@@ -128,102 +119,4 @@ void rk_operation_list_set(json_t *request, const char *name, const char *const 
 	for (size_t i = 0; list && list[i]; i++)
 		json_array_append_new(array, json_string(list[i]));
 	json_object_set_new(request, name, array);
-}
-
-struct printer {
-	void (*print)(void *context, const json_t *event);
-	void *context;
-	bool json; /* what is printed is for programs */
-};
-
-static void hear(void *context, const json_t *event)
-{
-	struct printer *printer = context;
-	const char *kind = rk_event_text(event, "event");
-	bool aside = strcmp(kind, "note") == 0 || strcmp(kind, "error") == 0 ||
-		strcmp(kind, "waiting") == 0; /* on standard error, for people */
-	json_t *given = printer->json && !aside ? json_incref((json_t *)event)
-						: rk_event_shown((json_t *)event);
-
-	if (strcmp(kind, "note") == 0)
-		rk_operation_print_error(given);
-	/* Nothing was begun, so there is nothing to sum up. */
-	else if (strcmp(kind, "result") != 0 || rk_event_number(event, "exit") != RK_EXIT_USAGE)
-		printer->print(printer->context, given);
-	json_decref(given);
-}
-
-static bool emit(void *context, json_t *event)
-{
-	hear(context, event);
-	json_decref(event);
-	return true;
-}
-
-static int run_here(const struct rk_command_call *call, const struct rk_operation_row *row,
-	const json_t *request, const atomic_bool *stop, struct printer *printer)
-{
-	struct rk_service service;
-	struct rk_operation_run run = {
-		.service = &service,
-		.request = request,
-		.stop = stop,
-		.emit = emit,
-		.context = printer,
-	};
-	json_t *result;
-	int code;
-
-	if (!rk_service_index_exists(call->settings)) {
-		fprintf(stderr,
-			"refkey: there is no index in %s: set REFKEY_DATA_DIR to the folder of `refkey serve`\n",
-			call->settings->data_dir);
-		return RK_EXIT_USAGE;
-	}
-	if (row->mirror && !call->settings->mongo_uri) {
-		fprintf(stderr, "refkey: REFKEY_MONGO_URI is not set: `%s` needs MongoDB\n",
-			row->name);
-		return RK_EXIT_USAGE;
-	}
-	if (row->http && rk_http_global_init() != 0) {
-		fputs("refkey: libcurl cannot be initialised\n", stderr);
-		return RK_EXIT_FINDINGS;
-	}
-	code = rk_service_open(&service, call->settings);
-	if (code)
-		return code;
-	if (row->mirror)
-		code = rk_service_mirror(&service, false);
-	result = json_object();
-	if (code == 0) {
-		code = row->run(&run, result);
-		json_object_set_new(result, "event", json_string("result"));
-		json_object_set_new(result, "exit", json_integer(code));
-		hear(printer, result);
-	}
-	json_decref(result);
-	rk_service_close(&service);
-	return code;
-}
-
-int rk_operation_perform(const struct rk_command_call *call, const char *name, json_t *request,
-	void (*print)(void *context, const json_t *event), void *context)
-{
-	struct printer printer = {.print = print, .context = context, .json = call->options->json};
-	/* A lost line would be missed by who reads them. */
-	const atomic_bool *stop = rk_interrupt_take(SA_RESTART);
-	int code = RK_EXIT_FINDINGS, r;
-
-	json_object_set_new(request, "operation", json_string(name));
-	rk_agree_tell(request, call->settings);
-	r = rk_control_ask(call->settings->data_dir, request, stop, hear, &printer, &code);
-	if (r == -ENOENT) {
-		code = run_here(call, rk_operation_find(name), request, stop, &printer);
-	} else if (r) {
-		fprintf(stderr, "refkey: the running serve did not answer to the end: %s\n",
-			strerror(-r));
-		code = RK_EXIT_UNREACHABLE;
-	}
-	json_decref(request);
-	return code;
 }

@@ -60,21 +60,10 @@ int rk_operation_forget(const struct rk_operation_run *run, json_t *result);
 int rk_operation_repair(const struct rk_operation_run *run, json_t *result);
 int rk_operation_recover(const struct rk_operation_run *run, json_t *result);
 
-/*
- * Runs an operation for a command: by the running serve if there is one, else here. print is called
- * for each event but notes, with texts as people may see them unless --json is given (event.h has what came), and
- * for a result unless it is RK_EXIT_USAGE. Takes over the request. Returns the exit code.
- */
-int rk_operation_perform(const struct rk_command_call *call, const char *name, json_t *request,
-	void (*print)(void *context, const json_t *event), void *context);
-
 /* Parts of requests. A list of texts is ended by NULL, or NULL where there is none: free it, the texts
  * are the request's. A number that is absent or negative is 0. */
 void rk_operation_list_set(json_t *request, const char *name, const char *const *list);
 const char **rk_operation_texts(const json_t *list);
 uint64_t rk_operation_number(const json_t *request, const char *name);
-
-/* "refkey: message" on standard error, for an "error" event. */
-void rk_operation_print_error(const json_t *event);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "cli/event.h"
 #include "cli/operation.h"
+#include "cli/perform.h"
 #include "cli/publish_inside.h"
 #include "cli/publish_print.h"
 #include "cli/watch.h"

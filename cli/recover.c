@@ -5,6 +5,7 @@
 
 #include "cli/event.h"
 #include "cli/operation.h"
+#include "cli/perform.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 

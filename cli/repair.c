@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli/audit.h"
 #include "cli/event.h"
+#include "cli/perform.h"
 #include "cli/repair_print.h"
 #include "cli/report.h"
 #include "mirror/repair.h"

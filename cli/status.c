@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cli/event.h"
 #include "cli/operation.h"
+#include "cli/perform.h"
 
 static json_t *records_json(const struct rk_counts *counts)
 {
@@ -211,7 +212,7 @@ static void print(void *context, const json_t *event)
 	const char *kind = json_string_value(json_object_get(event, "event"));
 
 	if (kind && strcmp(kind, "error") == 0) {
-		rk_operation_print_error(event);
+		rk_event_print_error(event);
 	} else if (*as_json) {
 		json_t *copy = rk_event_copy(event);
 
