@@ -12,18 +12,13 @@ enum { BAR_WIDTH = 30, BAR_EVERY_MS = 100, WAIT_EVERY_MS = 1000, LINE_EVERY_MS =
 
 void rk_progress_init(struct rk_progress *progress)
 {
-	pthread_condattr_t monotonic;
-
 	*progress = (struct rk_progress){
 		.terminal = isatty(STDERR_FILENO),
 		.started_ms = rk_clock_mono_ms(),
 	};
 	progress->said_ms = progress->started_ms;
 	pthread_mutex_init(&progress->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&progress->ended, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	rk_clock_cond_init(&progress->ended);
 }
 
 void rk_progress_finish(struct rk_progress *progress)

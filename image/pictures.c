@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,8 +23,7 @@ enum {
 	TRIES = 3,
 	RETRY_MS = 500,
 	RETRY_MOST_MS = 5000, /* of what a server asks for */
-	TICK_NS = 100 * 1000 * 1000,
-	SECOND_NS = 1000 * 1000 * 1000,
+	TICK_MS = 100,
 	AWAY_MOST = 12, /* connections that failed in a row */
 };
 
@@ -274,7 +272,7 @@ struct rk_pictures *rk_pictures_create(const struct rk_pictures_options *options
 		rk_scaler_init(&p->scalers[i], p->options.program);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->asked, NULL);
-	pthread_cond_init(&p->done, NULL);
+	rk_clock_cond_init(&p->done);
 	pthread_cond_init(&p->freed, NULL);
 	while (p->started < FETCHERS && pthread_create(&p->threads[p->started], NULL, work, p) == 0)
 		p->started++;
@@ -332,12 +330,8 @@ int rk_pictures_wait(struct rk_pictures *p, struct rk_picture *picture,
 
 	pthread_mutex_lock(&p->lock);
 	while (!picture->done && !stopped(context)) {
-		struct timespec until;
+		const struct timespec until = rk_clock_after(TICK_MS);
 
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += TICK_NS;
-		until.tv_sec += until.tv_nsec / SECOND_NS;
-		until.tv_nsec %= SECOND_NS;
 		pthread_cond_timedwait(&p->done, &p->lock, &until);
 	}
 	r = picture->done ? picture->result : -ECANCELED;

@@ -107,18 +107,6 @@ static void ask(struct survey *survey, struct rk_fetcher *fetcher, const struct 
 	pthread_mutex_unlock(&survey->lock);
 }
 
-static void wait(struct survey *survey, int64_t ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&survey->turn, &survey->lock, &until);
-}
-
 static void *surveyor_run(void *context)
 {
 	struct survey *survey = context;
@@ -138,7 +126,9 @@ static void *surveyor_run(void *context)
 		if (next == RK_ROTA_OVER)
 			break;
 		if (next == RK_ROTA_WAIT) {
-			wait(survey, wait_ms);
+			const struct timespec until = rk_clock_after(wait_ms);
+
+			pthread_cond_timedwait(&survey->turn, &survey->lock, &until);
 			continue;
 		}
 		pthread_mutex_unlock(&survey->lock);
@@ -168,16 +158,12 @@ int rk_survey(struct rk_sweep *s)
 {
 	struct survey survey = {.sweep = s, .rota = rk_rota_create()};
 	struct rk_rota_sums sums;
-	pthread_condattr_t monotonic;
 	int r;
 
 	if (!survey.rota)
 		return -ENOMEM;
 	pthread_mutex_init(&survey.lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&survey.turn, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	rk_clock_cond_init(&survey.turn);
 	r = collect(&survey);
 	if (r == 0) {
 		survey_run(&survey);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "mirror/audit_inside.h"
@@ -42,10 +41,9 @@ static void person_destroy(struct rk_audit_person *person)
 /* Waits for news, and ends requests under way once the run is to end. */
 static void tick(struct rk_audit_run *run)
 {
-	int64_t until = rk_clock_wall_ms() + TICK_MS;
-	const struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000 * 1000};
+	const struct timespec until = rk_clock_after(TICK_MS);
 
-	pthread_cond_timedwait(&run->finished, &run->lock, &at);
+	pthread_cond_timedwait(&run->finished, &run->lock, &until);
 	if (rk_audit_stopping(run))
 		atomic_store(&run->cancel, true);
 }
@@ -139,11 +137,11 @@ int rk_audit_run(struct rk_store *store, struct rk_audit_summary *out,
 		.request = request,
 		.summary = out,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.finished = PTHREAD_COND_INITIALIZER,
 		.told = PTHREAD_COND_INITIALIZER,
 	};
 	int r;
 
+	rk_clock_cond_init(&run.finished);
 	*out = (struct rk_audit_summary){0};
 	r = request->index_only ? rk_audit_select_indexed(&run) : rk_audit_select(&run);
 	out->users = run.subject_count;

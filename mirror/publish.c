@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
@@ -14,7 +13,7 @@
 /* Users at once. A login waits a third of a second at the reference PDS whatever it costs there, so there are more
  * than cores; of what it costs, its processor time is most. */
 enum { THREADS_EACH = 4, THREADS_LEAST = 8, THREADS_MOST = 64 };
-enum { STOPPED_MOST_MS = 5000 };
+enum { STOPPED_MOST_MS = 5000, TICK_MS = 1000 };
 
 #define ROW(id, name, text) [RK_PUBLISH_##id] = {name, text},
 const struct rk_publish_outcome_row rk_publish_outcome_rows[RK_PUBLISH_OUTCOME_COUNT] = {
@@ -388,13 +387,12 @@ static struct rk_publish_parcel *take(struct rk_publish_run *run)
 {
 	const atomic_bool *stop = run->request->stop;
 	struct rk_publish_parcel *parcels;
-	struct timespec until;
 	int64_t stopped_ms = 0;
 
 	pthread_mutex_lock(&run->lock);
 	while (!run->first && run->working > 0) {
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec++;
+		const struct timespec until = rk_clock_after(TICK_MS);
+
 		pthread_cond_timedwait(&run->filled, &run->lock, &until);
 		/* What is under way may end, unless the PDS says nothing at all. */
 		if (!stop || !atomic_load(stop))
@@ -478,12 +476,12 @@ int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,
 		.summary = out,
 		.left = request->limit ? request->limit : UINT64_MAX,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.filled = PTHREAD_COND_INITIALIZER,
 		.emptied = PTHREAD_COND_INITIALIZER,
 	};
 	struct rk_mongo *mongo = NULL;
 	int r;
 
+	rk_clock_cond_init(&run.filled);
 	*out = (struct rk_publish_summary){0};
 	run.last = &run.first;
 	r = rk_mongo_create(&mongo, options->mongo_uri, options->database, run.error);
