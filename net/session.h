@@ -100,7 +100,8 @@ struct rk_session_record {
 /* Everything borrowed for the call. Non-zero ends the listing and is returned by it: negative. */
 typedef int rk_session_visit(void *context, const struct rk_session_record *record);
 /* All records of a repo's collection, page by page; needs no login. Waits where the pace says so, unless
- * that is longer than wait_most_ms: then RK_PDS_RETRY with the time. */
+ * that is longer than wait_most_ms: then RK_PDS_RETRY with the time. RK_PDS_WRONG: what is listed is not all
+ * of that repo and collection, or does not end: a cursor comes again, or there are 10,000 pages. */
 int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
 	const char *collection, int64_t wait_most_ms, rk_session_visit *visit, void *context)
 	__attribute__((warn_unused_result));

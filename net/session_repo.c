@@ -10,6 +10,7 @@
 enum {
 	PAGE_MOST = 16 << 20, /* 100 records, each of up to 64 KB or more */
 	PAGE_RECORDS = 100,
+	PAGES_MOST = 10 * 1000, /* of a listing: a million records */
 	BLOB_MOST = 1 << 30,
 };
 
@@ -121,15 +122,31 @@ static bool is_cancelled(void *context)
 	return session->options.http.cancel && atomic_load(session->options.http.cancel);
 }
 
-static struct rk_slice rkey_of(const json_t *record)
+/* What is left of text behind the part. False: it does not begin so. */
+static bool part_take(struct rk_slice *text, const char *part)
 {
-	const char *uri = json_string_value(json_object_get(record, "uri"));
-	const char *last = uri ? strrchr(uri, '/') : NULL;
+	size_t len = strlen(part);
 
-	return rk_slice_str(last ? last + 1 : NULL);
+	if (!rk_slice_starts(*text, rk_slice_str(part)))
+		return false;
+	*text = rk_slice_make(text->data + len, text->len - len);
+	return true;
 }
 
-static int page_visit(const json_t *records, rk_session_visit *visit, void *context)
+/* Of at://DID/COLLECTION/RKEY. False: a record of another repo or collection, or of none. */
+static bool rkey_take(
+	struct rk_slice *out, const json_t *record, const char *did, const char *collection)
+{
+	const json_t *uri = json_object_get(record, "uri");
+
+	*out = rk_slice_make(json_string_value(uri), json_string_length(uri));
+	return part_take(out, "at://") && part_take(out, did) && part_take(out, "/") &&
+		part_take(out, collection) && part_take(out, "/") && out->len > 0 &&
+		!memchr(out->data, '/', out->len);
+}
+
+static int page_visit(struct rk_pds_reply *reply, const json_t *records, const char *did,
+	const char *collection, rk_session_visit *visit, void *context)
 {
 	const json_t *item;
 	size_t i;
@@ -137,12 +154,13 @@ static int page_visit(const json_t *records, rk_session_visit *visit, void *cont
 
 	json_array_foreach(records, i, item)
 	{
-		const struct rk_session_record record = {.rkey = rkey_of(item),
+		struct rk_session_record record = {
 			.cid = rk_slice_str(json_string_value(json_object_get(item, "cid"))),
 			.value = json_object_get(item, "value")};
 
-		if (record.rkey.len > 0)
-			rc = visit(context, &record);
+		rc = rkey_take(&record.rkey, item, did, collection)
+			? visit(context, &record)
+			: rk_pds_wrong(reply, "the PDS lists what is no record of the repo");
 		if (rc)
 			break;
 	}
@@ -187,11 +205,28 @@ static int list_refused(struct rk_session *session, struct rk_pds_reply *reply, 
 	return RK_PDS_WRONG;
 }
 
+/* To the next page. Listings end: none goes on for ever, and a cursor that comes again goes round. One is
+ * marked at each power of two of pages, so that a round is found before it was gone three times. */
+static int cursor_move(struct rk_pds_reply *reply, struct rk_buf *cursor, struct rk_buf *mark,
+	unsigned pages, const json_t *next)
+{
+	if ((pages & (pages - 1)) == 0) {
+		rk_buf_clear(mark);
+		rk_buf_add_slice(mark, rk_buf_slice(cursor));
+	}
+	rk_buf_clear(cursor);
+	rk_buf_add(cursor, json_string_value(next), json_string_length(next));
+	if (pages >= PAGES_MOST || rk_slice_equal(rk_buf_slice(cursor), rk_buf_slice(mark)))
+		return rk_pds_wrong(reply, "the PDS's list of records does not end");
+	return rk_buf_failed(cursor) || rk_buf_failed(mark) ? -ENOMEM : RK_PDS_OK;
+}
+
 int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, const char *did,
 	const char *collection, int64_t wait_most_ms, rk_session_visit *visit, void *context)
 {
-	struct rk_buf cursor = {0}, method = {0};
+	struct rk_buf cursor = {0}, mark = {0}, method = {0};
 	int rc = RK_PDS_OK;
+	unsigned pages = 0;
 
 	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
 	for (bool more = true; rc == RK_PDS_OK && more;) {
@@ -231,19 +266,16 @@ int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, cons
 			break;
 		records = json_object_get(root, "records");
 		next = json_object_get(root, "cursor");
-		rc = page_visit(records, visit, context);
-		/* The cursor is the last key, so one that stands still goes round. */
-		more = json_array_size(records) > 0 && json_string_length(next) > 0 &&
-			!rk_slice_equal_str(rk_buf_slice(&cursor), json_string_value(next));
-		if (more) {
-			rk_buf_clear(&cursor);
-			rk_buf_add_str(&cursor, json_string_value(next));
-		}
+		rc = page_visit(reply, records, did, collection, visit, context);
+		more = json_array_size(records) > 0 && json_string_length(next) > 0;
 		if (!json_is_array(records) && rc == RK_PDS_OK)
 			rc = rk_pds_wrong(reply, "the answer has no records");
+		if (more && rc == RK_PDS_OK)
+			rc = cursor_move(reply, &cursor, &mark, ++pages, next);
 		json_decref(root);
 	}
 	rk_buf_finish(&method);
+	rk_buf_finish(&mark);
 	rk_buf_finish(&cursor);
 	return rc;
 }

@@ -9,11 +9,12 @@
 #include "net/session.h"
 #include "tests/unit/net/server.h"
 
-#define DID      "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
-#define OTHER    "did:plc:z72i7hdynmk6r22z27h6tvur"
-#define PASSWORD "hunter2-hunter2"
-#define MOOD     "computer.aesthetic.mood"
-#define TOKENS   "{\"did\":\"" DID "\",\"accessJwt\":\"acc-1\",\"refreshJwt\":\"ref-1\"}"
+#define DID         "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+#define OTHER       "did:plc:z72i7hdynmk6r22z27h6tvur"
+#define PASSWORD    "hunter2-hunter2"
+#define MOOD        "computer.aesthetic.mood"
+#define RECORD(key) "{\"uri\":\"at://" DID "/" MOOD "/" key "\",\"value\":{\"ref\":\"r\"}}"
+#define TOKENS      "{\"did\":\"" DID "\",\"accessJwt\":\"acc-1\",\"refreshJwt\":\"ref-1\"}"
 
 enum {
 	NEVER_MS = 10 * 60 * 1000, /* what a machine that stands still does not reach */
@@ -27,6 +28,7 @@ struct fake {
 	int logins, writes, renewals, lists, uploads;
 	bool saw_bypass, saw_token, saw_admin, saw_image;
 	const char *const *pages;
+	bool endless; /* the same record again and again, by ever other cursors */
 	const char *standing, *standing_status; /* of the repo; set: it cannot be listed */
 };
 
@@ -93,7 +95,13 @@ static void serve(struct server_conn *conn, void *user)
 		} else if (strstr(head, "GET /xrpc/com.atproto.sync.getRepoStatus?did=")) {
 			ok = server_answer(conn, fake->standing_status, "", fake->standing);
 		} else if (strstr(head, "GET /xrpc/com.atproto.repo.listRecords?")) {
-			ok = server_answer(conn, "200 OK", "", fake->pages[fake->lists++]);
+			char page[256];
+
+			snprintf(page, sizeof(page),
+				"{\"cursor\":\"%d\",\"records\":[" RECORD("a") "]}", fake->lists);
+			ok = server_answer(conn, "200 OK", "",
+				fake->endless ? page : fake->pages[fake->lists]);
+			fake->lists++;
 		} else {
 			fail_msg("unexpected request: %s", head);
 		}
@@ -396,37 +404,56 @@ static int list_one(void *context, const struct rk_session_record *record)
 {
 	struct listed *listed = context;
 
-	assert_true(listed->count < 8);
-	snprintf(listed->rkeys[listed->count++], 16, "%.*s", RK_SLICE_ARG(record->rkey));
+	snprintf(listed->rkeys[listed->count++ % 8], 16, "%.*s", RK_SLICE_ARG(record->rkey));
 	return listed->stop;
 }
-
-#define RECORD(key) "{\"uri\":\"at://" DID "/" MOOD "/" key "\",\"value\":{\"ref\":\"r\"}}"
 
 static void lists_all_pages(void **state)
 {
 	static const char *const pages[] = {
 		"{\"cursor\":\"b\",\"records\":[" RECORD("a") "," RECORD("b") "]}",
-		"{\"cursor\":\"c\",\"records\":[" RECORD("c") ",{\"uri\":5},{}]}",
+		"{\"cursor\":\"c\",\"records\":[" RECORD("c") "]}",
 		"{\"records\":[]}",
 	};
-	static const char *const round[] = {
+	static const char *const still[] = {
 		"{\"cursor\":\"b\",\"records\":[" RECORD("a") "]}",
 		"{\"cursor\":\"b\",\"records\":[" RECORD("b") "]}",
 	};
+	static const char *const round[] = {
+		"{\"cursor\":\"a\",\"records\":[" RECORD("a") "]}",
+		"{\"cursor\":\"b\",\"records\":[" RECORD("b") "]}",
+		"{\"cursor\":\"c\",\"records\":[" RECORD("c") "]}",
+		"{\"cursor\":\"a\",\"records\":[" RECORD("a") "]}",
+		"{\"cursor\":\"b\",\"records\":[" RECORD("b") "]}",
+		"{\"cursor\":\"c\",\"records\":[" RECORD("c") "]}",
+		"{\"cursor\":\"a\",\"records\":[" RECORD("a") "]}",
+	};
 	static const char *const wrong[] = {"{\"cursor\":\"b\"}"};
+	static const char *const none[] = {"{\"records\":[" RECORD("a") ",{\"uri\":5}]}"};
+	static const char *const stranger[] = {"{\"records\":[" RECORD(
+		"a") ",{\"uri\":\"at://did:plc:other/" MOOD "/b\",\"value\":{}}]}"};
+	static const char *const elsewhere[] = {
+		"{\"records\":[{\"uri\":\"at://" DID "/com.example.mood/a\",\"value\":{}}]}"};
+	static const char *const keyless[] = {
+		"{\"records\":[{\"uri\":\"at://" DID "/" MOOD "\",\"value\":{}}]}"};
 	static const struct {
 		const char *const *pages;
 		int stop, result, count, lists;
 	} cases[] = {
 		{pages, 0, RK_PDS_OK, 3, 3},
-		{round, 0, RK_PDS_OK, 2, 2},
+		{still, 0, RK_PDS_WRONG, 2, 2},
+		{round, 0, RK_PDS_WRONG, 6, 6},
+		{NULL, 0, RK_PDS_WRONG, 10000, 10000},
 		{wrong, 0, RK_PDS_WRONG, 0, 1},
+		{none, 0, RK_PDS_WRONG, 1, 1},
+		{stranger, 0, RK_PDS_WRONG, 1, 1},
+		{elsewhere, 0, RK_PDS_WRONG, 0, 1},
+		{keyless, 0, RK_PDS_WRONG, 0, 1},
 		{pages, -ENOMEM, -ENOMEM, 1, 1},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct talk t = {.fake = {.pages = cases[i].pages}};
+		struct talk t = {.fake = {.pages = cases[i].pages, .endless = !cases[i].pages}};
 		struct listed listed = {.stop = cases[i].stop};
 
 		talk_begin(&t, NULL, NULL);
