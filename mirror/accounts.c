@@ -62,17 +62,15 @@ static int count_all(struct run *run, const struct rk_collection *collection)
 	return r;
 }
 
-/* 0: not among them; -ENOENT: one of the names is nobody's. */
+/* 0: not among them; -ENOENT: one of the names is nobody's, or of several. */
 static int is_among(struct run *run, const char *const *names, const struct rk_user *user)
 {
 	for (size_t i = 0; names && names[i]; i++) {
-		const struct rk_user *named = rk_users_by_name(&run->users, rk_slice_str(names[i]));
+		const struct rk_user *named =
+			rk_users_by_name(&run->users, rk_slice_str(names[i]), run->summary->error);
 
-		if (!named) {
-			snprintf(run->summary->error, sizeof(run->summary->error),
-				"no such user: %.200s", names[i]);
+		if (!named)
 			return -ENOENT;
-		}
 		if (named == user)
 			return 1;
 	}

@@ -197,13 +197,14 @@ static const char *site_uri(
 	struct rk_deleting *d, struct rk_arena *arena, const char *handle, const char **reason)
 {
 	size_t len = strcspn(handle, "/");
-	const struct rk_user *user = rk_users_by_name(&d->users, rk_slice_make(handle, len));
+	char error[RK_USERS_ERROR];
+	const struct rk_user *user = rk_users_by_name(&d->users, rk_slice_make(handle, len), error);
 	struct rk_buf uri = {0};
 	const char *copy;
 
 	if (!user || !user->did.len) {
-		*reason = user ? "its user has no ATProto account"
-			       : "no user of the site has its handle";
+		copy = user ? NULL : rk_arena_copy(arena, rk_slice_str(error));
+		*reason = copy ? copy : user ? "its user has no ATProto account" : "out of memory";
 		return NULL;
 	}
 	rk_buf_printf(&uri, "at://%.*s%s", RK_SLICE_ARG(user->did), handle + len);

@@ -348,21 +348,17 @@ static int erase(struct forgetting *f)
 	return r;
 }
 
-/* What is erased must be one user's alone: neither a handle nor an account may stand for two. */
+/* What is erased must be one user's alone: no account may stand for two. */
 static int shared_check(struct forgetting *f)
 {
-	bool by_handle = f->request->name[0] == '@';
-
 	for (size_t i = 0; i < f->users.count; i++) {
 		const struct rk_user *other = &f->users.list[i];
-		bool account = f->user.did.len && rk_slice_equal(other->did, f->user.did);
 
-		if (rk_slice_equal(other->id, f->user.id) ||
-			(!account && !(by_handle && rk_users_same_handle(other, &f->user))))
+		if (rk_slice_equal(other->id, f->user.id) || f->user.did.len == 0 ||
+			!rk_slice_equal(other->did, f->user.did))
 			continue;
 		snprintf(f->summary->error, sizeof(f->summary->error),
-			account ? "%.100s and %.100s have the same ATProto account: take it from one of them first"
-				: "%.100s and %.100s have the same handle: name the user by _id",
+			"%.90s and %.90s have the same ATProto account: take it from one of them first",
 			(const char *)f->user.id.data, (const char *)other->id.data);
 		return -EPERM;
 	}
@@ -379,7 +375,7 @@ static int user_find(struct forgetting *f)
 
 	if (r)
 		return r;
-	user = rk_users_by_name(&f->users, name);
+	user = rk_users_by_name(&f->users, name, f->summary->error);
 	if (user) {
 		f->user = *user;
 	} else if (rk_slice_starts(name, rk_slice_str("did:"))) {
@@ -390,11 +386,9 @@ static int user_find(struct forgetting *f)
 			f->user.did = name;
 		rk_snapshot_end(f->snapshot);
 	}
-	if (f->user.id.len == 0 && f->user.did.len == 0) {
-		snprintf(f->summary->error, sizeof(f->summary->error), "no such user: %.200s",
-			f->request->name);
+	if (f->user.id.len == 0 && f->user.did.len == 0)
 		return -ENOENT;
-	}
+	f->summary->error[0] = '\0';
 	if (rk_slice_equal_str(f->user.id, f->options->guest_user)) {
 		snprintf(f->summary->error, sizeof(f->summary->error),
 			"%.200s is the guests' account: its records are many people's",

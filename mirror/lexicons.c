@@ -146,12 +146,12 @@ int rk_lexicons_publish(struct rk_lexicons_summary *out, const struct rk_lexicon
 		r = -EHOSTUNREACH;
 	}
 	if (r == 0) {
-		user = rk_users_by_name(&users, rk_slice_str(request->user));
-		if (!user || user->did.len == 0 || user->did.len >= sizeof(out->did)) {
-			snprintf(out->error, sizeof(out->error), "%s: %.200s",
-				user ? "no ATProto account" : "no such user", request->user);
+		user = rk_users_by_name(&users, rk_slice_str(request->user), out->error);
+		if (user && (user->did.len == 0 || user->did.len >= sizeof(out->did)))
+			snprintf(out->error, sizeof(out->error), "no ATProto account: %.200s",
+				request->user);
+		if (out->error[0])
 			r = -ENOENT;
-		}
 	}
 	if (r == 0) {
 		snprintf(out->did, sizeof(out->did), "%.*s", RK_SLICE_ARG(user->did));

@@ -47,11 +47,10 @@ static const struct rk_user *owner_of(
 	}
 }
 
-static bool is_named(
-	const struct rk_watching *w, const char *const *names, const struct rk_user *user)
+static bool is_among(const struct rk_slice *ids, size_t count, const struct rk_user *user)
 {
-	for (; names && *names; names++) {
-		if (rk_users_by_name(&w->users, rk_slice_str(*names)) == user)
+	for (size_t i = 0; i < count; i++) {
+		if (rk_slice_equal(ids[i], user->id))
 			return true;
 	}
 	return false;
@@ -68,8 +67,8 @@ static int candidate_add(
 		w->accountless |= !foreign;
 		return 0;
 	}
-	if ((w->request->users && *w->request->users && !is_named(w, w->request->users, user)) ||
-		is_named(w, w->request->skip, user) ||
+	if ((w->only_count && !is_among(w->only, w->only_count, user)) ||
+		is_among(w->skip, w->skip_count, user) ||
 		(document->gone && rk_document_rkey(document).len > RK_RKEY_MOST))
 		return 0;
 	if (rk_list_grow(&w->list, &w->room, w->count, sizeof(*w->list)) != 0)
@@ -281,24 +280,35 @@ static int judge_all(struct rk_watching *w)
 	return rk_read_found(r);
 }
 
-/* Names were right when it began: a user who goes is no reason to end. */
-static int names_check(struct rk_watching *w, const char *const *names)
+/* Names mean whom they meant when it began: a user who goes is no reason to end, and one who takes another
+ * handle is the same. */
+static int names_take(
+	struct rk_watching *w, struct rk_slice **ids, size_t *count, const char *const *names)
 {
-	for (; names && *names; names++) {
-		if (rk_users_by_name(&w->users, rk_slice_str(*names)))
-			continue;
-		snprintf(w->summary->error, sizeof(w->summary->error), "no such user: %.200s",
-			*names);
-		return -ENOENT;
+	const struct rk_user **users;
+	int r = rk_users_by_names(&w->users, &users, names, w->summary->error);
+
+	*count = 0;
+	while (r == 0 && users && users[*count])
+		++*count;
+	*ids = rk_arena_calloc(&w->names, *count + 1, sizeof(**ids));
+	if (r == 0 && !*ids)
+		r = -ENOMEM;
+	for (size_t i = 0; r == 0 && i < *count; i++) {
+		const char *copy = rk_arena_copy(&w->names, users[i]->id);
+
+		(*ids)[i] = rk_slice_make(copy, users[i]->id.len);
+		r = copy ? 0 : -ENOMEM;
 	}
-	return 0;
+	free(users);
+	return r;
 }
 
 static int users_refresh(struct rk_watching *w)
 {
 	int64_t now_ms = rk_clock_mono_ms(), least = rk_users_good_ms(w->users_took_ms);
 	int64_t age_ms = w->accountless ? USERS_LEAST_MS : USERS_MOST_MS;
-	bool first = w->users.loaded_ms == 0;
+	bool first = !w->skip;
 	int r;
 
 	if (!first && now_ms - w->users.loaded_ms < (age_ms > least ? age_ms : least))
@@ -309,8 +319,8 @@ static int users_refresh(struct rk_watching *w)
 	w->users_took_ms = rk_clock_mono_ms() - now_ms;
 	w->guest = rk_users_by_id(&w->users, rk_slice_str(w->options->guest_user));
 	if (first)
-		r = names_check(w, w->request->users);
-	return r || !first ? r : names_check(w, w->request->skip);
+		r = names_take(w, &w->only, &w->only_count, w->request->users);
+	return r || !first ? r : names_take(w, &w->skip, &w->skip_count, w->request->skip);
 }
 
 int rk_watch_order(const void *a, const void *b)

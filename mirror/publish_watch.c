@@ -402,6 +402,7 @@ int rk_publish_watch(struct rk_store *store, struct rk_writer *writer, struct rk
 	rk_logins_destroy(w.logins);
 	rk_users_finish(&w.users);
 	rk_arena_finish(&w.arena);
+	rk_arena_finish(&w.names);
 	free(w.list);
 	disconnect(&w);
 	rk_snapshot_destroy(w.snapshot);

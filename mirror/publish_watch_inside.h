@@ -37,6 +37,9 @@ struct rk_watching {
 	struct rk_users users;
 	int64_t users_took_ms;
 	const struct rk_user *guest;
+	struct rk_arena names;
+	struct rk_slice *only, *skip; /* _ids of those who were named; NULL: nobody was */
+	size_t only_count, skip_count;
 	bool accountless; /* the last look saw owners without an account */
 	struct rk_later later;
 	struct rk_logins *logins;

@@ -105,7 +105,7 @@ void rk_recover_expire(struct rk_mirror *mirror, int result_for_all)
 static int resolve(struct rk_mirror *mirror, rk_repo_id *out, struct rk_recover_summary *summary,
 	const struct rk_users *users, const char *name)
 {
-	const struct rk_user *user = rk_users_by_name(users, rk_slice_str(name));
+	const struct rk_user *user = rk_users_by_name(users, rk_slice_str(name), summary->error);
 	struct rk_slice did = user ? user->did : (struct rk_slice){0};
 	struct rk_repo repo;
 	int r;
@@ -113,11 +113,12 @@ static int resolve(struct rk_mirror *mirror, rk_repo_id *out, struct rk_recover_
 	*out = 0;
 	if (!user && strncmp(name, "did:", 4) == 0)
 		did = rk_slice_str(name); /* of nobody, but it may have records */
-	if (did.len == 0) {
-		snprintf(summary->error, sizeof(summary->error),
-			user ? "%s has no ATProto account" : "%s is not known", name);
+	if (user && did.len == 0)
+		snprintf(summary->error, sizeof(summary->error), "%.200s has no ATProto account",
+			name);
+	if (did.len == 0)
 		return -ENOENT;
-	}
+	summary->error[0] = '\0';
 	r = rk_snapshot_begin(mirror->snapshot);
 	if (r)
 		return r;

@@ -112,22 +112,33 @@ static bool handle_is(const struct rk_user *user, struct rk_slice handle)
 			handle.len) == 0;
 }
 
-bool rk_users_same_handle(const struct rk_user *a, const struct rk_user *b)
+const struct rk_user *rk_users_by_name(
+	const struct rk_users *users, struct rk_slice name, char error[RK_USERS_ERROR])
 {
-	return handle_is(a, b->handle);
-}
+	const struct rk_user *found = NULL;
 
-const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_slice name)
-{
 	if (rk_slice_starts(name, rk_slice_str("did:")))
-		return rk_users_by_did(users, name);
-	if (name.len < 2 || name.data[0] != '@')
-		return rk_users_by_id(users, name);
-	for (size_t i = 0; i < users->count; i++) {
-		if (handle_is(&users->list[i], rk_slice_make(name.data + 1, name.len - 1)))
-			return &users->list[i];
+		found = rk_users_by_did(users, name);
+	else if (name.len < 2 || name.data[0] != '@')
+		found = rk_users_by_id(users, name);
+	for (size_t i = 0; i < users->count && name.len > 1 && name.data[0] == '@'; i++) {
+		const struct rk_user *one = &users->list[i];
+
+		if (!handle_is(one, rk_slice_make(name.data + 1, name.len - 1)))
+			continue;
+		if (found) {
+			snprintf(error, RK_USERS_ERROR,
+				"%.*s is the handle of %.60s and of %.60s: name one by _id",
+				(int)(name.len < 60 ? name.len : 60), (const char *)name.data,
+				(const char *)found->id.data, (const char *)one->id.data);
+			return NULL;
+		}
+		found = one;
 	}
-	return NULL;
+	if (!found)
+		snprintf(error, RK_USERS_ERROR, "no such user: %.*s",
+			(int)(name.len < 200 ? name.len : 200), (const char *)name.data);
+	return found;
 }
 
 int rk_users_by_names(const struct rk_users *users, const struct rk_user ***out,
@@ -144,11 +155,9 @@ int rk_users_by_names(const struct rk_users *users, const struct rk_user ***out,
 	if (!*out)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		(*out)[i] = rk_users_by_name(users, rk_slice_str(names[i]));
-		if (!(*out)[i]) {
-			snprintf(error, RK_USERS_ERROR, "no such user: %.200s", names[i]);
+		(*out)[i] = rk_users_by_name(users, rk_slice_str(names[i]), error);
+		if (!(*out)[i])
 			return -ENOENT;
-		}
 	}
 	return 0;
 }

@@ -37,12 +37,12 @@ int rk_users_seal(struct rk_users *users) __attribute__((warn_unused_result));
 /* NULL: no such user. Borrowed until the table is finished. */
 struct rk_user *rk_users_by_id(const struct rk_users *users, struct rk_slice id);
 const struct rk_user *rk_users_by_did(const struct rk_users *users, struct rk_slice did);
-/* As --user takes them: @handle (any case), a DID, or an _id. */
-const struct rk_user *rk_users_by_name(const struct rk_users *users, struct rk_slice name);
-/* Both have one, and in any case it is the same. */
-bool rk_users_same_handle(const struct rk_user *a, const struct rk_user *b);
+/* As --user takes them: @handle (any case), a DID, or an _id. NULL: nobody's, or a handle that several have;
+ * error says which. */
+const struct rk_user *rk_users_by_name(
+	const struct rk_users *users, struct rk_slice name, char error[RK_USERS_ERROR]);
 /* All that names, ended by NULL, stand for, ended by NULL, to be freed; *out is NULL where there are none.
- * 0, -ENOMEM, or -ENOENT with error saying which is nobody's. */
+ * 0, -ENOMEM, or -ENOENT with error as of rk_users_by_name. */
 int rk_users_by_names(const struct rk_users *users, const struct rk_user ***out,
 	const char *const *names, char error[RK_USERS_ERROR]) __attribute__((warn_unused_result));
 

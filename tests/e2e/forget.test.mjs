@@ -127,7 +127,7 @@ describe('forget', () => {
       assert.match(stderr, message);
       await assertKept(person);
     };
-    await refused(`@${person.name}`, /same handle/);
+    await refused(`@${person.name}`, /is the handle of .* and of /);
     await scene.mongo.users.updateOne({ _id: twin }, { $set: { 'atproto.did': person.did } });
     for (const name of [person.user, twin, person.did]) await refused(name, /same ATProto account/);
     await scene.mongo.users.deleteOne({ _id: twin });

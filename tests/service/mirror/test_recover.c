@@ -109,7 +109,7 @@ static void keeps_to_users_and_limits(void **state)
 	struct rk_recover_summary sum;
 
 	assert_int_equal(rk_mirror_recover(w->mirror, &sum, &request), -ENOENT);
-	assert_string_equal(sum.error, "@nobody is not known");
+	assert_string_equal(sum.error, "no such user: @nobody");
 	request.users = none;
 	assert_int_equal(rk_mirror_recover(w->mirror, &sum, &request), -ENOENT);
 	assert_string_equal(sum.error, "@none has no ATProto account");

@@ -40,17 +40,29 @@ static void found_by_each_name(void **state)
 		{"auth0|3", "auth0|3"},
 		{"@none", "auth0|3"},
 		{"did:", ""},
+		{"@twice", ""},
+		{"@TWICE", ""},
+		{"auth0|5", "auth0|5"},
 	};
 	struct rk_users users = {0};
+	char error[RK_USERS_ERROR];
 
 	add(&users, "auth0|3", "", "none");
 	add(&users, "auth0|4", "did:plc:two", "");
 	add(&users, "auth0|1", "did:plc:one", "Jeffrey");
 	add(&users, "auth0|2", "did:plc:two", "two");
+	add(&users, "auth0|6", "", "Twice");
+	add(&users, "auth0|5", "", "twice");
 	assert_int_equal(rk_users_seal(&users), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_string_equal(
-			id_of(rk_users_by_name(&users, rk_slice_str(cases[i].name))), cases[i].id);
+			id_of(rk_users_by_name(&users, rk_slice_str(cases[i].name), error)),
+			cases[i].id);
+	assert_null(rk_users_by_name(&users, rk_slice_str("@jeff"), error));
+	assert_string_equal(error, "no such user: @jeff");
+	assert_null(rk_users_by_name(&users, rk_slice_str("@twice"), error));
+	assert_string_equal(
+		error, "@twice is the handle of auth0|5 and of auth0|6: name one by _id");
 	assert_null(rk_users_by_did(&users, (struct rk_slice){0}));
 	rk_users_finish(&users);
 	rk_users_finish(&users);
