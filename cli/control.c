@@ -16,11 +16,12 @@
 #include "cli/event.h"
 
 enum {
-	LINE_MOST = 1 << 20,
-	CONNECTIONS_MOST = 16, /* more are refused */
-	POLL_MS = 200,         /* between looks at whether to stop */
-	REQUEST_MS = 5000,     /* for a peer to send its request */
-	SEND_MS = 5000,        /* for a peer to take anything at all */
+	LINE_MOST = 1 << 20,    /* of a request */
+	ANSWER_MOST = 64 << 20, /* of one of its lines: texts of documents are in it, whole */
+	CONNECTIONS_MOST = 16,  /* more are refused */
+	POLL_MS = 200,          /* between looks at whether to stop */
+	REQUEST_MS = 5000,      /* for a peer to send its request */
+	SEND_MS = 5000,         /* for a peer to take anything at all */
 };
 
 struct rk_control {
@@ -330,7 +331,7 @@ int rk_control_ask(const char *data_dir, const json_t *request, const atomic_boo
 	void (*print)(void *context, const json_t *event), void *context, int *exit_code)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct rk_buf buf = {.limit = LINE_MOST};
+	struct rk_buf buf = {.limit = ANSWER_MOST};
 	ssize_t len = 0;
 	bool ended = false;
 	int r, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -356,7 +357,7 @@ int rk_control_ask(const char *data_dir, const json_t *request, const atomic_boo
 		}
 		if (len <= 0)
 			break;
-		event = json_loadb((const char *)buf.data, (size_t)len, 0, NULL);
+		event = json_loadb((const char *)buf.data, (size_t)len, JSON_ALLOW_NUL, NULL);
 		kind = json_string_value(json_object_get(event, "event"));
 		if (event)
 			print(context, event);

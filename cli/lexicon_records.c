@@ -126,7 +126,8 @@ static void tell(void *context, const char *path, const char *text)
 
 static void one_check(struct checking *c, const struct one *one)
 {
-	json_t *record = json_loadb((const char *)one->json.data, one->json.len, 0, NULL);
+	json_t *record =
+		json_loadb((const char *)one->json.data, one->json.len, JSON_ALLOW_NUL, NULL);
 	size_t wrong;
 
 	c->one = one;

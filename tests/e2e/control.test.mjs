@@ -2,9 +2,12 @@
 // what else may connect to its control socket keeps nobody waiting, least of all its end.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { moodDocument } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { explain, soon, startScene } from './scene.mjs';
 
@@ -79,6 +82,30 @@ describe('beside a running serve', () => {
       );
       assert.deepEqual([code, stderr], [0, ''], shown);
     });
+  });
+
+  it('whatever documents say comes through whole: with a NUL in it, and more than a MB of it', async () => {
+    const { mongo } = scene;
+    for (const user of ['auth0|nul\0here', `auth0|${'long'.repeat(300_000)}`])
+      await mongo.moods.insertOne(moodDocument({ user }));
+    const told = async () => {
+      const { code, stdout, stderr } = await refkey.run(['publish', 'moods', '--dry-run', '--json', '--report', folder]);
+      const without = JSON.parse(readFileSync(path.join(folder, 'users-without-atproto.json'), 'utf8'));
+      assert.equal(code, 0, stderr);
+      return { stdout, without };
+    };
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'refkey-test-report-'));
+    try {
+      const beside = await told();
+      await refkey.stop();
+      assert.deepEqual(beside, await told());
+      assert.equal(beside.without.length, 2);
+    } finally {
+      rmSync(folder, { recursive: true });
+      await mongo.moods.deleteMany({});
+      if (!refkey.running) await refkey.start();
+      await refkey.ready();
+    }
   });
 
   describe('the control socket', () => {

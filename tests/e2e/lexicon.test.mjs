@@ -170,6 +170,7 @@ describe('lexicon', () => {
         [MOOD, { ...moodRecord(good()), more: [1, { a: null }] }],
         [MOOD, { ...moodRecord(good()), mood: 'é'.repeat(2500) }],
         [MOOD, { ...moodRecord(good()), mood: `${'é'.repeat(2500)}x` }],
+        [MOOD, { ...moodRecord(good()), mood: 'a NUL \0 in it' }],
         [MOOD, { ...moodRecord(good()), mood: 5 }],
         [MOOD, { ...moodRecord(good()), when: '2025-01-01' }],
         [MOOD, { ...moodRecord(good()), when: null }],
