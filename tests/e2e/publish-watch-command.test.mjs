@@ -84,6 +84,27 @@ describe('publish moods --watch', () => {
     });
   }
 
+  it('keeps to whom a name meant when it began', async () => {
+    const [person, other] = [await scene.writer(), await scene.writer()];
+    const running = watch('--user', `@${person.name}`, '--publish', 'exclusive');
+    await site.published(person, await site.post(person));
+    await scene.mongo.handles.updateOne({ _id: person.user }, { $set: { handle: 'renamed' } });
+    await scene.mongo.handles.updateOne({ _id: other.user }, { $set: { handle: person.name } });
+    // Owners without an account have users read again.
+    await site.post({ user: 'auth0|without' });
+    const left = await site.post(other);
+    await until(
+      async () => {
+        await site.published(person, await site.post(person));
+        return running.shown.out.includes('] @renamed - ');
+      },
+      { what: 'the other handle is known', ...soon },
+    );
+    running.child.kill('SIGTERM');
+    assert.equal(await running.ended, 0, running.shown.out + running.shown.err);
+    assert.equal((await site.find(left)).atproto, undefined);
+  });
+
   it('alone, says a failure in its line, and not in the log too', async () => {
     const person = await scene.writer();
     const running = watch('--user', `@${person.name}`, '--publish', 'exclusive');
