@@ -116,6 +116,7 @@ static int commit_take(struct applying *a)
 		.now_us = a->now_us,
 		.head = &a->repo,
 		.held = &held,
+		.commit = &a->event->commit,
 	};
 	int r;
 

@@ -30,8 +30,9 @@ struct rk_account_client {
 	struct rk_buf user, did;
 	unsigned failures; /* in a row */
 	int64_t failing_ms;
-	bool open;    /* logged in */
-	bool resumed; /* … by a login that was kept, and may be void by now */
+	bool open;              /* logged in */
+	bool resumed;           /* … by a login that was kept, and may be void by now */
+	struct rk_buf expected; /* the repo's commit; empty: whatever it is */
 	struct rk_pds_reply reply;
 	char error[256];
 };
@@ -84,6 +85,7 @@ void rk_account_destroy(struct rk_account_client *account)
 	rk_session_destroy(account->session);
 	rk_buf_finish(&account->user);
 	rk_buf_finish(&account->did);
+	rk_buf_finish(&account->expected);
 	free(account);
 }
 
@@ -97,9 +99,17 @@ int rk_account_take(struct rk_account_client *account, const struct rk_user *use
 	leave(account);
 	rk_buf_clear(&account->user);
 	rk_buf_clear(&account->did);
+	rk_buf_clear(&account->expected);
 	rk_buf_add_slice(&account->user, user->id);
 	rk_buf_add_slice(&account->did, user->did);
 	return rk_buf_failed(&account->user) || rk_buf_failed(&account->did) ? -ENOMEM : 0;
+}
+
+int rk_account_expect(struct rk_account_client *account, const struct rk_cid *commit)
+{
+	rk_buf_clear(&account->expected);
+	rk_cid_format(&account->expected, commit);
+	return rk_buf_failed(&account->expected);
 }
 
 static bool is_stopping(void *context)
@@ -298,78 +308,6 @@ void rk_account_settle(
 	snprintf(write->reason, sizeof(write->reason), "%s", reason);
 }
 
-/* Looking up */
-
-struct lookup {
-	struct rk_account_write **writes;
-	size_t count;
-	const char *collection;
-	bool *seen; /* by place in writes; of deletions */
-};
-
-static void lookup_restart(void *context)
-{
-	struct lookup *lookup = context;
-
-	memset(lookup->seen, 0, lookup->count * sizeof(*lookup->seen));
-}
-
-static int lookup_visit(void *context, const struct rk_session_record *record)
-{
-	struct lookup *lookup = context;
-
-	for (size_t i = 0; i < lookup->count; i++) {
-		struct rk_account_write *one = lookup->writes[i];
-		json_t *wanted;
-
-		if (one->state != RK_ACCOUNT_OPEN ||
-			strcmp(one->write.collection, lookup->collection) != 0 ||
-			!rk_slice_equal_str(record->rkey, one->write.rkey))
-			continue;
-		lookup->seen[i] = true;
-		if (one->write.action == RK_SESSION_DELETE)
-			continue;
-		wanted = json_loadb((const char *)one->write.record.data, one->write.record.len,
-			JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
-		if (wanted && json_equal(wanted, record->value))
-			rk_account_settle(one, RK_ACCOUNT_DONE, "");
-		else if (one->write.action == RK_SESSION_CREATE)
-			rk_account_settle(one, RK_ACCOUNT_FAILED, "its key is another record's");
-		json_decref(wanted);
-	}
-	return 0;
-}
-
-int rk_account_look_up(
-	struct rk_account_client *account, struct rk_account_write **writes, size_t count)
-{
-	struct lookup lookup = {.writes = writes, .count = count};
-	int r = 0;
-
-	lookup.seen = calloc(count, sizeof(*lookup.seen));
-	if (!lookup.seen)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		bool before = false;
-
-		for (size_t k = 0; k < i && !before; k++)
-			before = strcmp(writes[k]->write.collection, writes[i]->write.collection) ==
-				0;
-		if (before)
-			continue;
-		lookup.collection = writes[i]->write.collection;
-		r = rk_account_list(
-			account, lookup.collection, lookup_restart, lookup_visit, &lookup);
-		for (size_t k = i; r == 0 && k < count; k++) {
-			if (writes[k]->write.action == RK_SESSION_DELETE && !lookup.seen[k] &&
-				strcmp(writes[k]->write.collection, lookup.collection) == 0)
-				rk_account_settle(writes[k], RK_ACCOUNT_DONE, "");
-		}
-	}
-	free(lookup.seen);
-	return r;
-}
-
 /* Writing */
 
 struct writing {
@@ -389,11 +327,15 @@ static void keep_open(struct rk_account_write **writes, size_t *count)
 	*count = left;
 }
 
-/* Settles what is there. */
+/* Settles what is there. What the repo has is then known from itself, whatever its commit is. */
 static int look_at(const struct writing *w, struct rk_account_write **writes, size_t count)
 {
-	return w->look ? w->look(w->context, writes, count)
-		       : rk_account_look_up(w->account, writes, count);
+	int r = w->look ? w->look(w->context, writes, count)
+			: rk_account_look_up(w->account, writes, count);
+
+	if (r == 0)
+		rk_buf_clear(&w->account->expected);
+	return r;
 }
 
 /* … and leaves what is open in writes. */
@@ -404,6 +346,29 @@ static int look_again(const struct writing *w, struct rk_account_write **writes,
 	keep_open(writes, count);
 	/* What the next write says will do. */
 	return r == RK_ACCOUNT_PUT_OFF || r < 0 ? r : 0;
+}
+
+static void settle_open(struct rk_account_write **writes, size_t count, const char *reason)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (writes[i]->state != RK_ACCOUNT_OPEN)
+			continue;
+		rk_account_settle(writes[i], RK_ACCOUNT_FAILED, reason);
+		writes[i]->of_account = true;
+	}
+}
+
+/* The repo is at another commit than was expected: nothing is written before it was looked at. */
+static int look_first(const struct writing *w, struct rk_account_write **writes, size_t *count)
+{
+	int r = look_at(w, writes, *count);
+
+	if (r > 0 && r != RK_ACCOUNT_PUT_OFF) {
+		settle_open(writes, *count, w->account->error);
+		r = 0;
+	}
+	keep_open(writes, count);
+	return r;
 }
 
 /* After a yes that did not say to what. */
@@ -469,10 +434,12 @@ static int write_some(const struct writing *w, struct rk_account_write **writes,
 			return -ECANCELED;
 		for (size_t i = 0; i < n; i++)
 			batch[i] = writes[i]->write;
-		r = rk_session_apply_writes(account->session, &account->reply, &told, batch, n);
+		r = rk_session_apply_writes(account->session, &account->reply, &told, batch, n,
+			account->expected.len ? rk_buf_cstr(&account->expected) : NULL);
 		switch (r) {
 		case RK_PDS_OK:
 			account->failures = 0;
+			rk_buf_clear(&account->expected);
 			for (size_t i = 0; told && i < n; i++)
 				rk_account_settle(writes[i], RK_ACCOUNT_DONE, "");
 			if (!told)
@@ -494,6 +461,11 @@ static int write_some(const struct writing *w, struct rk_account_write **writes,
 				return write_halves(w, writes, count);
 			break;
 		case RK_PDS_WRONG:
+			if (account->expected.len &&
+				strcmp(account->reply.error, RK_SESSION_SWAPPED) == 0) {
+				r = look_first(w, writes, &count);
+				continue;
+			}
 			r = 0;
 			if (n > 1) {
 				r = write_halves(w, writes, n);
@@ -532,16 +504,6 @@ static int write_some(const struct writing *w, struct rk_account_write **writes,
 		count -= n;
 	}
 	return r;
-}
-
-static void settle_open(struct rk_account_write **writes, size_t count, const char *reason)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (writes[i]->state != RK_ACCOUNT_OPEN)
-			continue;
-		rk_account_settle(writes[i], RK_ACCOUNT_FAILED, reason);
-		writes[i]->of_account = true;
-	}
 }
 
 int rk_account_write(struct rk_account_client *account, struct rk_account_write **writes,

@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 
+#include "atproto/cid.h"
 #include "mirror/logins.h"
 #include "mirror/mongo.h"
 #include "net/session.h"
@@ -81,6 +82,12 @@ void rk_account_settle(
  * an answer that left open what became of some; NULL: rk_account_look_up. With a result that is not 0, what is open was not tried or is not known. */
 int rk_account_write(struct rk_account_client *account, struct rk_account_write **writes,
 	size_t count, rk_account_look *look, void *context) __attribute__((warn_unused_result));
+
+/* The next request is to write only if this is the repo's commit. If it is not, look is asked as after an
+ * answer that left open what became of the writes, and what is open then is written whatever the commit is;
+ * where it cannot be asked, nothing is. -ENOMEM. */
+int rk_account_expect(struct rk_account_client *account, const struct rk_cid *commit)
+	__attribute__((warn_unused_result));
 
 /* Whether there is something to log in with, for a dry run: 0, RK_PDS_DENIED or negative. */
 int rk_account_can_login(struct rk_account_client *account) __attribute__((warn_unused_result));

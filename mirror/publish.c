@@ -470,6 +470,7 @@ int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,
 	const struct rk_publish_options *options, const struct rk_publish_request *request)
 {
 	struct rk_publish_run run = {
+		.store = store,
 		.options = options,
 		.request = request,
 		.collection = &rk_collections[request->collection],

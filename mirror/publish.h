@@ -4,7 +4,8 @@
  * the PDS already, by its ref, is linked, not written again. Existing records are never changed.
  *
  * May be stopped anywhere, killed too: a record's key follows from its document (records/key.h), and
- * before anything is written to a repo all of its records are listed.
+ * before anything is written to a repo all of its records are listed; or the index says what it has, and the
+ * PDS is to write only if the repo is still at the commit that the index is at (publish_known.c).
  */
 #ifndef RK_MIRROR_PUBLISH_H
 #define RK_MIRROR_PUBLISH_H

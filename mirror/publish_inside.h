@@ -13,6 +13,7 @@
 #include "mirror/mongo_publish.h"
 #include "mirror/publish.h"
 #include "mirror/publish_draft.h"
+#include "mirror/publish_listing.h"
 #include "records/key.h"
 
 /* A user with documents to publish: a range of the run's ids. */
@@ -44,6 +45,7 @@ struct rk_publish_parcel {
 };
 
 struct rk_publish_run {
+	struct rk_store *store;
 	const struct rk_publish_options *options;
 	const struct rk_publish_request *request;
 	const struct rk_collection *collection;
@@ -120,6 +122,15 @@ void rk_publish_read_drop(struct rk_publish_reading *reading);
 bool rk_publish_took_place(const struct rk_publish_item *item);
 void rk_publish_settle(
 	struct rk_publish_item *item, enum rk_publish_outcome outcome, const char *reason);
+
+/* What a user's repo has, by the index (publish_known.c). True, while the repo is at that commit: none of the
+ * user's documents, then. False: it is to be listed. */
+bool rk_publish_known(const struct rk_publish_run *run, struct rk_snapshot *snapshot,
+	struct rk_listing *out, struct rk_cid *commit, const struct rk_publish_person *person)
+	__attribute__((warn_unused_result));
+/* It was listed: if the index has the same, it may be asked next time. */
+void rk_publish_compare(const struct rk_publish_run *run, struct rk_snapshot *snapshot,
+	const struct rk_listing *listed, const struct rk_publish_person *person);
 
 /* Thumbnails (publish_thumbnails.c). begin: where the run wants them; 0 or negative, then the run's error
  * says why. url: where an image is fetched, "" of no memory. */

@@ -84,6 +84,21 @@ void rk_listing_seal(struct rk_listing *listing)
 		qsort(listing->tids, listing->tid_count, sizeof(*listing->tids), by_number);
 }
 
+bool rk_listing_equal(const struct rk_listing *a, const struct rk_listing *b)
+{
+	if (a->ref_count != b->ref_count || a->tid_count != b->tid_count)
+		return false;
+	for (size_t i = 0; i < a->ref_count; i++) {
+		if (by_ref(&a->refs[i], &b->refs[i]) != 0)
+			return false;
+	}
+	for (size_t i = 0; i < a->tid_count; i++) {
+		if (a->tids[i] != b->tids[i])
+			return false;
+	}
+	return true;
+}
+
 struct rk_slice rk_listing_ref(const struct rk_listing *listing, const struct rk_oid *ref)
 {
 	size_t from = 0, to = listing->ref_count;

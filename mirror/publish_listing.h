@@ -29,6 +29,8 @@ int rk_listing_add(struct rk_listing *listing, struct rk_slice rkey, struct rk_s
 void rk_listing_seal(struct rk_listing *listing);
 /* The key of the record with this ref, the oldest of several; empty: there is none. */
 struct rk_slice rk_listing_ref(const struct rk_listing *listing, const struct rk_oid *ref);
+/* Whether they have the same, both sealed: records that have neither a ref nor a TID for a key aside. */
+bool rk_listing_equal(const struct rk_listing *a, const struct rk_listing *b);
 /* Whether a record has this key. */
 bool rk_listing_taken(const struct rk_listing *listing, uint64_t tid);
 

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "mirror/publish_inside.h"
-#include "mirror/publish_listing.h"
 
 /* Of a key that follows from few uploads: what is lost of a day's, if it ends before they are written. */
 enum { GROUP_WITH_BLOBS = 25 };
@@ -18,6 +17,7 @@ enum {
 struct worker {
 	struct rk_publish_run *run;
 	struct rk_mongo *mongo;
+	struct rk_snapshot *snapshot;
 	struct rk_account_client *account;
 	const struct rk_publish_person *person;
 	struct rk_publish_reading reading;
@@ -67,6 +67,21 @@ static int list(struct worker *w)
 	int r = rk_account_list(w->account, w->run->collection->nsid, list_restart, listed, w);
 
 	rk_listing_seal(&w->listing);
+	return r;
+}
+
+/* The same, before anything is written. A dry run is to say what the PDS does. */
+static int list_first(struct worker *w)
+{
+	struct rk_cid commit;
+	int r;
+
+	if (!w->run->request->dry_run &&
+		rk_publish_known(w->run, w->snapshot, &w->listing, &commit, w->person))
+		return rk_account_expect(w->account, &commit);
+	r = list(w);
+	if (r == 0)
+		rk_publish_compare(w->run, w->snapshot, &w->listing, w->person);
 	return r;
 }
 
@@ -399,7 +414,7 @@ static int person_run(struct worker *w)
 	if (r == 0 && reads_ahead(w))
 		batch_begin(w, 0);
 	if (r == 0)
-		r = list(w);
+		r = list_first(w);
 	if (r == 0)
 		r = batches_run(w, &done);
 	batch_drop(w);
@@ -452,6 +467,8 @@ void *rk_publish_work(void *context)
 	char error[256];
 	int r = rk_mongo_create(&w.mongo, run->options->mongo_uri, run->options->database, error);
 
+	if (r == 0)
+		r = rk_snapshot_create(&w.snapshot, run->store);
 	w.account = r == 0 ? rk_account_create(w.mongo, &options) : NULL;
 	if (r == 0 && !w.account)
 		r = -ENOMEM;
@@ -461,6 +478,7 @@ void *rk_publish_work(void *context)
 		rk_publish_fail(
 			run, r, r == -EHOSTUNREACH ? rk_account_error(w.account) : strerror(-r));
 	rk_listing_finish(&w.listing);
+	rk_snapshot_destroy(w.snapshot);
 	rk_account_destroy(w.account);
 	rk_mongo_destroy(w.mongo);
 	rk_mongo_destroy(w.reading.mongo);

@@ -29,7 +29,7 @@ unsigned rk_session_points(enum rk_session_action action)
 }
 
 int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *reply, bool *told,
-	const struct rk_session_write *writes, size_t count)
+	const struct rk_session_write *writes, size_t count, const char *swap)
 {
 	struct rk_buf body = {0};
 	struct rk_session_request call = {.method = "com.atproto.repo.applyWrites",
@@ -44,6 +44,10 @@ int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *rep
 	*told = false;
 	rk_buf_add_str(&body, "{\"repo\":");
 	rk_buf_add_json(&body, rk_buf_slice(&session->did));
+	if (swap) {
+		rk_buf_add_str(&body, ",\"swapCommit\":");
+		rk_buf_add_json(&body, rk_slice_str(swap));
+	}
 	rk_buf_add_str(&body, ",\"writes\":[");
 	for (size_t i = 0; i < count; i++) {
 		call.count += rk_session_points(writes[i].action);

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "store/heads.h"
+
 struct change {
 	struct rk_write *w;
 	const struct rk_change *in;
@@ -268,7 +270,12 @@ int rk_write_change(struct rk_write *w, const struct rk_change *change)
 		r = rk_cid_is_set(&record->cid) ? record_put(&c, record)
 						: record_remove(&c, record);
 	}
-	return r ? r : repo_settle(&c, &repo);
+	if (r == 0)
+		r = repo_settle(&c, &repo);
+	/* If the transaction comes to nothing, no repo is read that is at that head. */
+	if (r == 0 && change->head && change->commit)
+		rk_heads_note(w->view.store->heads, &repo, change->head, change->commit);
+	return r;
 }
 
 int rk_write_seen(struct rk_write *w, rk_repo_id repo, uint8_t collection, struct rk_slice rkey,

@@ -79,6 +79,7 @@ struct rk_store {
 	MDB_dbi dbi[RK_TABLE_COUNT];
 	int lock_fd;
 	char *dir;
+	struct rk_heads *heads;
 	/* Compaction (compact.c) puts another environment in the place of this one. Whoever uses it is known
 	 * by a snapshot's busy, or counted in users. */
 	pthread_mutex_t turn;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "store/heads.h"
 
 /* What turns an index of schema i + 1 into one of schema i + 2, by place; all run in one transaction. */
 typedef int migrate_step(struct rk_write *w);
@@ -246,7 +247,8 @@ int rk_store_open(struct rk_store **out, const struct rk_store_options *options,
 	pthread_cond_init(&store->opened, NULL);
 	store->lock_fd = -1;
 	store->dir = strdup(options->dir);
-	r = store->dir ? folder_make(options->dir, error) : -ENOMEM;
+	store->heads = rk_heads_create();
+	r = store->dir && store->heads ? folder_make(options->dir, error) : -ENOMEM;
 	if (r == 0)
 		r = lock_take(store, options->dir, error);
 	if (r)
@@ -302,8 +304,14 @@ void rk_store_close(struct rk_store *store)
 		close(store->lock_fd);
 	pthread_mutex_destroy(&store->turn);
 	pthread_cond_destroy(&store->opened);
+	rk_heads_destroy(store->heads);
 	free(store->dir);
 	free(store);
+}
+
+struct rk_heads *rk_store_heads(struct rk_store *store)
+{
+	return store->heads;
 }
 
 void rk_store_space(struct rk_store *store, struct rk_store_space *out)

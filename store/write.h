@@ -54,7 +54,8 @@ struct rk_change {
 	int64_t now_us; /* Unix µs */
 	const struct rk_repo
 		*head; /* also stored, as rk_write_repo does; with its DID. NULL: stays */
-	const struct rk_repo *held; /* as it was read in this transaction; NULL: to be read */
+	const struct rk_repo *held;  /* as it was read in this transaction; NULL: to be read */
+	const struct rk_cid *commit; /* by which `held` became `head`; NULL: not by one (heads.h) */
 };
 int rk_write_change(struct rk_write *w, const struct rk_change *change);
 

@@ -199,15 +199,18 @@ describe('REFKEY_PUBLISH=exclusive', () => {
     'is slow': { delay: 2000 },
   })) {
     it(`a PDS that ${what}: nothing twice, nothing missing`, async () => {
-      const person = await scene.writer();
+      // One whose repo may be known by the index, and one who is listed first.
+      const [person, fresh] = [await scene.writer(), await scene.writer()];
       const old = await site.post(person);
       await site.published(person, old);
       const faults = ['applyWrites', 'listRecords'].map((name) =>
         scene.proxy.http(wrong, { method: `com.atproto.repo.${name}`, times: 2 }),
       );
       const all = await site.posts(person, 5);
+      const first = await site.post(fresh);
       await site.set(old, { $set: { deleted: true } });
       for (const d of all) await site.published(person, d);
+      await site.published(fresh, first);
       await site.withdrawn(person, old);
       for (const fault of faults) assert.ok(fault.fired > 0, `${fault.method} did not go wrong`);
       assert.equal((await site.records(person)).length, 5);

@@ -77,11 +77,60 @@ static void finds_among_many(void **state)
 	rk_listing_finish(&listing);
 }
 
+/* Added in any order; what has neither a ref nor a TID for a key is nothing to a listing. */
+static void two_of_one_repo_are_equal(void **state)
+{
+	static const struct {
+		const char *rkey, *ref;
+		bool same; /* once it is in one of them only */
+	} more[] = {
+		{"not-a-tid", "", true},
+		{"not-a-tid", "no ObjectId", true},
+		{"3kddddddddddd", "", false},
+		{"not-a-tid", A, false},
+		{"3kccccccccccc", B, false},
+	};
+	struct rk_listing a = {0};
+
+	assert_true(rk_listing_equal(&a, &a));
+	assert_int_equal(rk_listing_add(&a, s("3kccccccccccc"), s(A)), 0);
+	assert_int_equal(rk_listing_add(&a, s("3kbbbbbbbbbbb"), s("")), 0);
+	rk_listing_seal(&a);
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		struct rk_listing b = {0};
+
+		assert_int_equal(rk_listing_add(&b, s("3kbbbbbbbbbbb"), s("")), 0);
+		assert_int_equal(rk_listing_add(&b, s("3kccccccccccc"), s(A)), 0);
+		rk_listing_seal(&b);
+		assert_true(rk_listing_equal(&a, &b));
+		assert_int_equal(rk_listing_add(&b, s(more[i].rkey), s(more[i].ref)), 0);
+		rk_listing_seal(&b);
+		assert_int_equal(rk_listing_equal(&a, &b), more[i].same);
+		rk_listing_finish(&b);
+	}
+	rk_listing_finish(&a);
+	/* As many, of others. */
+	for (int i = 0; i < 2; i++) {
+		struct rk_listing b = {0}, c = {0};
+
+		assert_int_equal(rk_listing_add(&b, s("3kccccccccccc"), s(A)), 0);
+		assert_int_equal(
+			rk_listing_add(&c, s(i ? "3kbbbbbbbbbbb" : "3kccccccccccc"), s(i ? A : B)),
+			0);
+		rk_listing_seal(&b);
+		rk_listing_seal(&c);
+		assert_false(rk_listing_equal(&b, &c));
+		rk_listing_finish(&b);
+		rk_listing_finish(&c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_the_oldest_of_a_ref),
 		cmocka_unit_test(finds_among_many),
+		cmocka_unit_test(two_of_one_repo_are_equal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

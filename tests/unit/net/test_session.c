@@ -144,7 +144,7 @@ static int write_two(struct talk *t)
 		{RK_SESSION_DELETE, MOOD, "3kaaaaaaaaa23", {0}},
 	};
 
-	return rk_session_apply_writes(t->session, &t->reply, &t->told, writes, 2);
+	return rk_session_apply_writes(t->session, &t->reply, &t->told, writes, 2, NULL);
 }
 
 static void logs_in_once_and_writes(void **state)
