@@ -15,9 +15,9 @@ static void found(void *context, const struct rk_user *user, bool forgotten,
 	json_t *sides = json_object();
 
 	for (int i = 0; i < RK_FORGET_SIDE_COUNT; i++) {
-		json_t *side = json_object();
+		json_t *side = counts->unread[i] ? json_null() : json_object();
 
-		for (int c = 0; c < RK_COLLECTION_COUNT; c++)
+		for (int c = 0; !counts->unread[i] && c < RK_COLLECTION_COUNT; c++)
 			json_object_set_new(side, rk_collections[c].nsid,
 				json_integer((json_int_t)counts->of[i][c]));
 		json_object_set_new(sides, rk_forget_side_rows[i].name, side);
@@ -141,11 +141,14 @@ static void print_found(const json_t *event)
 	for (int i = 0; i < RK_FORGET_SIDE_COUNT; i++) {
 		const json_t *side = json_object_get(sides, rk_forget_side_rows[i].name);
 
-		printf("%s:", rk_forget_side_rows[i].text);
-		for (int c = 0; c < RK_COLLECTION_COUNT; c++)
-			printf("%s %" JSON_INTEGER_FORMAT " %ss", c ? "," : "",
-				json_integer_value(json_object_get(side, rk_collections[c].nsid)),
-				rk_collections[c].noun);
+		printf("%s:%s", rk_forget_side_rows[i].text,
+			json_is_object(side) ? "" : " could not be read");
+		for (int c = 0; json_is_object(side) && c < RK_COLLECTION_COUNT; c++) {
+			json_int_t count = rk_event_number(side, rk_collections[c].nsid);
+
+			printf("%s %" JSON_INTEGER_FORMAT " %s%s", c ? "," : "", count,
+				rk_collections[c].noun, count == 1 ? "" : "s");
+		}
 		putchar('\n');
 	}
 	putchar('\n');

@@ -33,6 +33,7 @@ struct forgetting {
 	struct rk_users users;
 	struct rk_user user;
 	bool forgotten; /* the tombstone is there */
+	bool looked;    /* counts are there, and say of which sides */
 	struct rk_forget_counts counts;
 };
 
@@ -284,13 +285,17 @@ static int index_clean(struct forgetting *f)
 static int look(struct forgetting *f)
 {
 	struct listing listing = {0};
-	int r = index_look(f, f->counts.of[RK_FORGET_INDEX]);
+	int r = index_look(f, f->counts.of[RK_FORGET_INDEX]), pds = 0;
 
 	memset(f->counts.of[RK_FORGET_PDS], 0, sizeof(f->counts.of[RK_FORGET_PDS]));
-	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
-		r = pds_list(f, &listing, i);
+	for (int i = 0; r == 0 && pds == 0 && i < RK_COLLECTION_COUNT; i++) {
+		pds = pds_list(f, &listing, i);
 		f->counts.of[RK_FORGET_PDS][i] = listing.count;
 	}
+	f->counts.unread[RK_FORGET_PDS] = pds != 0;
+	/* Who only asks what there is hears of the other sides all the same. */
+	if (r == 0 && (f->request->yes || pds == -ECANCELED))
+		r = pds;
 	for (int i = 0; r == 0 && f->user.id.len && i < RK_COLLECTION_COUNT; i++)
 		r = mongo_result(f,
 			rk_mongo_count_of(f->mongo, &f->counts.of[RK_FORGET_MONGO][i],
@@ -298,7 +303,8 @@ static int look(struct forgetting *f)
 	if (r == 0)
 		r = undo_look(f, f->counts.of[RK_FORGET_UNDO], false);
 	listing_finish(&listing);
-	return r;
+	f->looked = r == 0;
+	return r ? r : pds;
 }
 
 static bool is_clean(const struct forgetting *f)
@@ -441,7 +447,7 @@ int rk_forget_run(struct rk_store *store, struct rk_writer *writer, struct rk_mi
 		r = rk_account_take(f.account, &f.user);
 	if (r == 0)
 		r = look(&f);
-	if (r == 0 && request->found)
+	if (f.looked && request->found)
 		request->found(request->context, &f.user, f.forgotten, &f.counts);
 	if (r == 0 && request->yes)
 		r = erase(&f);

@@ -39,6 +39,7 @@ extern const struct rk_forget_side_row rk_forget_side_rows[RK_FORGET_SIDE_COUNT]
 
 struct rk_forget_counts {
 	uint64_t of[RK_FORGET_SIDE_COUNT][RK_COLLECTION_COUNT];
+	bool unread[RK_FORGET_SIDE_COUNT]; /* nobody knows how many */
 };
 uint64_t rk_forget_sum(const struct rk_forget_counts *counts, enum rk_forget_side side);
 
@@ -46,7 +47,8 @@ struct rk_forget_request {
 	const char *name;    /* @handle, DID or users._id */
 	bool yes;            /* else it only says what there is */
 	int64_t max_wait_ms; /* the longest wait for a limit of the PDS; -1: any */
-	/* All from the calling thread; NULL is fine. Borrowed for the call. */
+	/* All from the calling thread; NULL is fine. Borrowed for the call. found: without yes also where the PDS
+	 * could not be read, of which the result tells. */
 	void (*found)(void *context, const struct rk_user *user, bool forgotten,
 		const struct rk_forget_counts *counts);
 	/* So much went; of the index: and it is compacted. */

@@ -296,6 +296,22 @@ describe('forget', () => {
     assert.equal((await refkey.run(['publish', 'moods', '--user', person.user])).code, 0, 'it is not forgotten');
   });
 
+  it('an account that is not active: what the other sides have is told, and that the PDS says nothing', async () => {
+    await started();
+    const person = await citizen();
+    await taken(person);
+    await refkey.stop();
+    await scene.pds.deactivate(person);
+    const { code, found, stuck, clean, shown } = await forget(person);
+    assert.deepEqual([code, stuck, clean], [1, 'pds', false], shown);
+    assert.deepEqual(found, { pds: null, mongo: only(3, 2), undo: only(1, 0), index: only(3, 2) }, shown);
+    const { stdout, stderr } = await refkey.run(['forget', person.user]);
+    assert.match(stdout, /\nPDS: could not be read\nMongoDB: 3 moods, 2 paintings\nUndo files: 1 mood, 0 paintings\n/);
+    assert.match(stderr, /PDS could not be read: .*deactivated/i);
+    const erased = await forget(person, '--yes');
+    assert.deepEqual([erased.code, erased.stuck, erased.found], [1, 'pds', undefined], erased.shown);
+  });
+
   for (const [what, wrong] of failingDeletes) {
     it(`a PDS that ${what}: all of it goes`, async () => {
       await started();
