@@ -37,6 +37,7 @@ static void begin(void *context, uint64_t users, uint64_t documents)
 	const struct rk_command_options *options = p->options;
 
 	p->begun = true;
+	rk_progress_make_way(&p->progress);
 	if (options->json)
 		fputs("{\"users\":[\n", stdout);
 	else
@@ -80,9 +81,8 @@ static void print_shown(struct rk_buf *text)
 	rk_buf_finish(text);
 }
 
-static void line(void *context, const struct rk_accounts_line *line)
+static void print_line(struct printing *p, const struct rk_accounts_line *line)
 {
-	struct printing *p = context;
 	const struct rk_accounts_person *person = line->person;
 	struct rk_slice who = person->handle.len ? person->handle : person->id;
 	struct rk_buf text = {0};
@@ -90,6 +90,10 @@ static void line(void *context, const struct rk_accounts_line *line)
 	if (line->outcome == RK_ACCOUNTS_LISTED || line->outcome == RK_ACCOUNTS_FAILED ||
 		p->options->dry_run)
 		json_array_append_new(p->without, person_json(line));
+	if (!p->options->json && !p->lines && line->outcome != RK_ACCOUNTS_FAILED &&
+		line->outcome != RK_ACCOUNTS_LISTED)
+		return;
+	rk_progress_make_way(&p->progress);
 	if (p->options->json) {
 		line_json(p, line);
 		return;
@@ -104,11 +108,6 @@ static void line(void *context, const struct rk_accounts_line *line)
 		print_shown(&text);
 		return;
 	}
-	if (!p->lines && line->outcome != RK_ACCOUNTS_FAILED) {
-		rk_progress_show(&p->progress, line->n, line->total);
-		return;
-	}
-	rk_progress_clear(&p->progress);
 	rk_buf_printf(&text, "[%llu/%llu] %s%.*s - %llu document%s ", (unsigned long long)line->n,
 		(unsigned long long)line->total, person->handle.len ? "@" : "", RK_SLICE_ARG(who),
 		(unsigned long long)person->count, person->count == 1 ? "" : "s");
@@ -119,6 +118,16 @@ static void line(void *context, const struct rk_accounts_line *line)
 		rk_buf_printf(&text, "✅ %s: %s%s%s", p->options->dry_run ? "Would be made" : "Made",
 			line->name, *line->did ? " " : "", line->did);
 	print_shown(&text);
+}
+
+static void line(void *context, const struct rk_accounts_line *line)
+{
+	struct printing *p = context;
+
+	print_line(p, line);
+	/* Elsewhere than on a terminal lines say it themselves. */
+	if (p->options->create && (p->progress.terminal || !p->lines))
+		rk_progress_show(&p->progress, line->n, line->total);
 }
 
 static void waiting(void *context, int64_t ms)
@@ -152,7 +161,7 @@ static void print_summary(struct printing *p, const struct rk_accounts_summary *
 {
 	const uint64_t *counts = summary->counts;
 
-	rk_progress_clear(&p->progress);
+	rk_progress_make_way(&p->progress);
 	if (p->options->json) {
 		json_t *object = summary_json(p, summary);
 		char *text = json_dumps(object, JSON_COMPACT);
@@ -276,6 +285,7 @@ int rk_command_accounts(const struct rk_command_call *call)
 		return code;
 	p.without = json_array();
 	rk_progress_init(&p.progress);
+	rk_progress_show(&p.progress, 0, 0);
 	code = run(&p, call->settings);
 	rk_progress_finish(&p.progress);
 	json_decref(p.without);

@@ -247,7 +247,7 @@ static void print_user(struct printing *p, const json_t *event)
 
 	json_object_set(user, "findings", p->findings);
 	rk_audit_counts_add(p->sums, counts);
-	rk_progress_clear(&p->progress);
+	rk_progress_make_way(&p->progress);
 	if (p->options->json) {
 		rk_event_list_add(&p->list, user);
 	} else {
@@ -274,7 +274,7 @@ static void print_summary(struct printing *p, const json_t *event)
 	const struct rk_audit_title title = {
 		.text = text, .unread_users = rk_event_number(event, "unread")};
 
-	rk_progress_clear(&p->progress);
+	rk_progress_make_way(&p->progress);
 	if (!rk_event_has_summary(event))
 		return;
 	p->summary = rk_event_copy(event);
@@ -347,6 +347,7 @@ int rk_command_audit(const struct rk_command_call *call)
 	p.sums = json_object();
 	p.users = options->report ? json_array() : NULL;
 	rk_progress_init(&p.progress);
+	rk_progress_show(&p.progress, 0, 0);
 	code = rk_operation_perform(call, "audit", request, print, &p);
 	rk_progress_finish(&p.progress);
 	code = report(&p, code);

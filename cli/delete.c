@@ -82,7 +82,9 @@ int rk_operation_delete(const struct rk_operation_run *run, json_t *result)
 
 struct printing {
 	bool json, dry_run;
+	uint64_t done, total; /* names */
 	struct rk_event_list records;
+	struct rk_progress progress;
 };
 
 static const char *outcome_text(const char *name)
@@ -115,18 +117,16 @@ static void print(void *context, const json_t *event)
 {
 	struct printing *p = context;
 	const char *kind = rk_event_text(event, "event");
-	json_t *copy = p->json ? rk_event_copy(event) : NULL;
+	json_t *copy;
 
+	if (rk_event_print_usual(&p->progress, event))
+		return;
+	rk_progress_make_way(&p->progress);
+	copy = p->json ? rk_event_copy(event) : NULL;
 	if (p->json && strcmp(kind, "line") == 0) {
 		rk_event_list_add(&p->records, copy);
 	} else if (strcmp(kind, "line") == 0) {
 		print_line(p, event);
-	} else if (strcmp(kind, "error") == 0) {
-		rk_event_print_error(event);
-	} else if (strcmp(kind, "waiting") == 0) {
-		if (!p->json)
-			printf("⏳ The PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",
-				json_integer_value(json_object_get(event, "ms")) / 1000);
 	} else if (p->json && strcmp(kind, "result") == 0) {
 		rk_event_list_end(&p->records, copy);
 	} else if (json_is_true(json_object_get(event, "stopped"))) {
@@ -134,14 +134,19 @@ static void print(void *context, const json_t *event)
 	}
 	json_decref(copy);
 	fflush(stdout);
+	if (strcmp(kind, "line") == 0)
+		rk_progress_show(&p->progress, ++p->done, p->total);
 }
 
 int rk_command_delete(const struct rk_command_call *call)
 {
 	const struct rk_command_options *options = call->options;
-	struct printing p = {
-		.json = options->json, .dry_run = options->dry_run, .records.name = "records"};
+	struct printing p = {.json = options->json,
+		.dry_run = options->dry_run,
+		.total = call->argument_count,
+		.records.name = "records"};
 	json_t *request;
+	int code;
 
 	request = json_pack("{s:b}", "dryRun", options->dry_run);
 	if (!request)
@@ -155,5 +160,9 @@ int rk_command_delete(const struct rk_command_call *call)
 	if (options->max_wait_sec != RK_MAX_WAIT_ANY)
 		json_object_set_new(
 			request, "maxWait", json_integer((json_int_t)options->max_wait_sec));
-	return rk_operation_perform(call, "delete", request, print, &p);
+	rk_progress_init(&p.progress);
+	rk_progress_show(&p.progress, 0, p.total);
+	code = rk_operation_perform(call, "delete", request, print, &p);
+	rk_progress_finish(&p.progress);
+	return code;
 }

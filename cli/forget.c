@@ -81,6 +81,7 @@ int rk_operation_forget(const struct rk_operation_run *run, json_t *result)
 		.max_wait_ms = json_is_integer(max_wait) ? json_integer_value(max_wait) * 1000 : -1,
 		.found = found,
 		.cleaned = cleaned,
+		.progress = rk_operation_progress,
 		.waiting = rk_operation_waiting,
 		.context = (void *)run,
 		.stop = run->stop,
@@ -114,6 +115,7 @@ int rk_operation_forget(const struct rk_operation_run *run, json_t *result)
 struct printing {
 	bool json;
 	json_t *all; /* what --json prints at the end */
+	struct rk_progress progress;
 };
 
 static const struct rk_forget_side_row *side_row(const char *name)
@@ -180,11 +182,13 @@ static void print(void *context, const json_t *event)
 
 	if (!kind)
 		return;
-	if (strcmp(kind, "error") == 0) {
-		rk_event_print_error(event);
+	if (strcmp(kind, "error") == 0)
 		json_object_set(
 			p->all, "message", json_object_get(rk_event_exact(event), "message"));
-	} else if (strcmp(kind, "found") == 0 || strcmp(kind, "result") == 0) {
+	if (rk_event_print_usual(&p->progress, event))
+		return;
+	rk_progress_make_way(&p->progress);
+	if (strcmp(kind, "found") == 0 || strcmp(kind, "result") == 0) {
 		json_object_update(p->all, (json_t *)event);
 		if (!p->json && *kind == 'f')
 			print_found(event);
@@ -196,9 +200,6 @@ static void print(void *context, const json_t *event)
 			side == &rk_forget_side_rows[RK_FORGET_INDEX]
 				? ", and its file written anew"
 				: "");
-	} else if (strcmp(kind, "waiting") == 0 && !p->json) {
-		printf("⏳ The PDS's limits: waiting %" JSON_INTEGER_FORMAT " s\n",
-			json_integer_value(json_object_get(event, "ms")) / 1000);
 	}
 	fflush(stdout);
 }
@@ -220,7 +221,10 @@ int rk_command_forget(const struct rk_command_call *call)
 	if (options->max_wait_sec != RK_MAX_WAIT_ANY)
 		json_object_set_new(
 			request, "maxWait", json_integer((json_int_t)options->max_wait_sec));
+	rk_progress_init(&p.progress);
+	rk_progress_show(&p.progress, 0, 0);
 	code = rk_operation_perform(call, "forget", request, print, &p);
+	rk_progress_finish(&p.progress);
 	json_object_del(p.all, "event");
 	json_object_del(p.all, "exit");
 	text = options->json && json_object_size(p.all) ? json_dumps(p.all, JSON_INDENT(2)) : NULL;

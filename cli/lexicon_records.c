@@ -202,7 +202,7 @@ static void print(void *context, const json_t *event)
 
 	if (rk_event_print_usual(&p->progress, event))
 		return;
-	rk_progress_clear(&p->progress);
+	rk_progress_make_way(&p->progress);
 	if (strcmp(kind, "line") == 0 && p->json) {
 		print_json(p, event, false);
 	} else if (strcmp(kind, "line") == 0) {
@@ -233,6 +233,7 @@ int rk_lexicon_records(const struct rk_command_call *call)
 	if (!request)
 		return RK_EXIT_FINDINGS;
 	rk_progress_init(&p.progress);
+	rk_progress_show(&p.progress, 0, 0);
 	code = rk_operation_perform(call, "lexicon", request, print, &p);
 	rk_progress_finish(&p.progress);
 	return code;

@@ -2,6 +2,8 @@
 #include "cli/perform.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "cli/agree.h"
@@ -40,6 +42,25 @@ static bool emit(void *context, json_t *event)
 	return true;
 }
 
+/* What went wrong before or instead of the operation, as it would say it. */
+static int fail(struct printer *printer, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int fail(struct printer *printer, int code, const char *format, ...)
+{
+	char text[PATH_MAX + 256];
+	va_list list;
+	json_t *event;
+
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	event = rk_event_error(text);
+	hear(printer, event);
+	json_decref(event);
+	return code;
+}
+
 static int run_here(const struct rk_command_call *call, const struct rk_operation_row *row,
 	const json_t *request, const atomic_bool *stop, struct printer *printer)
 {
@@ -54,21 +75,15 @@ static int run_here(const struct rk_command_call *call, const struct rk_operatio
 	json_t *result;
 	int code;
 
-	if (!rk_service_index_exists(call->settings)) {
-		fprintf(stderr,
-			"refkey: there is no index in %s: set REFKEY_DATA_DIR to the folder of `refkey serve`\n",
+	if (!rk_service_index_exists(call->settings))
+		return fail(printer, RK_EXIT_USAGE,
+			"there is no index in %s: set REFKEY_DATA_DIR to the folder of `refkey serve`",
 			call->settings->data_dir);
-		return RK_EXIT_USAGE;
-	}
-	if (row->mirror && !call->settings->mongo_uri) {
-		fprintf(stderr, "refkey: REFKEY_MONGO_URI is not set: `%s` needs MongoDB\n",
-			row->name);
-		return RK_EXIT_USAGE;
-	}
-	if (row->http && rk_http_global_init() != 0) {
-		fputs("refkey: libcurl cannot be initialised\n", stderr);
-		return RK_EXIT_FINDINGS;
-	}
+	if (row->mirror && !call->settings->mongo_uri)
+		return fail(printer, RK_EXIT_USAGE,
+			"REFKEY_MONGO_URI is not set: `%s` needs MongoDB", row->name);
+	if (row->http && rk_http_global_init() != 0)
+		return fail(printer, RK_EXIT_FINDINGS, "libcurl cannot be initialised");
 	code = rk_service_open(&service, call->settings);
 	if (code)
 		return code;
@@ -100,9 +115,8 @@ int rk_operation_perform(const struct rk_command_call *call, const char *name, j
 	if (r == -ENOENT) {
 		code = run_here(call, rk_operation_find(name), request, stop, &printer);
 	} else if (r) {
-		fprintf(stderr, "refkey: the running serve did not answer to the end: %s\n",
-			strerror(-r));
-		code = RK_EXIT_UNREACHABLE;
+		code = fail(&printer, RK_EXIT_UNREACHABLE,
+			"the running serve did not answer to the end: %s", strerror(-r));
 	}
 	json_decref(request);
 	return code;

@@ -19,6 +19,8 @@ int rk_publish_print_begin(struct rk_publish_print *print, const struct rk_comma
 		.errors = json_array(),
 	};
 	rk_progress_init(&print->progress);
+	if (!options->watch)
+		rk_progress_show(&print->progress, 0, 0);
 	return rk_report_folder(options->report);
 }
 
@@ -49,16 +51,13 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 			json_object_del(error, *name);
 		json_array_append_new(print->errors, error);
 	}
+	if (!print->options->json && !print->lines)
+		return;
+	rk_progress_make_way(&print->progress);
 	if (print->options->json) {
 		print_json(print, event);
 		return;
 	}
-	if (!print->lines) {
-		rk_progress_show(&print->progress, (uint64_t)rk_event_number(event, "n"),
-			(uint64_t)rk_event_number(event, "total"));
-		return;
-	}
-	rk_progress_clear(&print->progress);
 	printf("[%" JSON_INTEGER_FORMAT, rk_event_number(event, "n"));
 	if (rk_event_number(event, "total"))
 		printf("/%" JSON_INTEGER_FORMAT, rk_event_number(event, "total"));
@@ -83,6 +82,7 @@ static void print_without(struct rk_publish_print *print, const json_t *event)
 	json_array_append_new(print->without, copy);
 	if (print->options->json || !print->lines)
 		return;
+	rk_progress_make_way(&print->progress);
 	printf("⏭️  %s%s: %" JSON_INTEGER_FORMAT " skipped: %s\n", handle ? "@" : "",
 		handle ? handle : rk_event_text(event, "sub"), rk_event_number(event, "count"),
 		rk_event_text(event, "reason"));
@@ -94,6 +94,7 @@ static void print_begin(struct rk_publish_print *print, const json_t *event)
 	unsigned long long batch = options->batch_size;
 
 	print->found = true;
+	rk_progress_make_way(&print->progress);
 	if (options->json)
 		return;
 	if (options->watch) {
@@ -113,7 +114,7 @@ static void print_begin(struct rk_publish_print *print, const json_t *event)
 
 static void print_summary(struct rk_publish_print *print, const json_t *event)
 {
-	rk_progress_clear(&print->progress);
+	rk_progress_make_way(&print->progress);
 	if (!json_object_get(event, "found"))
 		return;
 	print->summary = rk_event_copy(event);
@@ -141,6 +142,10 @@ void rk_publish_print_event(void *context, const json_t *event)
 
 	if (strcmp(kind, "line") == 0) {
 		print_line(print, event);
+		/* Elsewhere than on a terminal lines say it themselves. */
+		if (!print->options->watch && (print->progress.terminal || !print->lines))
+			rk_progress_show(&print->progress, (uint64_t)rk_event_number(event, "n"),
+				(uint64_t)rk_event_number(event, "total"));
 	} else if (strcmp(kind, "without") == 0) {
 		print_without(print, event);
 	} else if (strcmp(kind, "begin") == 0) {

@@ -77,7 +77,7 @@ static void print_line(struct printing *p, const json_t *event)
 	if (p->json) {
 		rk_event_list_add(&p->list, copy);
 	} else {
-		rk_progress_clear(&p->progress);
+		rk_progress_make_way(&p->progress);
 		printf("%s%s: %s\n", p->dry_run ? "would be " : "", action, uri);
 	}
 	json_decref(copy);
@@ -99,7 +99,7 @@ static void print_summary(struct printing *p, const json_t *event)
 
 	if (!json_object_get(event, "records"))
 		return;
-	rk_progress_clear(&p->progress);
+	rk_progress_make_way(&p->progress);
 	summary = rk_event_copy(event);
 	if (p->report)
 		p->unreported = !report_write(p, summary);
@@ -165,6 +165,7 @@ int rk_command_recover(const struct rk_command_call *call)
 	rk_operation_list_set(request, "users", options->users);
 	rk_operation_list_set(request, "skip", options->skip);
 	rk_progress_init(&p.progress);
+	rk_progress_show(&p.progress, 0, 0);
 	code = rk_operation_perform(call, "recover", request, print, &p);
 	rk_progress_finish(&p.progress);
 	json_decref(p.actions);

@@ -21,16 +21,16 @@ void rk_repair_print_begin(struct rk_repair_print *print, const struct rk_comman
 	if (options->report)
 		print->all = json_array();
 	rk_progress_init(&print->progress);
+	rk_progress_show(&print->progress, 0, 0);
 }
 
 /* Once there is something to say. */
 static void print_mode(struct rk_repair_print *print)
 {
-	if (!print->options->json && !print->said_mode)
-		printf("Mode: %s\n",
-			!print->yes                    ? "dry run"
-				: print->options->undo ? "undo"
-						       : "live");
+	if (print->options->json || print->said_mode)
+		return;
+	rk_progress_make_way(&print->progress);
+	printf("Mode: %s\n", !print->yes ? "dry run" : print->options->undo ? "undo" : "live");
 	print->said_mode = true;
 }
 
@@ -89,7 +89,7 @@ static void print_line(struct rk_repair_print *print, const json_t *event)
 		json_array_append(print->steps, json_object_get(rk_event_exact(event), "step"));
 	if (print->all)
 		json_array_append(print->all, line);
-	rk_progress_clear(&print->progress);
+	rk_progress_make_way(&print->progress);
 	if (print->options->json) {
 		rk_event_list_add(&print->list, line);
 	} else {
@@ -113,7 +113,7 @@ static void print_summary(struct rk_repair_print *print, const json_t *event)
 	const char *undo = rk_event_text(event, "undo");
 	json_int_t there = rk_event_number(event, "there");
 
-	rk_progress_clear(&print->progress);
+	rk_progress_make_way(&print->progress);
 	if (!rk_event_has_summary(event))
 		return;
 	print->summary = rk_event_copy(event);

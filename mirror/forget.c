@@ -14,6 +14,7 @@ enum {
 	PASSES_MOST = 3,      /* over all sides, while something was under way when it began */
 	INDEX_PIECE = 2000,   /* records in one transaction */
 	PDS_PASSES_MOST = 10, /* over a repo that others write to meanwhile */
+	PDS_PIECE = RK_SESSION_WRITES_MOST, /* records between two words of progress */
 };
 
 #define ROW(id, name, text) [RK_FORGET_##id] = {name, text},
@@ -35,6 +36,7 @@ struct forgetting {
 	bool forgotten; /* the tombstone is there */
 	bool looked;    /* counts are there, and say of which sides */
 	struct rk_forget_counts counts;
+	uint64_t total; /* to be removed, as it was found first */
 };
 
 uint64_t rk_forget_sum(const struct rk_forget_counts *counts, enum rk_forget_side side)
@@ -66,6 +68,19 @@ static int mongo_result(struct forgetting *f, int r)
 	if (r != -EIO)
 		return r;
 	return stick(f, RK_FORGET_MONGO, -EHOSTUNREACH, rk_mongo_error(f->mongo));
+}
+
+/* more: gone, and not counted in the summary yet. */
+static void tell_progress(const struct forgetting *f, uint64_t more)
+{
+	uint64_t done = more;
+
+	for (int i = 0; i < RK_FORGET_SIDE_COUNT; i++)
+		done += f->summary->removed[i];
+	/* Somebody may write there meanwhile. */
+	if (f->request->progress)
+		f->request->progress(
+			f->request->context, done < f->total ? done : f->total, f->total);
 }
 
 /* The PDS */
@@ -118,30 +133,39 @@ static int pds_list(struct forgetting *f, struct listing *out, int collection)
 		: stick(f, RK_FORGET_PDS, r < 0 ? r : 1, rk_account_error(f->account));
 }
 
-static int pds_delete(struct forgetting *f, const struct listing *listing, int collection)
+static int pds_delete_some(struct forgetting *f, char *const *rkeys, size_t count, int collection)
 {
-	struct rk_account_write *writes = calloc(listing->count, sizeof(*writes));
-	struct rk_account_write **list = calloc(listing->count, sizeof(*list));
-	int r = writes && list ? 0 : -ENOMEM;
+	struct rk_account_write writes[PDS_PIECE] = {0}, *list[PDS_PIECE];
+	int r;
 
-	for (size_t i = 0; r == 0 && i < listing->count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		list[i] = &writes[i];
 		writes[i].write = (struct rk_session_write){.action = RK_SESSION_DELETE,
 			.collection = rk_collections[collection].nsid,
-			.rkey = listing->rkeys[i]};
+			.rkey = rkeys[i]};
 	}
-	if (r == 0) {
-		r = rk_account_write(f->account, list, listing->count, NULL, NULL);
-		if (r && r != -ECANCELED)
-			r = stick(f, RK_FORGET_PDS, r < 0 ? r : 1, rk_account_error(f->account));
-	}
-	for (size_t i = 0; writes && list && i < listing->count; i++) {
+	r = rk_account_write(f->account, list, count, NULL, NULL);
+	if (r && r != -ECANCELED)
+		r = stick(f, RK_FORGET_PDS, r < 0 ? r : 1, rk_account_error(f->account));
+	for (size_t i = 0; i < count; i++) {
 		f->summary->removed[RK_FORGET_PDS] += writes[i].state == RK_ACCOUNT_DONE;
 		if (r == 0 && writes[i].state == RK_ACCOUNT_FAILED)
 			r = stick(f, RK_FORGET_PDS, 1, writes[i].reason);
 	}
-	free(writes);
-	free(list);
+	tell_progress(f, 0);
+	return r;
+}
+
+static int pds_delete(struct forgetting *f, const struct listing *listing, int collection)
+{
+	int r = 0;
+
+	for (size_t at = 0; r == 0 && at < listing->count; at += PDS_PIECE) {
+		size_t left = listing->count - at;
+
+		r = pds_delete_some(
+			f, listing->rkeys + at, left < PDS_PIECE ? left : PDS_PIECE, collection);
+	}
 	return r;
 }
 
@@ -261,11 +285,14 @@ static int index_clean(struct forgetting *f)
 	struct rk_forget_counts before = {0};
 	char text[256];
 	int r = index_look(f, before.of[RK_FORGET_INDEX]);
+	uint64_t gone = 0, all = rk_forget_sum(&before, RK_FORGET_INDEX);
 
 	while (r == 0 && piece.more) {
 		r = rk_writer_call(f->writer, piece_run, &piece);
 		if (r)
 			stick(f, RK_FORGET_INDEX, r, strerror(-r));
+		gone += INDEX_PIECE;
+		tell_progress(f, gone < all ? gone : all);
 	}
 	if (r)
 		return r;
@@ -276,7 +303,7 @@ static int index_clean(struct forgetting *f)
 			r == -EBUSY ? "a check or backup is reading it" : strerror(-r));
 		return stick(f, RK_FORGET_INDEX, 1, text);
 	}
-	f->summary->removed[RK_FORGET_INDEX] += rk_forget_sum(&before, RK_FORGET_INDEX);
+	f->summary->removed[RK_FORGET_INDEX] += all;
 	return 0;
 }
 
@@ -330,6 +357,8 @@ static int clean_all(struct forgetting *f)
 		if (is_stopping(f))
 			return -ECANCELED;
 		r = clean[i](f);
+		if (r == 0)
+			tell_progress(f, 0);
 		if (r == 0 && f->request->cleaned)
 			f->request->cleaned(f->request->context, (enum rk_forget_side)i,
 				f->summary->removed[i]);
@@ -341,6 +370,8 @@ static int erase(struct forgetting *f)
 {
 	int r = tombstone_set(f);
 
+	for (int i = 0; i < RK_FORGET_SIDE_COUNT; i++)
+		f->total += rk_forget_sum(&f->counts, (enum rk_forget_side)i);
 	for (int pass = 0; r == 0 && !f->summary->clean && pass < PASSES_MOST; pass++) {
 		r = clean_all(f);
 		if (r == 0)

@@ -53,6 +53,8 @@ struct rk_forget_request {
 		const struct rk_forget_counts *counts);
 	/* So much went; of the index: and it is compacted. */
 	void (*cleaned)(void *context, enum rk_forget_side side, uint64_t count);
+	/* So many of all that was found, on all sides, are gone. */
+	void (*progress)(void *context, uint64_t done, uint64_t total);
 	void (*waiting)(void *context, int64_t ms);
 	void *context;
 	const atomic_bool *stop; /* set: end before the next step */

@@ -9,7 +9,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
 import { GUEST, MOOD, moodDocument, moodRecord, objectId, PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, collections, explain, failingDeletes, linked, seen, settled, soon, startScene, tid } from './scene.mjs';
+import { asked, assertChecks, collections, explain, failingDeletes, linked, seen, settled, soon, startScene, tid } from './scene.mjs';
 
 const only = (moods, paintings) => ({ [MOOD]: moods, [PAINTING]: paintings });
 
@@ -262,6 +262,20 @@ describe('forget', () => {
     });
   }
 
+  // Asked as a command beside serve asks, to see what it is told.
+  it('what is gone of all that was found is in the progress', async () => {
+    await started();
+    const person = await citizen();
+    await taken(person);
+    const events = await asked(refkey, { operation: 'forget', name: person.user, yes: true });
+    assert.deepEqual(events.at(-1).removed, { pds: 5, mongo: 5, undo: 1, index: 5 }, JSON.stringify(events));
+    const told = events.filter((e) => e.event === 'progress');
+    // The PDS by collection, each side as it is clean; what was looked at again and found clean adds nothing.
+    const done = [3, 5, 5, 10, 11, 16, 16];
+    assert.deepEqual(told.slice(0, done.length).map((e) => [e.done, e.total]), done.map((n) => [n, 16]));
+    await assertForgotten(person);
+  });
+
   it('what a repair could have put back goes, too', async () => {
     await started();
     const [gone, other] = await Promise.all([citizen({ undo: 0 }), citizen({ undo: 0 })]);
@@ -310,6 +324,10 @@ describe('forget', () => {
     assert.match(stderr, /PDS could not be read: .*deactivated/i);
     const erased = await forget(person, '--yes');
     assert.deepEqual([erased.code, erased.stuck, erased.found], [1, 'pds', undefined], erased.shown);
+    await scene.pds.activate(person);
+    const active = await forget(person, '--yes');
+    assert.equal(active.code, 0, active.shown);
+    await assertForgotten(person);
   });
 
   for (const [what, wrong] of failingDeletes) {

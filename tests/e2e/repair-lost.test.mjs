@@ -3,20 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { repairing, users } from './repairing.mjs';
-import { settled, startScene } from './scene.mjs';
-
-// Every event of an operation, as the running serve sends them.
-async function asked(refkey, request) {
-  const socket = net.connect(path.join(refkey.dataDirectory, 'control.sock'));
-  socket.write(`${JSON.stringify(request)}\n`);
-  const chunks = await socket.toArray();
-  return Buffer.concat(chunks).toString().trim().split('\n').map((line) => JSON.parse(line));
-}
+import { asked, settled, startScene } from './scene.mjs';
 
 describe('repair --orphans, with documents that are not there', () => {
   let scene;

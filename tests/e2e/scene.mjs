@@ -9,6 +9,8 @@
 //   await scene.close();
 
 import assert from 'node:assert/strict';
+import net from 'node:net';
+import path from 'node:path';
 import { startMongo } from '../kit/mongo.mjs';
 import { startNetwork } from '../kit/pds.mjs';
 import { startProxy } from '../kit/proxy.mjs';
@@ -183,6 +185,14 @@ export const named = (refkey, { did, handle }, options = soon) =>
 // Once the index no longer answers with it.
 export const unseen = (refkey, { uri }, options = soon) =>
   refkey.until('getByRkey', parts(uri), ({ body }) => body.error === 'RecordNotFound', options);
+
+// Every event of an operation, as the running serve sends them.
+export async function asked(refkey, request) {
+  const socket = net.connect(path.join(refkey.dataDirectory, 'control.sock'));
+  socket.write(`${JSON.stringify(request)}\n`);
+  const chunks = await socket.toArray();
+  return Buffer.concat(chunks).toString().trim().split('\n').map((line) => JSON.parse(line));
+}
 
 export async function status(refkey) {
   const answer = await refkey.xrpc('getStatus');

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/progress.h"
@@ -96,15 +97,14 @@ static void a_wait_is_in_the_bar_and_counts_down(void **state)
 
 	aside_terminal(&a);
 	rk_progress_init(&progress);
-	rk_progress_show(&progress, 40, 300);
 	rk_progress_wait(&progress, 3599000, "@writer0");
+	rk_progress_show(&progress, 40, 300);
 	said = aside_until(&a, "waiting 59:59 for @writer0");
-	counted = counts_down(&a);
+	counted = aside_until(&a, "] 40/300  ") && counts_down(&a);
 	rk_progress_finish(&progress);
 	aside_end(&a);
 	assert_true(said);
 	assert_non_null(strstr(a.text, "[####.........................."));
-	assert_non_null(strstr(a.text, "] 40/300  "));
 	assert_null(strstr(a.text, " left"));
 	assert_true(counted);
 }
@@ -129,6 +129,102 @@ static void the_longest_wait_is_shown(void **state)
 	assert_null(strstr(a.text, "@grace"));
 }
 
+static void after_a_wait_the_bar_goes_on_by_itself(void **state)
+{
+	struct rk_progress progress;
+	struct aside a;
+	const char *waited;
+	bool goes_on;
+
+	aside_terminal(&a);
+	rk_progress_init(&progress);
+	rk_progress_show(&progress, 40, 300);
+	rk_progress_wait(&progress, 1000, "@ada");
+	goes_on = aside_until(&a, "waiting 0:01 for @ada");
+	waited = strstr(a.text, "waiting");
+	while (goes_on && !strstr(waited, " left"))
+		goes_on = aside_read(&a);
+	rk_progress_finish(&progress);
+	aside_end(&a);
+	assert_true(goes_on);
+}
+
+static void what_takes_long_shows_that_it_goes_on(void **state)
+{
+	struct rk_progress progress;
+	struct aside a;
+	bool so_far, left;
+
+	aside_terminal(&a);
+	rk_progress_init(&progress);
+	rk_progress_show(&progress, 0, 0);
+	so_far = aside_until(&a, " so far");
+	rk_progress_clear(&progress);
+	rk_progress_show(&progress, 3, 10);
+	left = aside_until(&a, "] 3/10  ") && aside_until(&a, " left");
+	rk_progress_finish(&progress);
+	aside_end(&a);
+	assert_true(so_far);
+	assert_true(left);
+}
+
+static void who_is_told_of_nothing_draws_nothing(void **state)
+{
+	struct rk_progress progress;
+	struct aside a;
+	bool said;
+
+	aside_terminal(&a);
+	rk_progress_init(&progress);
+	rk_progress_wait(&progress, 1, "");
+	said = aside_until(&a, "\r\033[Kwaiting 0:01") && aside_until(&a, "01\r\033[K");
+	rk_progress_finish(&progress);
+	aside_end(&a);
+	assert_true(said);
+	assert_null(strstr(a.text, "so far"));
+}
+
+static void a_bar_is_no_longer_than_a_line(void **state)
+{
+	const struct winsize narrow = {.ws_row = 24, .ws_col = 60};
+	struct rk_progress progress;
+	struct aside a;
+	bool said;
+
+	aside_terminal(&a);
+	assert_int_equal(ioctl(a.from, TIOCSWINSZ, &narrow), 0);
+	rk_progress_init(&progress);
+	rk_progress_show(&progress, 40, 300);
+	rk_progress_wait(&progress, 3599000, "@somebody-with-a-long-name-ööööööööööööö");
+	said = aside_until(&a, "  waiting 59:");
+	rk_progress_finish(&progress);
+	while (said && !strstr(strstr(a.text, "waiting"), "\r\033[K"))
+		said = aside_read(&a);
+	aside_end(&a);
+	assert_true(said);
+	for (const char *at = a.text; (at = strstr(at, "\r\033[K")); at += 4) {
+		const char *next = strchr(at + 1, '\r');
+
+		assert_true((next ? next : at + strlen(at)) - (at + 4) < narrow.ws_col);
+	}
+}
+
+static void elsewhere_work_is_a_line_every_few_seconds(void **state)
+{
+	struct rk_progress progress;
+	struct aside a;
+	bool said;
+
+	aside_pipe(&a);
+	rk_progress_init(&progress);
+	rk_progress_show(&progress, 3, 10);
+	said = aside_until(&a, "3 of 10, ") && aside_until(&a, "\n");
+	rk_progress_finish(&progress);
+	aside_end(&a);
+	assert_true(said);
+	assert_null(strchr(a.text, '\r'));
+}
+
 static void elsewhere_a_wait_is_a_line(void **state)
 {
 	struct rk_progress progress;
@@ -150,6 +246,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_wait_is_in_the_bar_and_counts_down),
 		cmocka_unit_test(the_longest_wait_is_shown),
+		cmocka_unit_test(after_a_wait_the_bar_goes_on_by_itself),
+		cmocka_unit_test(what_takes_long_shows_that_it_goes_on),
+		cmocka_unit_test(who_is_told_of_nothing_draws_nothing),
+		cmocka_unit_test(a_bar_is_no_longer_than_a_line),
+		cmocka_unit_test(elsewhere_work_is_a_line_every_few_seconds),
 		cmocka_unit_test(elsewhere_a_wait_is_a_line),
 	};
 
