@@ -33,6 +33,16 @@ static bool standard_files_keep(void)
 	return true;
 }
 
+/* What could not all be printed was not done, however well all else went. */
+static int printed(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fputs("refkey: standard output cannot be written: what was printed is not all of it\n",
+		stderr);
+	return code == RK_EXIT_DONE ? RK_EXIT_FINDINGS : code;
+}
+
 int main(int argc, char *argv[])
 {
 	struct rk_command_line line;
@@ -48,9 +58,8 @@ int main(int argc, char *argv[])
 		code = line.call.command->run(&line.call);
 		break;
 	case RK_COMMAND_SHOW:
-		code = fputs(rk_buf_cstr(&line.out), stdout) >= 0 && fflush(stdout) == 0
-			? RK_EXIT_DONE
-			: RK_EXIT_FINDINGS;
+		fputs(rk_buf_cstr(&line.out), stdout);
+		code = RK_EXIT_DONE;
 		break;
 	case RK_COMMAND_WRONG:
 		fputs(rk_buf_cstr(&line.problems), stderr);
@@ -61,5 +70,5 @@ int main(int argc, char *argv[])
 		break;
 	}
 	rk_command_line_finish(&line);
-	return code;
+	return printed(code);
 }

@@ -30,8 +30,7 @@ int rk_command_reference(const struct rk_command_call *call)
 	}
 	rk_help_reference(&out);
 	methods_add(&out);
-	if (!rk_buf_failed(&out) && fwrite(out.data, 1, out.len, stdout) == out.len &&
-		fflush(stdout) == 0)
+	if (!rk_buf_failed(&out) && fwrite(out.data, 1, out.len, stdout) == out.len)
 		code = RK_EXIT_DONE;
 	else
 		code = RK_EXIT_FINDINGS;

@@ -2,11 +2,12 @@
 // room nothing is missing. On a small file system of its own, which takes root to mount.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { binary } from '../kit/refkey.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import {
@@ -37,6 +38,18 @@ function mounted() {
 
 const disk = mounted();
 const possible = disk ? {} : { skip: 'a small file system cannot be mounted here (that takes root)' };
+
+describe('standard output on a full disk', () => {
+  it('is a failure, however well all else went', () => {
+    for (const args of [['--version'], ['help', 'publish'], ['lexicon', 'validate'], ['lexicon', 'validate', '--json']]) {
+      const run = (to) => spawnSync('sh', ['-c', `"$0" "$@" ${to}`, binary, ...args], { encoding: 'utf8' });
+      assert.equal(run('').status, 0);
+      const { status, stderr } = run('> /dev/full');
+      assert.equal(status, 1, args.join(' '));
+      assert.match(stderr, /^refkey: standard output cannot be written/m);
+    }
+  });
+});
 
 describe('a full disk', possible, () => {
   let scene;
