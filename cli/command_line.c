@@ -3,6 +3,7 @@
 #include <getopt.h>
 
 #include "atproto/ascii.h"
+#include "base/encode.h"
 #include "cli/command.h"
 #include "cli/help.h"
 #include "cli/setting_value.h"
@@ -23,6 +24,18 @@ static void problem_quoted(
 	rk_buf_add_str(&line->problems, before);
 	rk_setting_quote(&line->problems, text);
 	rk_buf_add_str(&line->problems, after);
+}
+
+/* What is no UTF-8 stands for nobody: requests and answers are JSON, and a --user that was dropped on the way
+ * there would mean everybody. */
+static bool is_text(struct rk_command_line *line, const char *what, const char *text)
+{
+	if (rk_utf8_valid(rk_slice_str(text)))
+		return true;
+	rk_buf_printf(&line->problems, "%s is ", what);
+	rk_setting_quote(&line->problems, rk_slice_str(text));
+	rk_buf_add_str(&line->problems, ", which is not UTF-8\n");
+	return false;
 }
 
 /* The flags a command takes, for people who named another. */
@@ -90,6 +103,8 @@ static int option_set(struct reading *reading, const struct rk_option_row *row, 
 			&line->problems, "%s is empty; accepted: %s\n", row->flag, row->argument);
 		return 0;
 	}
+	if (text && !is_text(line, row->flag, text))
+		return 0;
 	switch (row->kind) {
 	case RK_OPTION_IS_SWITCH:
 		*(bool *)field = true;
@@ -227,6 +242,8 @@ static void arguments_check(struct reading *reading)
 
 	if (count < command->least)
 		rk_buf_printf(&line->problems, "%s needs %s\n", command->name, command->arguments);
+	for (size_t i = 0; i < count; i++)
+		is_text(line, "an argument", reading->arguments[i]);
 	if (count > command->most) {
 		problem_quoted(line, "unexpected argument ",
 			rk_slice_str(reading->arguments[command->most]), "; accepted: refkey ");

@@ -152,11 +152,6 @@ int rk_command_delete(const struct rk_command_call *call)
 	if (!request)
 		return RK_EXIT_FINDINGS;
 	rk_operation_list_set(request, "names", call->arguments);
-	if (json_array_size(json_object_get(request, "names")) != call->argument_count) {
-		fputs("refkey: delete: a name is not UTF-8; nothing was deleted\n", stderr);
-		json_decref(request);
-		return RK_EXIT_USAGE;
-	}
 	if (options->max_wait_sec != RK_MAX_WAIT_ANY)
 		json_object_set_new(
 			request, "maxWait", json_integer((json_int_t)options->max_wait_sec));

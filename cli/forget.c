@@ -214,9 +214,9 @@ int rk_command_forget(const struct rk_command_call *call)
 
 	request = json_pack("{s:s, s:b}", "name", call->arguments[0], "yes", options->yes);
 	if (!request || !p.all) {
-		fputs("refkey: forget: the name is not UTF-8\n", stderr);
 		json_decref(p.all);
-		return RK_EXIT_USAGE;
+		json_decref(request);
+		return RK_EXIT_FINDINGS;
 	}
 	if (options->max_wait_sec != RK_MAX_WAIT_ANY)
 		json_object_set_new(
