@@ -1,4 +1,4 @@
-/* What the sweep (sweep.c) and its survey of the hosts behind a relay (survey.c) share. */
+/* What the sweep's rounds (sweep.c), its list (sweep_list.c) and its survey of the hosts behind a relay (survey.c) share. */
 #ifndef RK_INDEXER_SWEEP_H
 #define RK_INDEXER_SWEEP_H
 
@@ -7,6 +7,7 @@
 #include "net/backoff.h"
 
 enum {
+	RK_SWEEP_BATCH = 500, /* repos in one transaction */
 	/* Repos that never came in and are listed for all that, of either kind: so many, and so many for each
 	 * that did. */
 	RK_UNPROVEN_MOST = 4096,
@@ -27,7 +28,7 @@ struct rk_sweep {
 	int64_t started_ms;             /* wall clock */
 	int64_t before_ms;              /* … of the last one that went through; 0: none */
 	struct rk_sweep_entry *entries; /* that differ */
-	size_t count, cap;
+	size_t count, room;
 	size_t fresh;    /* of them not known yet */
 	uint8_t *listed; /* bit per repo id: met in this listing */
 	size_t listed_bytes;
@@ -44,6 +45,17 @@ struct rk_sweep {
 	struct rk_backoff refusals; /* of a source that answers, and not with a list */
 };
 
+/* Counts who came in once, and who never did. 0 or negative. */
+int rk_sweep_count(struct rk_sweep *s) __attribute__((warn_unused_result));
+/* Asks the source for its list. An enum rk_pds_result, or negative. */
+int rk_sweep_list(struct rk_sweep *s, struct rk_pds_reply *reply)
+	__attribute__((warn_unused_result));
+/* Whether it was met in this listing; another listing begins. */
+bool rk_sweep_listed(const struct rk_sweep *s, rk_repo_id id);
+void rk_sweep_listed_clear(struct rk_sweep *s);
+/* New repos are taken at once: there is nothing the stream could have to say about them first. 0 or negative. */
+int rk_sweep_take_new(struct rk_sweep *s) __attribute__((warn_unused_result));
+void rk_sweep_entries_free(struct rk_sweep *s);
 /* The source, or a repo's host, said how it stands. 0, negative, or RK_PDS_REPO_OLD, if it was said in
  * this listing before, which counts, or of no DID. */
 int rk_sweep_visit(void *sweep, const struct rk_pds_repo *listed);
