@@ -27,8 +27,8 @@ static json_t *person_json(const struct rk_accounts_line *line)
 {
 	const struct rk_accounts_person *person = line->person;
 
-	return rk_event_without(person->handle, person->id, person->email,
-		*line->reason ? line->reason : "no ATProto account", person->count);
+	return rk_event_without(
+		person->handle, person->id, person->email, line->reason, person->count);
 }
 
 static void begin(void *context, uint64_t users, uint64_t documents)

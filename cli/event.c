@@ -153,12 +153,25 @@ json_t *rk_event_said_json(struct rk_slice text)
 	return text.len ? rk_event_text_json(text) : json_string("");
 }
 
+static const char no_account[] = "no ATProto account";
+
 json_t *rk_event_without(struct rk_slice handle, struct rk_slice id, const char *email,
 	const char *reason, uint64_t documents)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:I}", "handle", rk_event_text_json(handle), "sub",
-		rk_event_said_json(id), "email", rk_event_text_json(rk_slice_str(email)), "reason",
-		rk_event_text_json(rk_slice_str(reason)), "count", (json_int_t)documents);
+	json_t *without = json_pack("{s:o, s:o, s:o, s:I}", "handle", rk_event_text_json(handle),
+		"sub", rk_event_said_json(id), "email", rk_event_text_json(rk_slice_str(email)),
+		"count", (json_int_t)documents);
+
+	if (*reason && strcmp(reason, no_account) != 0)
+		json_object_set_new(without, "reason", rk_event_text_json(rk_slice_str(reason)));
+	return without;
+}
+
+const char *rk_event_without_reason(const json_t *without)
+{
+	const char *reason = rk_event_text(without, "reason");
+
+	return *reason ? reason : no_account;
 }
 
 json_t *rk_event_error(const char *message)

@@ -35,7 +35,9 @@ json_t *rk_event_text_json(struct rk_slice text);
 /* The same, but "" where it is empty. Also for what is said to people: a bound may have cut it. */
 json_t *rk_event_said_json(struct rk_slice text);
 
-/* A user without an ATProto account, or without one that will do: of the report users-without-atproto.json. */
+/* A user without an ATProto account, or without one that will do: of the report users-without-atproto.json, which
+ * has a reason only where it is another than there being none. */
+const char *rk_event_without_reason(const json_t *without);
 json_t *rk_event_without(struct rk_slice handle, struct rk_slice id, const char *email,
 	const char *reason, uint64_t documents);
 

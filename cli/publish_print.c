@@ -85,7 +85,7 @@ static void print_without(struct rk_publish_print *print, const json_t *event)
 	rk_progress_make_way(&print->progress);
 	printf("⏭️  %s%s: %" JSON_INTEGER_FORMAT " skipped: %s\n", handle ? "@" : "",
 		handle ? handle : rk_event_text(event, "sub"), rk_event_number(event, "count"),
-		rk_event_text(event, "reason"));
+		rk_event_without_reason(event));
 }
 
 static void print_begin(struct rk_publish_print *print, const json_t *event)
