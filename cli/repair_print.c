@@ -108,6 +108,16 @@ static void plan_user(struct rk_repair_print *print, const json_t *event)
 	print->steps = json_array();
 }
 
+static void print_dry(const struct rk_repair_print *print, const json_t *event)
+{
+	const struct rk_command_options *options = print->options;
+
+	fputs(print->yes ? "Nothing was written." : "Dry run: nothing was written.", stdout);
+	if (!print->yes && !options->dry_run && !options->plan && rk_event_number(event, "planned"))
+		fputs(" To do it, run it again with --yes.", stdout);
+	putchar('\n');
+}
+
 static void print_summary(struct rk_repair_print *print, const json_t *event)
 {
 	const char *undo = rk_event_text(event, "undo");
@@ -122,7 +132,7 @@ static void print_summary(struct rk_repair_print *print, const json_t *event)
 		return;
 	}
 	if (json_is_true(json_object_get(event, "dryRun")))
-		puts(print->yes ? "Nothing was written." : "Dry run: nothing was written.");
+		print_dry(print, event);
 	if (print->options->undo)
 		printf("%s %" JSON_INTEGER_FORMAT "\n",
 			print->yes ? "Put back:" : "To be put back:",

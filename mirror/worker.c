@@ -77,7 +77,8 @@ static int connect_once(struct rk_mirror *mirror, bool say)
 		disconnected(mirror, say ? "MongoDB is not to be had; trying again" : NULL);
 		return r;
 	}
-	rk_log(RK_LOG_INFO, "mirror", "connected to MongoDB");
+	rk_log(mirror->options.on_request_only ? RK_LOG_DEBUG : RK_LOG_INFO, "mirror",
+		"connected to MongoDB");
 	atomic_store(&mirror->connected, true);
 	rk_metric_set(RK_METRIC_MONGO_CONNECTED, 1);
 	mirror->sweep_ms = 0;

@@ -138,16 +138,19 @@ describe('repair', () => {
     assert.equal(dry.stdout, `Mode: dry run
 @${person.name} would be linked: ${MOOD} ${_id}, ${rkeys[0]} (unlinked)
 @${person.name} would be deleted: at://${person.did}/${MOOD}/${rkeys[1]} (duplicates)
-Dry run: nothing was written.
+Dry run: nothing was written. To do it, run it again with --yes.
 Linked:  1
 Deleted: 1
 Marked:  0
 Failed:  0
 `);
+    assert.doesNotMatch(dry.stderr, /connected to MongoDB/, 'what goes without saying is not said');
     const live = await refkey.run(['repair', '--all', '--yes', '--user', `@${person.name}`, '--report', path.join(folder, 'report')]);
     assert.equal(live.code, 0, live.stderr);
     assert.match(live.stdout, new RegExp(`✅ deleted: at://${person.did}/${MOOD}/${rkeys[1]} \\(duplicates\\)`));
     assert.match(live.stdout, /Deleted: 1\n.*Undo file: .*\/undo\/repair-.*\.jsonl\n$/s);
+    const done = await refkey.run(['repair', '--all', '--user', `@${person.name}`]);
+    assert.match(done.stdout, /^Mode: dry run\nDry run: nothing was written\.\nLinked: {2}0\n/, 'there is nothing to do with --yes');
     const report = path.join(folder, 'report', 'repair.json');
     assert.equal(statSync(report).mode & 0o777, 0o600);
     assert.deepEqual(JSON.parse(readFileSync(report)).steps.map((s) => s.outcome), ['done', 'done']);
