@@ -263,6 +263,9 @@ static int renew(struct rk_session *session, struct rk_pds_reply *reply)
 
 	if (rc == RK_PDS_OK)
 		rc = tokens_take(session, reply, root, rk_buf_cstr(&session->did));
+	/* Of another call than what was asked for. */
+	if (rc == RK_PDS_WRONG)
+		reply->http_status = 0;
 	json_decref(root);
 	return rc;
 }

@@ -78,7 +78,7 @@ struct rk_session_write {
 /* applyWrites of all, or of none. After RK_PDS_RETRY it is not known which: look. The reference PDS
  * answers so, with a 500, also where a create's key is taken or the record of a deletion is absent. A
  * token that is too old is renewed on the way. *told: the yes names a result for each write; without (the
- * lexicon allows it), look. swap: only if this is the CID of the repo's commit, else RK_PDS_WRONG with
+ * lexicon allows it, and it may be no JSON), look. swap: only if this is the CID of the repo's commit, else RK_PDS_WRONG with
  * RK_SESSION_SWAPPED for its error; NULL: whatever it is. */
 #define RK_SESSION_SWAPPED "InvalidSwap"
 int rk_session_apply_writes(struct rk_session *session, struct rk_pds_reply *reply, bool *told,

@@ -89,4 +89,16 @@ describe('publish, meanwhile', () => {
     assert.deepEqual([again.code, again.summary.created], [0, 3], again.shown);
     assert.deepEqual((await refs(person)).sort(), all.map((d) => String(d._id)).sort());
   });
+
+  it('a yes to a single one that is no JSON is looked into', async () => {
+    const person = await scene.writer();
+    const [d] = await moods(person, 1);
+    const fault = scene.proxy.http({ instead: '<p>Welcome!</p>' }, { method: 'com.atproto.repo.applyWrites', times: 1 });
+    const { code, stdout, stderr } = await refkey.run(['publish', 'moods', '--json', '--user', person.user]);
+    assert.equal(fault.fired, 1);
+    const { created, failed } = JSON.parse(stdout).summary;
+    assert.deepEqual([code, created, failed], [0, 1, 0], stdout + stderr);
+    assert.deepEqual(await refs(person), [String(d._id)]);
+    assert.ok((await scene.mongo.moods.findOne({ _id: d._id })).atproto.rkey);
+  });
 });

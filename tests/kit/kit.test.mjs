@@ -220,6 +220,8 @@ describe('proxy', () => {
     assert.equal(busy.fired, 2);
     const cut = proxy.http({ truncate: 100 }, { method, times: 1 });
     await assert.rejects((await get()).arrayBuffer());
+    const other = proxy.http({ instead: 'other' }, { method, times: 1 });
+    assert.equal(await (await get()).text(), 'other');
     const hang = proxy.http({ hang: true }, { method, times: 1 });
     await assert.rejects(get({ signal: AbortSignal.timeout(300) }), { name: 'TimeoutError' });
     await until(() => hang.fired === 1, { what: 'the request that hangs' });
@@ -229,7 +231,7 @@ describe('proxy', () => {
     const start = performance.now();
     assert.equal((await get()).status, 200);
     assert.ok(performance.now() - start >= 99);
-    assert.deepEqual([cut.fired, hang.fired, reset.fired, slow.fired], [1, 1, 1, 1]);
+    assert.deepEqual([cut.fired, other.fired, hang.fired, reset.fired, slow.fired], [1, 1, 1, 1, 1]);
   });
 
   it('does to frames what it is told', async () => {

@@ -5,7 +5,7 @@
 //
 // HTTP: proxy.http(wrong, { method, query, times }) — the next `times` requests of the
 //   XRPC method (whose URLSearchParams fit the predicate) go wrong: { status, headers, body: text or () => text }, { delay: ms }, { hang: true },
-//   { truncate: bytes }, { hold: true or a promise } (the PDS answers, we do not or then: `held` counts) or
+//   { truncate: bytes }, { hold: true or a promise } (the PDS answers, we do not or then: `held` counts) { instead: text } (the PDS answers, and that is said) or
 //   { reset: true }. The answer tells how often it `fired`.
 // Firehose: proxy.stream(fault, { when, times }) — fault is one of `faults`; when is
 //   a predicate of the decoded frame { header, body, type, bytes }.
@@ -210,6 +210,10 @@ export class Proxy {
             await fault.hold;
             res.writeHead(answer.statusCode, answer.headers).end(Buffer.concat(chunks));
           });
+          return;
+        }
+        if (fault?.instead !== undefined) {
+          answer.resume().on('end', () => res.writeHead(answer.statusCode, { 'content-type': 'text/html' }).end(fault.instead));
           return;
         }
         res.writeHead(answer.statusCode, answer.headers);

@@ -225,7 +225,10 @@ static void writes_mean_what_they_say(void **state)
 		{"429 Slow", "", "{}", RK_PDS_RETRY, 500},
 		{"500 Oops", "", "{\"error\":\"InternalServerError\"}", RK_PDS_RETRY, 0},
 		{"502 Oops", "", "<html>", RK_PDS_RETRY, 0},
-		{"200 OK", "", "cut of", RK_PDS_WRONG, 0},
+		{"200 OK", "", "cut of", RK_PDS_OK, 0},
+		{"200 OK", "", "", RK_PDS_OK, 0},
+		{"202 Taken", "", "{\"results\":[{},{}]}", RK_PDS_OK, 0},
+		{"302 There", "", "{}", RK_PDS_WRONG, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
