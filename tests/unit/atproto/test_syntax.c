@@ -1,43 +1,8 @@
 /* Rules of atproto/syntax beyond the shared lists: boundaries in pairs, parts, values. */
 #include "tests/unit/test.h"
 
-#include "atproto/syntax.h"
 #include "base/buf.h"
-
-static bool did_valid(struct rk_slice in)
-{
-	struct rk_did out;
-
-	return rk_did_parse(&out, in);
-}
-
-static bool handle_valid(struct rk_slice in)
-{
-	struct rk_handle out;
-
-	return rk_handle_parse(&out, in);
-}
-
-static bool nsid_valid(struct rk_slice in)
-{
-	struct rk_nsid out;
-
-	return rk_nsid_parse(&out, in);
-}
-
-static bool rkey_valid(struct rk_slice in)
-{
-	struct rk_rkey out;
-
-	return rk_rkey_parse(&out, in);
-}
-
-static bool at_uri_valid(struct rk_slice in)
-{
-	struct rk_at_uri out;
-
-	return rk_at_uri_parse(&out, in);
-}
+#include "tests/unit/atproto/syntax_valid.h"
 
 /* prefix, then `count` times `unit`, then suffix. */
 struct grown {
