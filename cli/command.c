@@ -17,6 +17,10 @@ static bool is_did(const char *text)
 	return rk_did_parse(&did, rk_slice_str(text));
 }
 
+static const struct rk_option_said user_said[] = {
+	{"lexicon", "publish in the repo of this user: @handle, DID or _id; one"},
+	{NULL, NULL},
+};
 static const struct rk_option_said limit_said[] = {
 	{"tail", "stop after N events"},
 	{"accounts", "only the N users with the most documents"},
@@ -24,6 +28,7 @@ static const struct rk_option_said limit_said[] = {
 };
 static const struct rk_option_said batch_size_said[] = {
 	{"publish", "N records in one batch, 200 at most; if not given, 200"},
+	{"repair", "delete N records in one batch, 200 at most; if not given, 200"},
 	{NULL, NULL},
 };
 static const struct rk_option_said all_said[] = {
@@ -35,7 +40,7 @@ static const struct rk_option_said all_said[] = {
 
 static const struct rk_option_row options[] = {
 	{"--user", "@HANDLE", RK_OPTION_IS_LIST, FIELD(users),
-		.help = "only this user: @handle, DID or _id; may be repeated"},
+		.help = "only this user: @handle, DID or _id; may be repeated", .but = user_said},
 	{"--skip", "@HANDLE", RK_OPTION_IS_LIST, FIELD(skip),
 		.help = "not this user; may be repeated"},
 	{"--limit", "N", RK_OPTION_IS_NUMBER, FIELD(limit), .least = 1, .most = 1000000000,

@@ -206,7 +206,8 @@ static json_t *plan_read(const struct rk_operation_run *run, const char *path)
 		close(fd);
 	}
 	if (!plan) {
-		snprintf(message, sizeof(message), "the plan: %s",
+		snprintf(message, sizeof(message), "the plan: %s%s",
+			fd >= 0 ? "it is none of --plan: " : "",
 			fd >= 0                 ? wrong.text
 				: fd == -EINVAL ? "it is no file"
 				: fd == -EFBIG  ? "it is too large for one"

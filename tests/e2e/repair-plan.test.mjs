@@ -222,7 +222,7 @@ describe('repair by plan', () => {
       assert.equal(code, expected, `${what}: ${shown}`);
       assert.match(stderr, message, what);
     }
-    for (const [text, message] of [['', /the plan: /], ['[1', /the plan: /], ['{"version":1,"version":1}', /the plan: /], ['[]', /no plan/]]) {
+    for (const [text, message] of [['', /the plan: it is none of --plan: /], ['[1', /the plan: it is none/], ['{"version":1,"version":1}', /the plan: it is none/], ['[]', /no plan/]]) {
       const name = plan();
       writeFileSync(name, text);
       const { code, stderr, stdout, shown } = await repair('--apply', name);
