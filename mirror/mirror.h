@@ -61,7 +61,7 @@ struct rk_recover_request {
 	X(INSERTED, "inserted", "document inserted")                                               \
 	X(UPDATED, "updated", "fields updated")                                                    \
 	X(UNCHANGED, "unchanged", "already linked")                                                \
-	X(WAITING, "waiting", "too young, looked at again later")                                  \
+	X(WAITING, "waiting", "too young, or its account is not active: looked at again later")    \
 	X(DUPLICATE, "duplicate", "another record of the document is live")                        \
 	X(CONFLICT, "conflict", "the document is somebody else's")                                 \
 	X(ORPHAN, "orphan", "the document is deleted, or was removed")                             \
