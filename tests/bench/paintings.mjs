@@ -50,16 +50,17 @@ export async function publishPaintings({ table, note }) {
       cost.push(await costs({ pds, mongo }, paintings, () => published(paintings)));
       ours.push(paintings / cost.at(-1).value);
       thumbnails ??= await thumbnailsOf(some[0]);
-      all.push(paintings / (await bare(await people(users), thumbnails, true)));
-      const open = await people(users);
-      bareCost.push(await costs({ pds, mongo }, paintings, () => bare(open, thumbnails, false)));
-      ready.push(paintings / bareCost.at(-1).value);
+      const closed = await people(users);
+      bareCost.push(await costs({ pds, mongo }, paintings, () => bare(closed, thumbnails, true)));
+      all.push(paintings / bareCost.at(-1).value);
+      ready.push(paintings / (await bare(await people(users), thumbnails, false)));
     }
     const unit = 'paintings/s';
     const what = `publish ${paintings} paintings of ${users} users, images of ${side} x ${side}`;
-    table.peer(what, { unit, ours, theirs: all, peer: 'bare logins, uploadBlob and applyWrites', least: 0.8 });
+    const peer = 'bare logins, uploadBlob and applyWrites';
+    table.peer(what, { unit, ours, theirs: all, peer, least: 0.8 });
     table.peer('  accounts logged in already', { unit, ours, theirs: ready, peer: 'bare uploadBlob and applyWrites' });
-    costRows(table, 'painting', { ours: cost, theirs: bareCost, peer: 'bare uploadBlob and applyWrites' });
+    costRows(table, 'painting', { ours: cost, theirs: bareCost, peer });
     table.plain('  time', paintings / median(ours), 's', `${paintings} s at one record a second`);
     note('publish paintings, memory');
     const body = png(large.side, large.side);
