@@ -125,8 +125,12 @@ static bool image_add(struct rk_draft *out, struct rk_buf *json, const struct rk
 	while (code->role != RK_ROLE_CODE)
 		code++;
 	rk_buf_add_str(&url, collection->images);
-	if (bson_iter_init_find(&iter, document, code->document) && BSON_ITER_HOLDS_UTF8(&iter))
-		rk_http_escape(&url, rk_slice_str(bson_iter_utf8(&iter, NULL)));
+	if (bson_iter_init_find(&iter, document, code->document) && BSON_ITER_HOLDS_UTF8(&iter)) {
+		uint32_t len;
+		const char *text = bson_iter_utf8(&iter, &len);
+
+		rk_http_escape(&url, rk_slice_make(text, len));
+	}
 	ok = rk_buf_failed(&url) == 0 && url.len < sizeof(out->image);
 	if (ok) {
 		snprintf(out->image, sizeof(out->image), "%s", rk_buf_cstr(&url));

@@ -275,14 +275,14 @@ describe('publish paintings', () => {
 
   it('a code is part of the path, whatever it holds', async () => {
     const person = await gallery.painter();
-    const all = await gallery.paintings(person, [null, null]);
-    for (const [i, code] of ['../a?b#c', 'é "\\ %2'].entries()) {
+    const all = await gallery.paintings(person, [null, null, null]);
+    for (const [i, code] of ['../a?b#c', 'é "\\ %2', 'a\0b'].entries()) {
       all[i].code = code;
       images.set(code, { body: drawing(i) });
       await scene.mongo.paintings.updateOne({ _id: all[i]._id }, { $set: { code } });
     }
     const { code, summary, shown } = await gallery.publish(...users(person));
-    assert.deepEqual([code, summary.created], [0, 2], shown);
+    assert.deepEqual([code, summary.created], [0, 3], shown);
     for (const d of all) {
       assert.equal(images.count(d.code), 1);
       const record = (await gallery.records(person)).find((r) => r.value.ref === String(d._id));
