@@ -444,7 +444,7 @@ static int work_all(struct rk_publish_run *run, struct rk_mongo *mongo)
 		most = THREADS_LEAST;
 	if (most > THREADS_MOST)
 		most = THREADS_MOST;
-	if (run->request->delay_ms || run->request->limit)
+	if (rk_publish_is_one_by_one(run->request))
 		most = 1;
 	if (most > run->person_count)
 		most = run->person_count;
@@ -463,7 +463,7 @@ static int work_all(struct rk_publish_run *run, struct rk_mongo *mongo)
 	settle_all(run, mongo);
 	for (size_t i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
-	return run->failure;
+	return run->failure ? run->failure : run->given_up ? -EHOSTUNREACH : 0;
 }
 
 int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,

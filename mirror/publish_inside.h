@@ -72,12 +72,18 @@ struct rk_publish_run {
 	uint64_t left; /* of the limit */
 	uint64_t put_off;
 	unsigned unreached; /* users over whom the PDS failed, in a row */
+	bool given_up;      /* one of them; error says why */
 	bool limited;
 	int failure; /* the first that ends the run */
 	char error[256];
 };
 
 enum { RK_PUBLISH_QUEUE_MOST = 4000 };
+
+static inline bool rk_publish_is_one_by_one(const struct rk_publish_request *request)
+{
+	return request->delay_ms || request->limit;
+}
 
 bool rk_publish_stopping(struct rk_publish_run *run);
 /* Ends the run with a result; the first one counts. */

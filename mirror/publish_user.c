@@ -352,14 +352,21 @@ static int fail_all(struct worker *w, size_t done, const char *reason)
 	return 0;
 }
 
-/* Whether that the PDS failed may still be this user's alone, and others are to go on. */
+/* Whether that the PDS failed may still be this user's alone, and others are to go on. It is how the run ends,
+ * all the same. Where users come one by one, the next would only wait for as long. */
 static bool gives_up(struct worker *w)
 {
 	struct rk_publish_run *run = w->run;
+	bool waits = !run->request->some && rk_publish_is_one_by_one(run->request);
+	unsigned most = waits ? 1 : UNREACHED_MOST;
 	bool alone;
 
 	pthread_mutex_lock(&run->lock);
-	alone = run->request->some && !run->failure && ++run->unreached < UNREACHED_MOST;
+	alone = !run->failure && ++run->unreached < most;
+	if (alone && !run->request->some && !run->given_up) {
+		run->given_up = true;
+		snprintf(run->error, sizeof(run->error), "%s", rk_account_error(w->account));
+	}
 	pthread_mutex_unlock(&run->lock);
 	return alone;
 }

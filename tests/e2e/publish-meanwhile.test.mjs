@@ -26,7 +26,7 @@ describe('publish, meanwhile', () => {
     const fault = scene.proxy.http(limit, { method: 'com.atproto.repo.applyWrites' });
     const running = refkey.run(['publish', 'moods', '--json', ...args]);
     await until(() => fault.fired > 0, { what: 'the PDS is asked', ...soon });
-    await meanwhile();
+    await meanwhile(fault);
     fault.end();
     const { code, stdout, stderr } = await running;
     const { summary, records } = JSON.parse(stdout);
@@ -71,6 +71,30 @@ describe('publish, meanwhile', () => {
   });
 
   // The lexicon asks for no results; a server that lost its disk, or another than a PDS, says so too.
+  it('a user over whom the PDS fails ends nobody else’s part: the others are written, and it ends with 3', async () => {
+    const [failing, fine] = await Promise.all([scene.writer(), scene.writer()]);
+    const [lost, kept] = [await moods(failing, 2), await moods(fine, 2)];
+    const query = (q) => q.get('repo') === failing.did;
+    const fails = scene.proxy.http({ status: 503 }, { method: 'com.atproto.repo.listRecords', query });
+    // Until it is asked no more for the one, while it is for the other.
+    const givenUp = (limit) => {
+      let [last, at] = [-1, 0];
+      const quiet = () => {
+        if (fails.fired !== last) [last, at] = [fails.fired, limit.fired];
+        return last > 0 && limit.fired - at >= 6;
+      };
+      return until(quiet, { what: 'the one is given up, and the other goes on', ...soon });
+    };
+    const { result, records, shown } = await publishWhile(givenUp, 1, '--user', failing.user, '--user', fine.user);
+    assert.deepEqual(result, { code: 3, created: 2, skipped: 0, failed: 2 }, shown);
+    for (const l of records.filter((r) => r.outcome === 'failed')) assert.match(l.reason, /the PDS: HTTP 503/);
+    assert.deepEqual((await refs(fine)).sort(), kept.map((d) => String(d._id)).sort());
+    fails.end();
+    const next = await refkey.run(['publish', 'moods', '--user', failing.user]);
+    assert.equal(next.code, 0, next.stdout + next.stderr);
+    assert.deepEqual((await refs(failing)).sort(), lost.map((d) => String(d._id)).sort());
+  });
+
   it('a yes that does not say to what is looked into', async () => {
     const person = await scene.writer();
     const all = await moods(person, 3);
