@@ -12,6 +12,7 @@
 struct printing {
 	bool json, dry_run;
 	json_t *lines;
+	struct rk_progress progress;
 };
 
 static void line(
@@ -23,6 +24,13 @@ static void line(
 		json_pack("{s:s, s:s, s:o}", "id", id, "outcome",
 			rk_lexicons_outcome_names[outcome], "reason",
 			rk_event_said_json(rk_slice_str(reason))));
+}
+
+static void waiting(void *context, int64_t ms)
+{
+	struct printing *p = context;
+
+	rk_progress_wait(&p->progress, ms, "");
 }
 
 /* For how many, from this one on, the same is to be said that went wrong. */
@@ -177,6 +185,7 @@ static int run(const struct rk_command_call *call, const struct rk_lexicons *set
 		.lexicons = lexicons,
 		.dry_run = call->options->dry_run,
 		.line = line,
+		.waiting = waiting,
 		.context = &p,
 		.stop = rk_interrupt_take(0),
 	};
@@ -194,7 +203,10 @@ static int run(const struct rk_command_call *call, const struct rk_lexicons *set
 		json_decref(p.lines);
 		return RK_EXIT_FINDINGS;
 	}
+	rk_progress_init(&p.progress);
+	rk_progress_show(&p.progress, 0, 0);
 	r = rk_lexicons_publish(&summary, &request);
+	rk_progress_finish(&p.progress);
 	if (r && r != -ECANCELED)
 		rk_event_print_failure(summary.error[0] ? summary.error : strerror(-r));
 	if (r != -ENOENT)

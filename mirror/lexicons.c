@@ -124,6 +124,8 @@ int rk_lexicons_publish(struct rk_lexicons_summary *out, const struct rk_lexicon
 		.bypass_key = request->bypass_key,
 		.max_wait_ms = -1,
 		.stop = request->stop,
+		.waiting = request->waiting,
+		.context = request->context,
 	};
 	const struct rk_user *user = NULL;
 	struct rk_users users = {0};

@@ -39,6 +39,7 @@ struct rk_lexicons_request {
 	/* reason: "" unless it failed. */
 	void (*line)(void *context, const char *id, enum rk_lexicons_outcome outcome,
 		const char *reason);
+	void (*waiting)(void *context, int64_t ms); /* for a limit of the PDS */
 	void *context;
 	const atomic_bool *stop;
 };

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Lexicons, jsonToLex, parseLexiconDoc } from '@atproto/lexicon';
 import { files, text } from '../lint/tree.mjs';
+import { Child } from '../kit/child.mjs';
 import { binary } from '../kit/refkey.mjs';
 import { MOOD, PAINTING, moodRecord, objectId, oldMoodRecord, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
@@ -250,6 +251,17 @@ describe('lexicon', () => {
       const again = await publish(person);
       assert.deepEqual([again.code, again.summary.unchanged, again.summary.created], [0, docs.length, 0], again.shown);
       assert.equal(scene.proxy.count('com.atproto.repo.applyWrites'), writes);
+    });
+
+    it('says that it waits for a limit, and ends on Ctrl-C', async () => {
+      const person = await writer();
+      const limit = { status: 429, headers: { 'retry-after': '3600' } };
+      const fault = scene.proxy.http(limit, { method: 'com.atproto.repo.applyWrites', times: 1 });
+      const child = new Child('lexicon', [binary, 'lexicon', 'publish', '--user', person.user], { env: refkey.env });
+      await child.ready(() => child.lines.some((line) => /^refkey: the PDS's limits: waiting 3\d+ s/.test(line)), soon);
+      const { code } = await child.stop({ signal: 'SIGINT' });
+      assert.deepEqual([code, fault.fired], [1, 1], child.tail());
+      assert.deepEqual(await there(person), {});
     });
 
     it('writes over another version, and leaves other lexicons alone', async () => {
