@@ -329,6 +329,7 @@ static int apply(struct rk_accounts_maker *m, struct rk_accounts_line *line, con
 		goto done;
 	}
 	call.body = rk_buf_slice(&m->text);
+	call.secret = password;
 	r = ask_once(m, m->door, &answer, &call);
 	json_decref(answer);
 	if (r == RK_PDS_OK || r == RK_PDS_RETRY)

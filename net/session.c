@@ -115,6 +115,30 @@ static bool is_denied(const struct rk_pds_reply *reply)
 	return false;
 }
 
+/* What a PDS says of a refusal goes to logs and reports, and some say back what they were sent. */
+static void secret_hide(
+	struct rk_pds_reply *reply, const struct rk_http_response *response, const char *secret)
+{
+	if (!secret || !*secret || response->body.len == 0 ||
+		!memmem(response->body.data, response->body.len, secret, strlen(secret)))
+		return;
+	if (strstr(reply->error, secret))
+		reply->error[0] = '\0';
+	snprintf(reply->message, sizeof(reply->message),
+		"HTTP %ld %s: what the PDS says is not shown, for it repeats a secret",
+		reply->http_status, reply->error);
+}
+
+static void secrets_hide(const struct rk_session *session, struct rk_pds_reply *reply,
+	const struct rk_http_response *response, const struct rk_session_request *call)
+{
+	const char *token = call->header ? strrchr(rk_buf_cstr(call->header), ' ') : NULL;
+
+	secret_hide(reply, response, token ? token + 1 : NULL);
+	secret_hide(reply, response, session->options.bypass_key);
+	secret_hide(reply, response, call->secret);
+}
+
 int rk_session_perform(struct rk_session *session, struct rk_pds_reply *reply, json_t **root,
 	const struct rk_session_request *call)
 {
@@ -164,6 +188,8 @@ int rk_session_perform(struct rk_session *session, struct rk_pds_reply *reply, j
 	rc = rk_pds_answer(reply, &response, rc, true);
 	if (rc == RK_PDS_WRONG && is_denied(reply))
 		rc = RK_PDS_DENIED;
+	if (rc != RK_PDS_OK)
+		secrets_hide(session, reply, &response, call);
 	if (rc == RK_PDS_OK) {
 		*root = json_loadb((const char *)response.body.data, response.body.len,
 			JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
@@ -244,6 +270,7 @@ int rk_session_open(struct rk_session *session, struct rk_pds_reply *reply, cons
 		return -ENOMEM;
 	}
 	call.body = rk_buf_slice(&body);
+	call.secret = password;
 	rc = rk_session_perform(session, reply, &root, &call);
 	rk_buf_wipe(&body);
 	if (rc == RK_PDS_OK)
@@ -297,6 +324,7 @@ int rk_session_ask(struct rk_session *session, struct rk_pds_reply *reply, json_
 	const struct rk_session_request call = {.method = asked->method,
 		.header = headers[asked->as],
 		.body = asked->body,
+		.secret = asked->secret,
 		.post = asked->body.len > 0,
 		.paces = asked->paces,
 		.most = RK_SESSION_ANSWER_MOST};

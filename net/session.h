@@ -5,7 +5,7 @@
  *
  * Results are those of net/pds.h; RK_PDS_DENIED: the login is refused, or was taken back. Source:
  * lexicons com.atproto.server.{createSession,refreshSession}, com.atproto.repo.{applyWrites,
- * listRecords,uploadBlob}. Neither passwords nor tokens are in any message.
+ * listRecords,uploadBlob}. Neither passwords nor tokens are in any message, whatever the PDS says.
  */
 #ifndef RK_NET_SESSION_H
 #define RK_NET_SESSION_H
@@ -54,6 +54,7 @@ struct rk_session_call {
 	const char *method; /* with its query */
 	enum rk_session_as as;
 	struct rk_slice body; /* JSON: a procedure; empty: a query */
+	const char *secret;   /* in the body; NULL: none */
 	bool paces;           /* the answer's limits are the pace's */
 };
 /* Any other call that answers with an object. *answer: the caller's to json_decref, NULL unless the

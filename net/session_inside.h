@@ -17,7 +17,8 @@ struct rk_session_request {
 	const char *method;    /* with its query */
 	struct rk_buf *header; /* Authorization; NULL: none */
 	struct rk_slice body;
-	const char *type; /* of the body; NULL: JSON */
+	const char *secret; /* in the body: never in a message; NULL: none */
+	const char *type;   /* of the body; NULL: JSON */
 	bool post;
 	enum rk_pace_kind counts;
 	unsigned count;

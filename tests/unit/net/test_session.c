@@ -183,6 +183,10 @@ static void logins_mean_what_they_say(void **state)
 			"{\"error\":\"AuthenticationRequired\",\"message\":\"Invalid identifier or password\"}",
 			RK_PDS_DENIED},
 		{"401 No", "{\"error\":\"AccountTakedown\"}", RK_PDS_DENIED},
+		{"400 Bad", "{\"error\":\"InvalidRequest\",\"message\":\"" PASSWORD "?\"}",
+			RK_PDS_WRONG},
+		{"401 No", "{\"error\":\"" PASSWORD "\"}", RK_PDS_DENIED},
+		{"500 Oops", "{\"error\":\"Oops\",\"message\":\"" PASSWORD "\"}", RK_PDS_RETRY},
 		{"400 Bad", "{\"error\":\"InvalidRequest\"}", RK_PDS_WRONG},
 		{"429 Slow", "{\"error\":\"RateLimitExceeded\"}", RK_PDS_RETRY},
 		{"500 Oops", "{}", RK_PDS_RETRY},
@@ -198,6 +202,7 @@ static void logins_mean_what_they_say(void **state)
 			fail_msg("%s %s is %s: %s", cases[i].status, cases[i].body,
 				rk_pds_result_name(rc), t.reply.message);
 		assert_null(strstr(t.reply.message, "hunter2"));
+		assert_null(strstr(t.reply.error, "hunter2"));
 		/* Nothing is left of a login that failed. */
 		assert_int_equal(write_two(&t), rc == RK_PDS_OK ? RK_PDS_OK : RK_PDS_DENIED);
 		talk_end(&t);
@@ -229,6 +234,10 @@ static void writes_mean_what_they_say(void **state)
 		{"200 OK", "", "", RK_PDS_OK, 0},
 		{"202 Taken", "", "{\"results\":[{},{}]}", RK_PDS_OK, 0},
 		{"302 There", "", "{}", RK_PDS_WRONG, 0},
+		{"400 Bad", "", "{\"error\":\"Bad\",\"message\":\"Bearer acc-1\"}", RK_PDS_WRONG,
+			0},
+		{"400 Bad", "", "{\"error\":\"Bad\",\"message\":\"it is the-key\"}", RK_PDS_WRONG,
+			0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -238,13 +247,15 @@ static void writes_mean_what_they_say(void **state)
 		int64_t wait;
 		int rc;
 
-		talk_begin(&t, NULL, NULL);
+		talk_begin(&t, "the-key", NULL);
 		assert_int_equal(rk_session_open(t.session, &t.reply, DID, PASSWORD), RK_PDS_OK);
 		rc = write_two(&t);
 		if (rc != cases[i].result)
 			fail_msg("%s %s is %s: %s", cases[i].status, cases[i].body,
 				rk_pds_result_name(rc), t.reply.message);
 		assert_int_equal(t.told, cases[i].told);
+		assert_null(strstr(t.reply.message, "acc-1"));
+		assert_null(strstr(t.reply.message, "the-key"));
 		wait = rk_pace_wait_ms(rk_session_pace(t.session), rk_clock_wall_ms());
 		assert_true(wait >= cases[i].wait_ms && (wait > 0) == (cases[i].wait_ms > 0));
 		talk_end(&t);
