@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 
+enum { LOCKED_MS = 2000 }; /* a command that only looks is done sooner */
+
 bool rk_service_index_exists(const struct rk_settings *settings)
 {
 	char path[4096];
@@ -83,7 +85,7 @@ static int open_failed(const struct rk_settings *settings, int result, const cha
 
 int rk_service_open(struct rk_service *service, const struct rk_settings *settings)
 {
-	const struct rk_store_options options = {.dir = settings->data_dir};
+	const struct rk_store_options options = {.dir = settings->data_dir, .wait_ms = LOCKED_MS};
 	char error[256];
 	int r;
 

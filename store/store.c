@@ -9,8 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/heads.h"
+
+enum { LOCK_LOOK_MS = 20 };
 
 /* What turns an index of schema i + 1 into one of schema i + 2, by place; all run in one transaction. */
 typedef int migrate_step(struct rk_write *w);
@@ -19,11 +22,13 @@ static migrate_step *const migrations[RK_SCHEMA] = {empty, empty, empty, NULL};
 static const struct rk_slice schema_name = RK_SLICE_LIT("schema");
 
 /* The lock file keeps a second process out; the kernel lets go of it however this one ends. */
-static int lock_take(struct rk_store *store, const char *dir, char error[256])
+static int lock_take(
+	struct rk_store *store, const struct rk_store_options *options, char error[256])
 {
+	int64_t until_ms = rk_clock_mono_ms() + options->wait_ms;
 	char path[4096];
 
-	snprintf(path, sizeof(path), "%s/refkey.lock", dir);
+	snprintf(path, sizeof(path), "%s/refkey.lock", options->dir);
 	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (store->lock_fd < 0) {
 		int r = -errno;
@@ -31,12 +36,16 @@ static int lock_take(struct rk_store *store, const char *dir, char error[256])
 			strerror(-r));
 		return r;
 	}
-	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return -errno;
-	snprintf(error, 256, "the index is in use by another process");
-	return RK_STORE_LOCKED;
+	while (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (rk_clock_mono_ms() >= until_ms) {
+			snprintf(error, 256, "the index is in use by another process");
+			return RK_STORE_LOCKED;
+		}
+		rk_clock_pause(LOCK_LOOK_MS);
+	}
+	return 0;
 }
 
 static uint64_t schema_number(struct rk_slice value)
@@ -250,7 +259,7 @@ int rk_store_open(struct rk_store **out, const struct rk_store_options *options,
 	store->heads = rk_heads_create();
 	r = store->dir && store->heads ? folder_make(options->dir, error) : -ENOMEM;
 	if (r == 0)
-		r = lock_take(store, options->dir, error);
+		r = lock_take(store, options, error);
 	if (r)
 		goto fail;
 	r = rk_store_leftover_remove(options->dir);

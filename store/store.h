@@ -15,12 +15,13 @@ struct rk_snapshot;
 struct rk_store_options {
 	const char *dir;  /* created with mode 0700 if it is not there */
 	size_t map_bytes; /* address space; 0: 64 GiB */
+	int64_t wait_ms;  /* for another process that has it open to let go of it */
 };
 
 enum rk_store_result {
 	RK_STORE_OK,
 	RK_STORE_ABSENT,  /* no such record, repo, … */
-	RK_STORE_LOCKED,  /* another process has the index open */
+	RK_STORE_LOCKED,  /* another process has the index open, and kept it */
 	RK_STORE_NEWER,   /* written by a newer refkey: refused */
 	RK_STORE_CORRUPT, /* a value that cannot be: see refkey check */
 };

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "store/writer.h"
 
 static int folder_setup(void **state)
@@ -81,6 +83,28 @@ static void second_open_is_locked(void **state)
 	rk_store_close(store);
 	assert_int_equal(open_try(&store, dir, error), 0);
 	rk_store_close(store);
+}
+
+static void *close_soon(void *store)
+{
+	rk_clock_pause(100);
+	rk_store_close(store);
+	return NULL;
+}
+
+/* As long as it is told to: somebody may only be looking. */
+static void open_waits_for_the_lock(void **state)
+{
+	const struct rk_store_options options = {.dir = *state, .wait_ms = 60 * 1000};
+	struct rk_store *first, *second;
+	char error[256];
+	pthread_t thread;
+
+	assert_int_equal(open_try(&first, *state, error), 0);
+	assert_int_equal(pthread_create(&thread, NULL, close_soon, first), 0);
+	assert_int_equal(rk_store_open(&second, &options, error), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	rk_store_close(second);
 }
 
 static void schema_set(struct rk_store *store, struct rk_slice value)
@@ -409,6 +433,8 @@ int main(void)
 			folder_that_cannot_be_made_is_named, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
 			second_open_is_locked, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			open_waits_for_the_lock, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
 			newer_schema_is_refused_and_left_alone, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(schema_1_is_emptied, folder_setup, folder_teardown),
