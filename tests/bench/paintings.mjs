@@ -17,7 +17,7 @@ const rounds = 3;
 const paintings = 300;
 const users = 30;
 const each = paintings / users;
-const side = 800; // pixels of an image
+const sides = [256, 512, 800, 1600]; // pixels of an image; what is no larger than 512 is not scaled
 const large = { count: 12, side: 9000 }; // 81 megapixels, of 100 that are taken
 const connections = 8; // publish takes so many users at once
 const json = 'application/json';
@@ -40,11 +40,27 @@ export async function publishPaintings({ table, note }) {
     await refkey.start();
     await refkey.ready({ deadline: 60_000 });
     await refkey.stop();
+    for (const side of sides) await measured(side);
+    note('publish paintings, memory');
+    const body = png(large.side, large.side);
+    const [one] = await people(1);
+    await documents([one], Array(large.count).fill(body));
+    const most = await peakAnonymousBytes(['refkey', 'refkey-thumbnail'], () => published(large.count));
+    table.limit(`own memory with images of ${large.side} x ${large.side}`, most / 1e6, 'MB', 256);
+  } finally {
+    agent.destroy();
+    await refkey.close();
+    await images.close();
+    await mongo.close();
+    await net.stop();
+  }
+
+  async function measured(side) {
     const bodies = Array.from({ length: each }, (_, i) => drawing(i, side));
     const [ours, ready, all, cost, bareCost] = [[], [], [], [], []];
     let thumbnails;
     for (let round = 0; round < rounds; round++) {
-      note(`publish paintings, round ${round + 1} of ${rounds}`);
+      note(`publish paintings, images of ${side} x ${side}, round ${round + 1} of ${rounds}`);
       const some = await people(users);
       await documents(some, bodies);
       cost.push(await costs({ pds, mongo }, paintings, () => published(paintings)));
@@ -62,18 +78,6 @@ export async function publishPaintings({ table, note }) {
     table.peer('  accounts logged in already', { unit, ours, theirs: ready, peer: 'bare uploadBlob and applyWrites' });
     costRows(table, 'painting', { ours: cost, theirs: bareCost, peer });
     table.plain('  time', paintings / median(ours), 's', `${paintings} s at one record a second`);
-    note('publish paintings, memory');
-    const body = png(large.side, large.side);
-    const [one] = await people(1);
-    await documents([one], Array(large.count).fill(body));
-    const most = await peakAnonymousBytes(['refkey', 'refkey-thumbnail'], () => published(large.count));
-    table.limit(`  own memory with images of ${large.side} x ${large.side}`, most / 1e6, 'MB', 256);
-  } finally {
-    agent.destroy();
-    await refkey.close();
-    await images.close();
-    await mongo.close();
-    await net.stop();
   }
 
   async function people(many) {
