@@ -152,12 +152,7 @@ static int select_all(struct run *run)
 		r = count_all(run, &rk_collections[i]);
 	if (r == 0)
 		r = persons_make(run);
-	if (r == -EIO) {
-		snprintf(run->summary->error, sizeof(run->summary->error), "MongoDB: %.200s",
-			rk_mongo_error(run->mongo));
-		r = -EHOSTUNREACH;
-	}
-	return r;
+	return rk_mongo_result(run->mongo, r, run->summary->error);
 }
 
 static int tell_all(struct run *run, struct rk_accounts_maker *maker)

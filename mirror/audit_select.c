@@ -40,15 +40,6 @@ static bool is_wanted(const struct selection *s, const struct rk_user *user)
 	return (!s->only || is_among(s->only, user)) && !is_among(s->skip, user);
 }
 
-/* The result of a call of MongoDB's, as the run has it. */
-static int explained(int r, const struct rk_mongo *mongo, char error[256])
-{
-	if (r != -EIO)
-		return r;
-	snprintf(error, 256, "MongoDB: %.200s", rk_mongo_error(mongo));
-	return -EHOSTUNREACH;
-}
-
 /* In the words of publish. */
 static const char *flaw_of(const struct rk_document *document, bool foreign)
 {
@@ -202,7 +193,7 @@ static void *reading_run(void *context)
 
 	if (r == 0)
 		r = documents_select(reading, mongo);
-	reading->result = explained(r, mongo, reading->error);
+	reading->result = rk_mongo_result(mongo, r, reading->error);
 	rk_mongo_destroy(mongo);
 	return NULL;
 }
@@ -262,7 +253,7 @@ int rk_audit_select(struct rk_audit_run *run)
 		r = rk_users_by_names(&run->users, &s.only, run->request->users, run->error);
 	if (r == 0)
 		r = rk_users_by_names(&run->users, &s.skip, run->request->skip, run->error);
-	r = explained(r, mongo, run->error);
+	r = rk_mongo_result(mongo, r, run->error);
 	rk_mongo_destroy(mongo);
 	if (r == 0)
 		r = documents_read(&s);
@@ -327,7 +318,7 @@ static int users_handles(struct rk_audit_run *run)
 	r = rk_mongo_create(&mongo, run->options->mongo_uri, run->options->database, run->error);
 	if (r == 0)
 		r = rk_mongo_users(mongo, &run->users, true);
-	r = explained(r, mongo, run->error);
+	r = rk_mongo_result(mongo, r, run->error);
 	rk_mongo_destroy(mongo);
 	return r;
 }

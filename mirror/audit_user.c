@@ -140,12 +140,21 @@ static int repo_get(struct rk_audit_worker *w, struct rk_audit_person *person)
 
 /* MongoDB */
 
+/* Ends the run. */
+static int mongo_failed(struct rk_audit_worker *w)
+{
+	char text[RK_MONGO_ERROR];
+	int r = rk_mongo_result(w->mongo, -EIO, text);
+
+	rk_audit_fail(w->run, r, text);
+	return r;
+}
+
 /* Reads documents by _id, trying for a while where the server is away. */
 static int documents_read(struct rk_audit_worker *w, struct rk_documents *out,
 	struct rk_arena *arena, int collection, const struct rk_oid *ids, size_t count)
 {
 	int64_t since = rk_clock_mono_ms();
-	char text[256];
 	int r;
 
 	for (;;) {
@@ -158,9 +167,7 @@ static int documents_read(struct rk_audit_worker *w, struct rk_documents *out,
 		if (!rk_clock_pause_unless(MONGO_PAUSE_MS, is_stopping, w->run))
 			return -ECANCELED;
 	}
-	snprintf(text, sizeof(text), "MongoDB: %.200s", rk_mongo_error(w->mongo));
-	rk_audit_fail(w->run, -EHOSTUNREACH, text);
-	return -EHOSTUNREACH;
+	return mongo_failed(w);
 }
 
 static bool is_theirs(const struct rk_audit_run *run, const struct rk_user *user,
@@ -242,14 +249,7 @@ static int codes_look(struct rk_audit_worker *w, struct rk_audit_person *person,
 		record->code_taken =
 			r == 0 && who.code && !is_theirs(w->run, person->user, &who.code_holder);
 	}
-	if (r == -EIO) {
-		char text[256];
-
-		snprintf(text, sizeof(text), "MongoDB: %.200s", rk_mongo_error(w->mongo));
-		rk_audit_fail(w->run, -EHOSTUNREACH, text);
-		r = -EHOSTUNREACH;
-	}
-	return r;
+	return r == -EIO ? mongo_failed(w) : r;
 }
 
 static int id_order(const void *a, const void *b)

@@ -15,11 +15,7 @@ enum { MARK_TRIES = 5 }; /* of a document that changes meanwhile */
 
 int rk_delete_mongo_result(struct rk_deleting *d, int r)
 {
-	if (r != -EIO)
-		return r;
-	snprintf(d->summary->error, sizeof(d->summary->error), "MongoDB: %.200s",
-		rk_mongo_error(d->mongo));
-	return -EHOSTUNREACH;
+	return rk_mongo_result(d->mongo, r, d->summary->error);
 }
 
 void rk_delete_tell(

@@ -143,10 +143,7 @@ int rk_lexicons_publish(struct rk_lexicons_summary *out, const struct rk_lexicon
 	r = rk_mongo_create(&mongo, request->mongo_uri, request->database, out->error);
 	if (r == 0)
 		r = rk_mongo_users(mongo, &users, true);
-	if (r == -EIO) {
-		snprintf(out->error, sizeof(out->error), "MongoDB: %.200s", rk_mongo_error(mongo));
-		r = -EHOSTUNREACH;
-	}
+	r = rk_mongo_result(mongo, r, out->error);
 	if (r == 0) {
 		user = rk_users_by_name(&users, rk_slice_str(request->user), out->error);
 		if (user && (user->did.len == 0 || user->did.len >= sizeof(out->did)))

@@ -130,6 +130,14 @@ const char *rk_mongo_error(const struct rk_mongo *mongo)
 	return mongo->error.message;
 }
 
+int rk_mongo_result(const struct rk_mongo *mongo, int r, char error[RK_MONGO_ERROR])
+{
+	if (r != -EIO)
+		return r;
+	snprintf(error, RK_MONGO_ERROR, "MongoDB: %.200s", rk_mongo_error(mongo));
+	return -EHOSTUNREACH;
+}
+
 mongoc_collection_t *rk_mongo_collection(struct rk_mongo *mongo, const char *name)
 {
 	return mongoc_client_get_collection(mongo->client, mongo->database, name);

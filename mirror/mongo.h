@@ -22,6 +22,11 @@ int rk_mongo_ping(struct rk_mongo *mongo) __attribute__((warn_unused_result));
 /* Of the last call that failed. Never holds the URI's user or password. */
 const char *rk_mongo_error(const struct rk_mongo *mongo);
 
+enum { RK_MONGO_ERROR = 256 };
+/* The result of a call as the runs of the mirror end with it: -EIO is -EHOSTUNREACH, and error gets its text; any
+ * other is as it is. */
+int rk_mongo_result(const struct rk_mongo *mongo, int r, char error[RK_MONGO_ERROR]);
+
 /* The last failure was the server's (not to be had, not allowed, not now), not the command's. */
 bool rk_mongo_is_away(const struct rk_mongo *mongo);
 

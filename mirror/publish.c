@@ -336,10 +336,7 @@ static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct
 		r = strangers_tell(run, mongo, &s.strangers);
 	if (r == 0)
 		hopeless_tell(run, &s);
-	if (r == -EIO) {
-		snprintf(run->error, sizeof(run->error), "MongoDB: %.200s", rk_mongo_error(mongo));
-		r = -EHOSTUNREACH;
-	}
+	r = rk_mongo_result(mongo, r, run->error);
 	rk_snapshot_destroy(snapshot);
 	rk_users_finish(&s.strangers);
 	rk_arena_finish(&s.arena);

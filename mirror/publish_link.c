@@ -115,11 +115,11 @@ static int bulk_until_done(struct rk_publish_run *run, struct rk_mongo *mongo,
 		int64_t most = rk_publish_stopping(run) ? STOPPED_MOST_MS : LOST_MOST_MS;
 
 		if (rk_clock_mono_ms() - from > most) {
-			char text[256];
+			char text[RK_MONGO_ERROR];
 
-			snprintf(text, sizeof(text), "MongoDB: %.200s", rk_mongo_error(mongo));
-			rk_publish_fail(run, -EHOSTUNREACH, text);
-			return -EHOSTUNREACH;
+			r = rk_mongo_result(mongo, r, text);
+			rk_publish_fail(run, r, text);
+			return r;
 		}
 		rk_clock_pause(wait);
 		wait = wait * 2 < BACKOFF_MOST_MS ? wait * 2 : BACKOFF_MOST_MS;

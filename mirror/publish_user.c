@@ -151,11 +151,11 @@ static int look_again(void *context, struct rk_account_write **writes, size_t co
 
 static int mongo_failed(struct worker *w, const struct rk_mongo *mongo)
 {
-	char text[256];
+	char text[RK_MONGO_ERROR];
+	int r = rk_mongo_result(mongo, -EIO, text);
 
-	snprintf(text, sizeof(text), "MongoDB: %.200s", rk_mongo_error(mongo));
-	rk_publish_fail(w->run, -EHOSTUNREACH, text);
-	return -EHOSTUNREACH;
+	rk_publish_fail(w->run, r, text);
+	return r;
 }
 
 /* Limits, images and failures keep a batch back, and its documents are deleted meanwhile. */

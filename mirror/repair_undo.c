@@ -27,11 +27,7 @@ static int refuse(struct undoing *u, const struct rk_undo_entry *entry, const ch
 
 static int mongo_failed(struct undoing *u, int r)
 {
-	if (r != -EIO)
-		return r;
-	snprintf(u->run.summary->error, sizeof(u->run.summary->error), "MongoDB: %.200s",
-		rk_mongo_error(u->run.mongo));
-	return -EHOSTUNREACH;
+	return rk_mongo_result(u->run.mongo, r, u->run.summary->error);
 }
 
 /* Looking at it */

@@ -131,11 +131,8 @@ static int documents_bulk(struct rk_repair_run *run, const struct rk_user *user,
 		if (r != -EIO)
 			return r;
 		if (rk_clock_mono_ms() - since > LOST_MOST_MS ||
-			!rk_clock_pause_unless(PAUSE_MS, rk_repair_stopping, run)) {
-			snprintf(run->summary->error, sizeof(run->summary->error),
-				"MongoDB: %.200s", rk_mongo_error(run->mongo));
-			return -EHOSTUNREACH;
-		}
+			!rk_clock_pause_unless(PAUSE_MS, rk_repair_stopping, run))
+			return rk_mongo_result(run->mongo, r, run->summary->error);
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (steps[i]->state == RK_REPAIR_PLANNED)
