@@ -98,12 +98,25 @@ bool rk_replay_waits(void *context, struct rk_slice did)
 	return false;
 }
 
+static struct rk_shift *shift_find(struct rk_drained *drained, struct rk_slice did)
+{
+	for (size_t i = 0; i < drained->shift_count; i++) {
+		if (rk_slice_equal_str(did, drained->shifts[i].did))
+			return &drained->shifts[i];
+	}
+	return NULL;
+}
+
 static int shift_note(struct rk_drained *drained, struct rk_slice did, size_t count, bool lost)
 {
-	struct rk_shift *shifts =
-		reallocarray(drained->shifts, drained->shift_count + 1, sizeof(*shifts));
+	struct rk_shift *shift = shift_find(drained, did), *shifts;
 	char *copy;
 
+	if (shift) {
+		shift->count += count;
+		return 0;
+	}
+	shifts = reallocarray(drained->shifts, drained->shift_count + 1, sizeof(*shifts));
 	if (!shifts)
 		return -ENOMEM;
 	drained->shifts = shifts;
@@ -128,31 +141,60 @@ int rk_replay_outdated(struct rk_indexer *indexer, struct rk_write *w, const str
 	return r;
 }
 
+/* A frame that waited, under what is held now: as rk_apply. */
+static int again(
+	struct rk_indexer *indexer, struct rk_write *w, struct rk_slice frame, int64_t stream_ms)
+{
+	struct rk_arena arena = {0};
+	struct rk_decoded decoded;
+	int r = rk_decode(&decoded, &arena, &arena, frame, rk_clock_wall_ms(), indexer->keys,
+		rk_write_view(w));
+
+	decoded.stream_ms = stream_ms;
+	if (r == 0)
+		r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), true);
+	rk_arena_finish(&arena);
+	return r;
+}
+
+/* What the transaction under way took from the ring comes behind the room, and has not come there yet. */
+static int again_drained(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice did)
+{
+	struct rk_drained *drained = &indexer->drained;
+	int r = RK_APPLY_DONE;
+
+	for (size_t i = 0; r == RK_APPLY_DONE && drained->waits && i < drained->slots; i++) {
+		const struct rk_slot *slot = rk_ring_ready(indexer->ring, i);
+
+		if (drained->results[i] != RK_APPLY_WAIT ||
+			!rk_slice_equal(slot->decoded.event.did.text, did))
+			continue;
+		r = again(indexer, w, rk_slice_make(slot->frame, slot->len), drained->stream_ms[i]);
+		if (r == RK_APPLY_DONE) {
+			drained->results[i] = RK_APPLY_DONE;
+			drained->waits--;
+		}
+	}
+	return r;
+}
+
 int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice did, bool *lost)
 {
 	const struct rk_waiting_frame *frame = rk_waiting_first(indexer->waiting, did);
-	struct rk_arena arena = {0};
+	const struct rk_shift *shift = shift_find(&indexer->drained, did);
 	size_t count = 0;
-	int r = 0;
+	int r = RK_APPLY_DONE;
 
 	*lost = rk_waiting_lost(indexer->waiting, did);
-	/* Once in a transaction: what was replayed stays in the room until it is on disk. */
-	for (size_t i = 0; i < indexer->drained.shift_count; i++) {
-		if (rk_slice_equal_str(did, indexer->drained.shifts[i].did))
-			return 0;
-	}
-	for (; r == 0 && frame; frame = frame->next) {
-		struct rk_decoded decoded;
-
-		rk_arena_reset(&arena);
-		r = rk_decode(&decoded, &arena, &arena, rk_slice_make(frame->data, frame->len),
-			rk_clock_wall_ms(), indexer->keys, rk_write_view(w));
-		decoded.stream_ms = frame->stream_ms;
-		if (r == 0)
-			r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), true);
+	/* What this transaction has replayed stays in the room until it is on disk. */
+	for (size_t i = 0; shift && frame && i < shift->count; i++)
+		frame = frame->next;
+	for (; r == RK_APPLY_DONE && frame; frame = frame->next) {
+		r = again(indexer, w, rk_slice_make(frame->data, frame->len), frame->stream_ms);
 		count += r == RK_APPLY_DONE;
 	}
-	rk_arena_finish(&arena);
+	if (r == RK_APPLY_DONE)
+		r = again_drained(indexer, w, did);
 	if (r < 0)
 		return r;
 	return count || *lost ? shift_note(&indexer->drained, did, count, *lost) : 0;

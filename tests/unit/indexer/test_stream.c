@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "indexer/inside.h"
 #include "store/inside.h"
 #include "tests/unit/vectors.h"
@@ -196,17 +197,16 @@ static void what_cannot_be_written_is_tried_again(void **state)
 }
 
 /* A commit of an account that is known, whose key is not: it waits. Freed by the caller. */
-static struct rk_slice waiting_frame(struct world *world, int64_t *seq)
+static struct rk_slice waiting_frame(struct world *world, int64_t *seq, char whose[RK_DID_MOST + 1])
 {
 	struct rk_slice frame = rk_test_read_source("tests/fixtures/commit-create.frame");
 	struct rk_arena arena = {0};
 	struct rk_event event;
-	char whose[64];
 
 	assert_int_equal(rk_event_parse(&event, &arena, frame), RK_EVENT_OK);
 	assert_true(event.seq > 1);
 	*seq = event.seq;
-	snprintf(whose, sizeof(whose), "%.*s", RK_SLICE_ARG(event.did.text));
+	snprintf(whose, RK_DID_MOST + 1, "%.*s", RK_SLICE_ARG(event.did.text));
 	assert_int_equal(rk_writer_call(world->writer, repo_make, whose), 0);
 	rk_arena_finish(&arena);
 	return frame;
@@ -216,8 +216,9 @@ static void what_is_not_believed_moves_no_cursor(void **state)
 {
 	struct world *world = *state;
 	enum rk_account account;
+	char whose[RK_DID_MOST + 1];
 	int64_t seq;
-	struct rk_slice frame = waiting_frame(world, &seq);
+	struct rk_slice frame = waiting_frame(world, &seq, whose);
 
 	push_account(world, seq - 1, true);
 	push(world, frame);
@@ -233,6 +234,7 @@ static void what_is_not_believed_moves_no_cursor(void **state)
 struct look {
 	struct world *world;
 	struct rk_slice frame;
+	char whose[RK_DID_MOST + 1]; /* it is */
 	int64_t seq;
 	bool waits;
 };
@@ -263,7 +265,7 @@ static void what_is_foreign_does_not_wait_behind_what_does(void **state)
 	struct world *world = *state;
 	struct look look = {.world = world};
 
-	look.frame = waiting_frame(world, &look.seq);
+	look.frame = waiting_frame(world, &look.seq, look.whose);
 	assert_int_equal(rk_writer_call(world->writer, push_two, &look), 0);
 	settled(world);
 	assert_int_equal(rk_writer_call(world->writer, look_for_unknown, &look), 0);
@@ -279,6 +281,89 @@ static int wait_for_key(void *context, struct rk_write *w)
 	assert_true(rk_waiting_add(
 		look->world->indexer->waiting, rk_slice_str(unknown), look->frame, 0, true));
 	return 0;
+}
+
+/* Two jobs, so that the second one's transaction takes a frame, too: the first lets no other begin until the
+ * frame is ready and the second is handed over. */
+struct pair {
+	struct rk_writer_job first, second;
+	struct look look;
+	atomic_bool begun, handed_over, done;
+	bool lost;
+};
+
+static int frame_take(struct rk_writer_job *job, struct rk_write *w)
+{
+	struct pair *pair = (struct pair *)job;
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	push(pair->look.world, pair->look.frame);
+	atomic_store(&pair->begun, true);
+	for (int i = 0; i < DEADLINE_MS &&
+		!(atomic_load(&pair->handed_over) &&
+			rk_ring_ready(pair->look.world->indexer->ring, 0));
+		i++)
+		nanosleep(&pause, NULL);
+	return 0;
+}
+
+/* As of a repo that has come in, or a DID document. */
+static int what_waits_replay(struct rk_writer_job *job, struct rk_write *w)
+{
+	struct pair *pair = (struct pair *)((char *)job - offsetof(struct pair, second));
+	struct rk_indexer *indexer = pair->look.world->indexer;
+
+	assert_int_equal(indexer->drained.slots, 1);
+	assert_true(rk_replay_waits(indexer, rk_slice_str(pair->look.whose)));
+	return rk_replay(indexer, w, rk_slice_str(pair->look.whose), &pair->lost);
+}
+
+static void pair_done(struct rk_writer_job *job, bool ok)
+{
+	struct pair *pair = (struct pair *)((char *)job - offsetof(struct pair, second));
+
+	atomic_store(&pair->done, ok);
+}
+
+static void first_done(struct rk_writer_job *job, bool ok)
+{
+	assert_true(ok);
+}
+
+static int look_for_frame(void *context, struct rk_write *w)
+{
+	struct look *look = context;
+
+	look->waits = rk_waiting_has(look->world->indexer->waiting, rk_slice_str(look->whose));
+	return 0;
+}
+
+static void what_comes_with_the_end_of_a_wait_does_not_wait_on(void **state)
+{
+	struct world *world = *state;
+	const struct timespec pause = {.tv_nsec = 1000000};
+	struct pair pair = {
+		.first = {.run = frame_take, .done = first_done},
+		.second = {.run = what_waits_replay, .done = pair_done},
+		.look = {.world = world},
+	};
+	int64_t refused = rk_metric_refused_get(RK_VERDICT_KEY_UNKNOWN);
+
+	pair.look.frame = waiting_frame(world, &pair.look.seq, pair.look.whose);
+	rk_writer_submit(world->writer, &pair.first);
+	while (!atomic_load(&pair.begun))
+		nanosleep(&pause, NULL);
+	rk_writer_submit(world->writer, &pair.second);
+	atomic_store(&pair.handed_over, true);
+	settled(world);
+	while (!atomic_load(&pair.done))
+		nanosleep(&pause, NULL);
+	assert_false(pair.lost);
+	/* Without a document even now, it is refused. */
+	assert_int_equal(rk_metric_refused_get(RK_VERDICT_KEY_UNKNOWN), refused + 1);
+	assert_int_equal(rk_writer_call(world->writer, look_for_frame, &pair.look), 0);
+	assert_false(pair.look.waits);
+	free((void *)pair.look.frame.data);
 }
 
 /* Accounts whose documents are to be read at some later time: no other has room. */
@@ -339,6 +424,8 @@ int main(void)
 			what_is_not_believed_moves_no_cursor, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(
 			what_is_foreign_does_not_wait_behind_what_does, relay_begin, world_end),
+		cmocka_unit_test_setup_teardown(
+			what_comes_with_the_end_of_a_wait_does_not_wait_on, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(
 			nothing_waits_for_what_nobody_comes_for, relay_begin, world_end),
 	};
