@@ -138,8 +138,9 @@ void rk_indexer_wait(struct rk_indexer *indexer, int64_t ms);
 
 /* The waiting room (replay.c); all on the writer's thread. */
 
-/* Applies what waits for the account, in order, as far as it can be, by the DID document now held; *lost gets
- * whether some was lost (the repo has to be fetched). 0 or negative. */
+/* Applies what waits for the account, in order, as far as it can be, by the DID document now held: of the room, then of
+ * what the transaction under way took from the ring. *lost gets whether some was lost (the repo has to be fetched).
+ * 0 or negative. */
 int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice did, bool *lost)
 	__attribute__((warn_unused_result));
 /* Whether events of the account wait, or will once the transaction under way is on disk. */
