@@ -5,10 +5,18 @@
 
 #include "mirror/mongo_inside.h"
 
+/* What rk_document_owner takes for the user's: a list that names the user is equal, too, to a server. */
 static void filter_make(bson_t *out, struct rk_slice user)
 {
+	bson_t is, not ;
+
 	bson_init(out);
-	bson_append_utf8(out, "user", -1, (const char *)user.data, (int)user.len);
+	BSON_APPEND_DOCUMENT_BEGIN(out, "user", &is);
+	bson_append_utf8(&is, "$eq", -1, (const char *)user.data, (int)user.len);
+	BSON_APPEND_DOCUMENT_BEGIN(&is, "$not", &not );
+	BSON_APPEND_UTF8(&not, "$type", "array");
+	bson_append_document_end(&is, &not );
+	bson_append_document_end(out, &is);
 }
 
 int rk_mongo_count_of(struct rk_mongo *mongo, uint64_t *out, const struct rk_collection *row,

@@ -4,7 +4,7 @@
 
 #include "mirror/mongo.h"
 
-/* How many documents a user has, whatever their state; and removing all of them for good. */
+/* How many documents a user owns (rk_document_owner), whatever their state; and removing all of them for good. */
 int rk_mongo_count_of(struct rk_mongo *mongo, uint64_t *out, const struct rk_collection *collection,
 	struct rk_slice user) __attribute__((warn_unused_result));
 int rk_mongo_remove_of(struct rk_mongo *mongo, uint64_t *removed,

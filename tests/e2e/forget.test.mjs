@@ -276,6 +276,25 @@ describe('forget', () => {
     await assertForgotten(person);
   });
 
+  it('a document whose user is a list is nobody’s, whoever is in it: it stays', async () => {
+    await started();
+    const person = await citizen();
+    await taken(person);
+    const lists = [[person.user], [person.user, 'auth0|another'], ['auth0|another', person.user]];
+    const theirs = lists.flatMap((user) => [
+      [MOOD, moodDocument({ user })],
+      [PAINTING, paintingDocument({ user, code: `c${count++}`, slug: `s${count}` })],
+    ]);
+    for (const [collection, d] of theirs) await scene.documents(collection).insertOne(d);
+    const { found, shown } = await forget(person);
+    assert.deepEqual(found.mongo, only(3, 2), shown);
+    const erased = await forget(person, '--yes');
+    assert.deepEqual([erased.code, erased.clean, erased.removed.mongo], [0, true, 5], erased.shown);
+    for (const [collection, d] of theirs) assert.deepEqual(await scene.documents(collection).findOne({ _id: d._id }), d);
+    for (const [collection, d] of theirs) await scene.documents(collection).deleteOne({ _id: d._id });
+    await assertForgotten(person);
+  });
+
   it('what a repair could have put back goes, too', async () => {
     await started();
     const [gone, other] = await Promise.all([citizen({ undo: 0 }), citizen({ undo: 0 })]);
