@@ -413,6 +413,9 @@ static int user_find(struct forgetting *f)
 	if (r)
 		return r;
 	user = rk_users_by_name(&f->users, name, f->summary->error);
+	if (!user)
+		user = rk_users_by_did(
+			&f->users, name); /* whose it is with another: shared_check */
 	if (user) {
 		f->user = *user;
 	} else if (rk_slice_starts(name, rk_slice_str("did:"))) {

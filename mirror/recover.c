@@ -111,7 +111,7 @@ static int resolve(struct rk_mirror *mirror, rk_repo_id *out, struct rk_recover_
 	int r;
 
 	*out = 0;
-	if (!user && strncmp(name, "did:", 4) == 0)
+	if (strncmp(name, "did:", 4) == 0 && !rk_users_by_did(users, rk_slice_str(name)))
 		did = rk_slice_str(name); /* of nobody, but it may have records */
 	if (user && did.len == 0)
 		snprintf(summary->error, sizeof(summary->error), "%.200s has no ATProto account",

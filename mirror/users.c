@@ -105,30 +105,32 @@ const struct rk_user *rk_users_by_did(const struct rk_users *users, struct rk_sl
 	return &users->list[users->by_did[from]];
 }
 
-static bool handle_is(const struct rk_user *user, struct rk_slice handle)
+/* name: "@handle", in any case, or a DID. */
+static bool is_named(const struct rk_user *user, struct rk_slice name)
 {
-	return user->handle.len == handle.len && handle.len > 0 &&
-		strncasecmp((const char *)user->handle.data, (const char *)handle.data,
-			handle.len) == 0;
+	if (name.data[0] != '@')
+		return rk_slice_equal(user->did, name);
+	return user->handle.len == name.len - 1 &&
+		strncasecmp((const char *)user->handle.data, (const char *)name.data + 1,
+			user->handle.len) == 0;
 }
 
 const struct rk_user *rk_users_by_name(
 	const struct rk_users *users, struct rk_slice name, char error[RK_USERS_ERROR])
 {
-	const struct rk_user *found = NULL;
+	bool handle = name.len > 1 && name.data[0] == '@';
+	bool shared = handle || rk_slice_starts(name, rk_slice_str("did:"));
+	const struct rk_user *found = shared ? NULL : rk_users_by_id(users, name);
 
-	if (rk_slice_starts(name, rk_slice_str("did:")))
-		found = rk_users_by_did(users, name);
-	else if (name.len < 2 || name.data[0] != '@')
-		found = rk_users_by_id(users, name);
-	for (size_t i = 0; i < users->count && name.len > 1 && name.data[0] == '@'; i++) {
+	for (size_t i = 0; shared && i < users->count; i++) {
 		const struct rk_user *one = &users->list[i];
 
-		if (!handle_is(one, rk_slice_make(name.data + 1, name.len - 1)))
+		if (!is_named(one, name))
 			continue;
 		if (found) {
 			snprintf(error, RK_USERS_ERROR,
-				"%.*s is the handle of %.60s and of %.60s: name one by _id",
+				handle ? "%.*s is the handle of %.60s and of %.60s: name one by _id"
+				       : "%.*s is the account of %.60s and of %.60s: name one by _id",
 				(int)(name.len < 60 ? name.len : 60), (const char *)name.data,
 				(const char *)found->id.data, (const char *)one->id.data);
 			return NULL;

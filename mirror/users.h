@@ -37,8 +37,8 @@ int rk_users_seal(struct rk_users *users) __attribute__((warn_unused_result));
 /* NULL: no such user. Borrowed until the table is finished. */
 struct rk_user *rk_users_by_id(const struct rk_users *users, struct rk_slice id);
 const struct rk_user *rk_users_by_did(const struct rk_users *users, struct rk_slice did);
-/* As --user takes them: @handle (any case), a DID, or an _id. NULL: nobody's, or a handle that several have;
- * error says which. */
+/* As --user takes them: @handle (any case), a DID, or an _id. NULL: nobody's, or a handle or DID that several
+ * have; error says which. */
 const struct rk_user *rk_users_by_name(
 	const struct rk_users *users, struct rk_slice name, char error[RK_USERS_ERROR]);
 /* All that names, ended by NULL, stand for, ended by NULL, to be freed; *out is NULL where there are none.

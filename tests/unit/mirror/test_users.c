@@ -36,7 +36,7 @@ static void found_by_each_name(void **state)
 		{"", ""},
 		{"@jeff", ""},
 		{"did:plc:on", ""},
-		{"did:plc:two", "auth0|2"},
+		{"did:plc:two", ""},
 		{"auth0|3", "auth0|3"},
 		{"@none", "auth0|3"},
 		{"did:", ""},
@@ -63,6 +63,11 @@ static void found_by_each_name(void **state)
 	assert_null(rk_users_by_name(&users, rk_slice_str("@twice"), error));
 	assert_string_equal(
 		error, "@twice is the handle of auth0|5 and of auth0|6: name one by _id");
+	assert_null(rk_users_by_name(&users, rk_slice_str("did:plc:two"), error));
+	assert_string_equal(
+		error, "did:plc:two is the account of auth0|2 and of auth0|4: name one by _id");
+	/* The index has an account once: there the first counts. */
+	assert_string_equal(id_of(rk_users_by_did(&users, rk_slice_str("did:plc:two"))), "auth0|2");
 	assert_null(rk_users_by_did(&users, (struct rk_slice){0}));
 	rk_users_finish(&users);
 	rk_users_finish(&users);
