@@ -9,48 +9,50 @@
 
 #include "cli/event.h"
 
-struct printing {
-	bool json;
-	json_t *findings; /* of the lexicon at hand */
-};
-
-static void tell(void *context, const char *path, const char *text)
+static void tell(void *findings, const char *path, const char *text)
 {
-	struct printing *p = context;
-
-	if (p->json) {
-		json_array_append_new(p->findings,
-			json_pack("{s:o, s:o}", "path", rk_event_said_json(rk_slice_str(path)),
-				"text", rk_event_said_json(rk_slice_str(text))));
-		return;
-	}
-	fputs("  ", stdout);
-	rk_event_print_shown(stdout, *path ? path : "the lexicon");
-	putchar(' ');
-	rk_event_print_shown(stdout, text);
-	putchar('\n');
+	json_array_append_new(findings,
+		json_pack("{s:o, s:o}", "path", rk_event_said_json(rk_slice_str(path)), "text",
+			rk_event_said_json(rk_slice_str(text))));
 }
 
-/* One lexicon, under its id or, where it has none, the name of its file. */
-static size_t validate(struct printing *p, json_t *out, const struct rk_lexicons *set,
-	const json_t *lexicon, const char *file)
+static void print(const char *name, const json_t *findings)
+{
+	const json_t *finding;
+	size_t i;
+
+	fputs(json_array_size(findings) ? "❌ " : "✅ ", stdout);
+	rk_event_print_shown(stdout, name);
+	putchar('\n');
+	json_array_foreach(findings, i, finding)
+	{
+		const char *path = rk_event_text(finding, "path");
+
+		fputs("  ", stdout);
+		rk_event_print_shown(stdout, *path ? path : "the lexicon");
+		putchar(' ');
+		rk_event_print_shown(stdout, rk_event_text(finding, "text"));
+		putchar('\n');
+	}
+}
+
+/* One lexicon, under its id or, where it has none, the name of its file. Printed, or added to what is printed
+ * with --json at the end. */
+static size_t validate(
+	json_t *out, const struct rk_lexicons *set, const json_t *lexicon, const char *file)
 {
 	const char *id = json_string_value(json_object_get(lexicon, "id"));
 	const char *name = id ? id : file;
-	size_t wrong;
+	json_t *findings = json_array();
+	size_t wrong = rk_lexicon_check(set, lexicon, tell, findings);
 
-	p->findings = json_array();
-	wrong = rk_lexicon_check(set, lexicon, tell, p);
-	if (p->json) {
+	if (!out)
+		print(name, findings);
+	else
 		json_array_append_new(out,
 			json_pack("{s:o, s:O}", "id", rk_event_said_json(rk_slice_str(name)),
-				"findings", p->findings));
-	} else {
-		fputs(wrong ? "❌ " : "✅ ", stdout);
-		rk_event_print_shown(stdout, name);
-		putchar('\n');
-	}
-	json_decref(p->findings);
+				"findings", findings));
+	json_decref(findings);
 	return wrong;
 }
 
@@ -94,8 +96,8 @@ static int validate_all(const struct rk_command_call *call)
 {
 	const char *const *files = call->arguments + 1;
 	size_t count = call->argument_count - 1, checked = 0, wrong = 0;
-	struct printing p = {.json = call->options->json};
-	json_t **lexicons = calloc(count + 1, sizeof(*lexicons)), *out = json_array();
+	json_t **lexicons = calloc(count + 1, sizeof(*lexicons));
+	json_t *out = call->options->json ? json_array() : NULL;
 	struct rk_lexicons set = {0};
 	int code = RK_EXIT_FINDINGS;
 
@@ -107,13 +109,13 @@ static int validate_all(const struct rk_command_call *call)
 
 		json_object_foreach(set.by_id, id, lexicon)
 		{
-			wrong += validate(&p, out, &set, lexicon, id);
+			wrong += validate(out, &set, lexicon, id);
 			checked++;
 		}
 	}
 	for (; code == RK_EXIT_DONE && checked < count; checked++)
-		wrong += validate(&p, out, &set, lexicons[checked], files[checked]);
-	if (code == RK_EXIT_DONE && p.json) {
+		wrong += validate(out, &set, lexicons[checked], files[checked]);
+	if (code == RK_EXIT_DONE && out) {
 		json_t *all = json_pack("{s:O, s:{s:I, s:I}}", "lexicons", out, "summary",
 			"lexicons", (json_int_t)checked, "findings", (json_int_t)wrong);
 

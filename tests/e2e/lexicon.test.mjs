@@ -87,7 +87,7 @@ describe('lexicon', () => {
       const at = 'defs.main.record.properties.mood.maxLenght';
       assert.deepEqual(lexicons, [{ id: MOOD, findings: [{ path: at, text: 'is not a field of string' }] }]);
       const { stdout } = await refkey.run(['lexicon', 'validate', path.join(folder, 'mood.json')]);
-      assert.equal(stdout, `  ${at} is not a field of string\n❌ ${MOOD}\n1 lexicon, 1 finding\n`);
+      assert.equal(stdout, `❌ ${MOOD}\n  ${at} is not a field of string\n1 lexicon, 1 finding\n`);
     });
 
     it('what a terminal would obey in a file is shown, and exact with --json', async () => {
