@@ -1,11 +1,10 @@
-/* See log.h. A line is built in memory and written by one write(2), so lines never mix. */
+/* See log.h. A line is built in memory and written whole (base/line.h). */
 #include "base/log.h"
-
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/line.h"
 #include "base/shown.h"
 
 enum { LINE_MOST = 8192, VALUE_MOST = 1024 };
@@ -120,9 +119,7 @@ void rk_log_write(enum rk_log_level level, const char *component, const char *me
 		}
 	}
 	rk_buf_add_str(&line, json ? "}\n" : "\n");
-	if (!line.failed) {
-		ssize_t written = write(STDERR_FILENO, line.data, line.len);
-		(void)written; /* there is nowhere to report it */
-	}
+	if (!line.failed)
+		rk_line_write(rk_buf_slice(&line));
 	rk_buf_finish(&line);
 }

@@ -248,10 +248,8 @@ static int run(struct printing *p, const struct rk_settings *settings)
 	struct rk_accounts_summary summary;
 	int r = rk_accounts_run(&summary, &how, &request), code = exit_code(r, &summary);
 
-	if (r) {
-		rk_progress_clear(&p->progress);
+	if (r)
 		rk_event_print_failure(summary.error[0] ? summary.error : strerror(-r));
-	}
 	if (p->begun)
 		print_summary(p, &summary);
 	if (options->report && p->begun &&

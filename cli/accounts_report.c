@@ -12,12 +12,16 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
+#include "cli/event.h"
 
 enum { MODE = 0600 };
 
 static bool say(const struct rk_accounts_report *report, const char *why)
 {
-	fprintf(stderr, "refkey: the report %s cannot be written: %s\n", report->path, why);
+	char text[480];
+
+	snprintf(text, sizeof(text), "the report %.360s cannot be written: %s", report->path, why);
+	rk_event_print_failure(text);
 	return false;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/line.h"
 #include "base/shown.h"
 #include "cli/command.h"
 
@@ -79,25 +80,42 @@ json_t *rk_event_shown(json_t *event)
 	return out;
 }
 
-void rk_event_print_shown(FILE *to, const char *text)
+static json_t *shown_text(const char *text)
 {
 	json_t *said = rk_event_said_json(rk_slice_str(text)), *given = shown(said);
 
+	json_decref(said);
+	return given;
+}
+
+void rk_event_print_shown(FILE *to, const char *text)
+{
+	json_t *given = shown_text(text);
+
 	fputs(json_string_value(given), to);
 	json_decref(given);
-	json_decref(said);
+}
+
+static void say(const char *text)
+{
+	struct rk_buf line = {0};
+
+	rk_buf_printf(&line, "refkey: %s\n", text);
+	rk_line_write(rk_buf_slice(&line));
+	rk_buf_finish(&line);
 }
 
 void rk_event_print_failure(const char *text)
 {
-	fputs("refkey: ", stderr);
-	rk_event_print_shown(stderr, text);
-	fputc('\n', stderr);
+	json_t *given = shown_text(text);
+
+	say(json_string_value(given));
+	json_decref(given);
 }
 
 void rk_event_print_error(const json_t *event)
 {
-	fprintf(stderr, "refkey: %s\n", rk_event_text(event, "message"));
+	say(rk_event_text(event, "message"));
 }
 
 const json_t *rk_event_exact(const json_t *event)
@@ -191,7 +209,6 @@ bool rk_event_print_usual(struct rk_progress *progress, const json_t *event)
 		rk_progress_wait(
 			progress, rk_event_number(event, "ms"), rk_event_text(event, "user"));
 	} else if (strcmp(kind, "error") == 0) {
-		rk_progress_clear(progress);
 		rk_event_print_error(event);
 	} else {
 		return false;

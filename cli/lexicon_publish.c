@@ -149,7 +149,10 @@ static void print_end(const struct printing *p, const struct rk_lexicons *set,
 
 static void tell(void *context, const char *path, const char *text)
 {
-	fprintf(stderr, "refkey: %s: %s %s\n", (const char *)context, path, text);
+	char line[480];
+
+	snprintf(line, sizeof(line), "%s: %s %s", (const char *)context, path, text);
+	rk_event_print_failure(line);
 }
 
 /* What the command cannot begin without; NULL: nothing is missing. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/line.h"
 
 enum {
 	BAR_WIDTH = 30,
@@ -147,6 +148,21 @@ static void *tick(void *context)
 	return NULL;
 }
 
+/* What else is said on the terminal stands above the bar. */
+static void line_write(void *context, struct rk_slice line)
+{
+	struct rk_progress *progress = context;
+	bool shown;
+
+	pthread_mutex_lock(&progress->lock);
+	shown = progress->shown;
+	fprintf(stderr, "%s%.*s", shown ? "\r\033[K" : "", RK_SLICE_ARG(line));
+	progress->shown = false;
+	if (shown)
+		draw(progress, rk_clock_mono_ms());
+	pthread_mutex_unlock(&progress->lock);
+}
+
 /* Signals are for the thread that works. */
 static void tick_begin(struct rk_progress *progress)
 {
@@ -168,6 +184,8 @@ void rk_progress_init(struct rk_progress *progress)
 	progress->said_ms = progress->started_ms;
 	pthread_mutex_init(&progress->lock, NULL);
 	rk_clock_cond_init(&progress->ended);
+	if (progress->terminal)
+		rk_line_writer_set(line_write, progress);
 	tick_begin(progress);
 }
 
@@ -179,6 +197,8 @@ void rk_progress_finish(struct rk_progress *progress)
 	pthread_mutex_unlock(&progress->lock);
 	if (progress->ticking)
 		pthread_join(progress->ticker, NULL);
+	if (progress->terminal)
+		rk_line_writer_set(NULL, NULL);
 	rk_progress_clear(progress);
 	pthread_cond_destroy(&progress->ended);
 	pthread_mutex_destroy(&progress->lock);

@@ -23,7 +23,8 @@ struct rk_progress {
 	bool ticking, over;
 };
 
-/* Finish it whatever comes of the work. It does not move in between. */
+/* Finish it whatever comes of the work. It does not move in between. On a terminal lines (base/line.h) stand above the
+ * bar from now on: there is one progress at a time. */
 void rk_progress_init(struct rk_progress *progress);
 /* total 0: there is work, and nobody knows yet how much. From then on it is drawn again every second, and elsewhere
  * said every few, also while nothing is told. */
@@ -31,7 +32,7 @@ void rk_progress_show(struct rk_progress *progress, uint64_t done, uint64_t tota
 /* A limit of the PDS is waited for, for somebody ("@handle"; "": nobody in particular): from now on it is in the
  * bar, counting down, until it is over. */
 void rk_progress_wait(struct rk_progress *progress, int64_t ms, const char *whom);
-/* Takes the bar away before other output on standard error; before output on standard output, if that is the
+/* Takes the bar away: before what is no line on standard error; before output on standard output, if that is the
  * same terminal. */
 void rk_progress_clear(struct rk_progress *progress);
 void rk_progress_make_way(struct rk_progress *progress);

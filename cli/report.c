@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/event.h"
 
 enum { FOLDER_MODE = 0700, REPORT_MODE = 0600, PARTS_MOST = 100 };
 
@@ -90,6 +91,15 @@ int rk_report_probe(const char *path)
 	return 0;
 }
 
+static void cannot(const char *what, const char *path, int error)
+{
+	char text[480];
+
+	snprintf(text, sizeof(text), "the %s %.360s cannot be written: %s", what, path,
+		strerror(error));
+	rk_event_print_failure(text);
+}
+
 bool rk_report_write_file(const char *path, const char *what, const json_t *json)
 {
 	char part[4096];
@@ -104,8 +114,7 @@ bool rk_report_write_file(const char *path, const char *what, const json_t *json
 		ok = ok && rename(part, path) == 0;
 	}
 	if (!ok)
-		fprintf(stderr, "refkey: the %s %s cannot be written: %s\n", what, path,
-			strerror(errno));
+		cannot(what, path, errno);
 	if (!ok && fd >= 0)
 		unlink(part);
 	return ok;
@@ -117,8 +126,7 @@ bool rk_report_write(const char *folder, const char *name, const json_t *json)
 
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) < (int)sizeof(path))
 		return rk_report_write_file(path, "report", json);
-	fprintf(stderr, "refkey: the report %s/%s cannot be written: %s\n", folder, name,
-		strerror(ENAMETOOLONG));
+	cannot("report", folder, ENAMETOOLONG);
 	return false;
 }
 

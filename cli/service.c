@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "cli/event.h"
 
 enum { LOCKED_MS = 2000 }; /* a command that only looks is done sooner */
 
@@ -63,15 +64,18 @@ static void committed(void *context)
 
 static int open_failed(const struct rk_settings *settings, int result, const char *error)
 {
-	fprintf(stderr, "refkey: %s (REFKEY_DATA_DIR is %s)\n", error, settings->data_dir);
+	char text[480];
+
+	snprintf(text, sizeof(text), "%s (REFKEY_DATA_DIR is %.200s)", error, settings->data_dir);
+	rk_event_print_failure(text);
 	switch (result) {
 	case RK_STORE_LOCKED:
-		fputs("refkey: stop the other process, or give this one a folder of its own\n",
-			stderr);
+		rk_event_print_failure(
+			"stop the other process, or give this one a folder of its own");
 		return RK_EXIT_USAGE;
 	case RK_STORE_NEWER:
-		fputs("refkey: run the newer version, or restore a backup made by this one\n",
-			stderr);
+		rk_event_print_failure(
+			"run the newer version, or restore a backup made by this one");
 		return RK_EXIT_USAGE;
 	case -EACCES:
 	case -ENOENT:

@@ -1,4 +1,4 @@
-/* Rules of cli/progress: what is waited for is in the bar, and counts down; elsewhere it is a line. */
+/* Rules of cli/progress: what is waited for is in the bar, and counts down; lines stand above it; elsewhere it is a line. */
 #include "tests/unit/test.h"
 
 #include <fcntl.h>
@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "cli/event.h"
 #include "cli/progress.h"
 
 enum { DEADLINE_MS = 60000 };
@@ -209,6 +211,48 @@ static void a_bar_is_no_longer_than_a_line(void **state)
 	}
 }
 
+static void lines_stand_above_the_bar(void **state)
+{
+	json_t *event = rk_event_error("the error");
+	struct rk_progress progress;
+	struct aside a;
+	bool said;
+
+	aside_terminal(&a);
+	rk_progress_init(&progress);
+	rk_progress_wait(&progress, 3599000, "@ada");
+	rk_log(RK_LOG_WARN, "test", "the warning");
+	rk_event_print_failure("the failure");
+	rk_event_print_error(event);
+	rk_progress_finish(&progress);
+	rk_log(RK_LOG_WARN, "test", "behind it");
+	said = aside_until(&a, "behind it\r\n");
+	aside_end(&a);
+	json_decref(event);
+	assert_true(said);
+	/* What a terminal has of it in the end: a bar that is taken away is nowhere. */
+	for (const char *at = a.text, *end; *at; at = end) {
+		const char *last;
+
+		end = strstr(at, "\r\n");
+		end = end ? end + 2 : at + strlen(at);
+		last = at;
+		for (const char *wiped = at; (wiped = strstr(wiped, "\r\033[K")) && wiped < end;)
+			last = wiped += 4;
+		assert_null(memmem(last, (size_t)(end - last), "waiting", 7));
+	}
+	/* And drawn again behind each. */
+	for (const char *const *line = (const char *const[]){"the warning\r\n", "the failure\r\n",
+		     "the error\r\n", NULL};
+		*line; line++) {
+		const char *at = strstr(a.text, *line);
+
+		assert_non_null(at);
+		at = strchr(at, '\n') + 1;
+		assert_memory_equal(at, "\r\033[Kwaiting 59:", 15);
+	}
+}
+
 static void elsewhere_work_is_a_line_every_few_seconds(void **state)
 {
 	struct rk_progress progress;
@@ -250,6 +294,7 @@ int main(void)
 		cmocka_unit_test(what_takes_long_shows_that_it_goes_on),
 		cmocka_unit_test(who_is_told_of_nothing_draws_nothing),
 		cmocka_unit_test(a_bar_is_no_longer_than_a_line),
+		cmocka_unit_test(lines_stand_above_the_bar),
 		cmocka_unit_test(elsewhere_work_is_a_line_every_few_seconds),
 		cmocka_unit_test(elsewhere_a_wait_is_a_line),
 	};
