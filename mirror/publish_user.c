@@ -214,7 +214,7 @@ static int group_write(struct worker *w, struct rk_account_write **writes, size_
 	return r;
 }
 
-/* Writes what is open. 0, RK_ACCOUNT_PUT_OFF or negative. */
+/* Writes what is open. 0, or a result of the account. */
 static int batch_write(struct worker *w, struct rk_publish_parcel *parcel)
 {
 	struct rk_account_write *writes[RK_SESSION_WRITES_MOST];
@@ -238,17 +238,26 @@ static int batch_write(struct worker *w, struct rk_publish_parcel *parcel)
 		written = count ? group_write(w, writes, count) : 0;
 		r = r && written == 0 ? r : written;
 	}
-	if (r == -EHOSTUNREACH && !w->run->request->some)
-		return r;
-	if (r == 0 || r == RK_ACCOUNT_PUT_OFF || (r < 0 && r != -EHOSTUNREACH))
-		return r;
-	for (size_t i = 0; i < parcel->count; i++) {
-		if (!parcel->items[i].settled)
-			settle_account(&parcel->items[i], rk_account_error(w->account));
+	return r;
+}
+
+/* Whether it is the account that failed, or the PDS over it, and not the run. */
+static bool is_of_account(const struct worker *w, int r)
+{
+	const struct rk_publish_run *run = w->run;
+
+	if (r == -EHOSTUNREACH)
+		return run->request->some || !atomic_load(&run->cancel);
+	return r > 0 && r != RK_ACCOUNT_PUT_OFF;
+}
+
+/* So does all of the batch that is open. */
+static void rest_fail(struct worker *w)
+{
+	for (size_t i = 0; i < w->parcel->count; i++) {
+		if (!w->parcel->items[i].settled)
+			settle_account(&w->parcel->items[i], rk_account_error(w->account));
 	}
-	if (r < 0)
-		return r;
-	return 0;
 }
 
 /* Only what is settled is handed on: the rest is for the next run. */
@@ -306,6 +315,25 @@ static int batch_take(struct worker *w)
 	return r == -EIO ? mongo_failed(w, reading->mongo) : r;
 }
 
+/* The PDS stopped to answer while it wrote: what is there by now is settled. How much else may be there, and is not
+ * to come on top of the limit with what others write. */
+static size_t unanswered(struct worker *w)
+{
+	bool known = list(w) == 0;
+	size_t count = 0;
+
+	for (size_t i = 0; i < w->parcel->count; i++) {
+		struct rk_publish_item *item = &w->parcel->items[i];
+
+		if (item->settled)
+			continue;
+		if (known && find(w, item))
+			rk_publish_settle(item, RK_PUBLISH_CREATED, "");
+		count += !known;
+	}
+	return count;
+}
+
 /* 0, RK_ACCOUNT_PUT_OFF or negative; *done grows by what is settled, *placed by what counts for the limit. */
 static int batch_run(struct worker *w, size_t count, size_t *done, size_t *placed)
 {
@@ -317,6 +345,12 @@ static int batch_run(struct worker *w, size_t count, size_t *done, size_t *place
 	for (size_t i = 0; i < parcel->count; i++)
 		settle_or_place(w, &parcel->items[i]);
 	r = batch_write(w, parcel);
+	if (r == -EHOSTUNREACH && w->run->request->limit)
+		*placed += unanswered(w);
+	if (is_of_account(w, r))
+		rest_fail(w);
+	if (r > 0 && r != RK_ACCOUNT_PUT_OFF)
+		r = 0;
 	rk_publish_thumbnails_drop(w->run, parcel);
 	*done += left + parcel->count;
 	*done -= keep_settled(parcel);
@@ -353,16 +387,14 @@ static int fail_all(struct worker *w, size_t done, const char *reason)
 }
 
 /* Whether that the PDS failed may still be this user's alone, and others are to go on. It is how the run ends,
- * all the same. Where users come one by one, the next would only wait for as long. */
+ * all the same. */
 static bool gives_up(struct worker *w)
 {
 	struct rk_publish_run *run = w->run;
-	bool waits = !run->request->some && rk_publish_is_one_by_one(run->request);
-	unsigned most = waits ? 1 : UNREACHED_MOST;
 	bool alone;
 
 	pthread_mutex_lock(&run->lock);
-	alone = !run->failure && ++run->unreached < most;
+	alone = !run->failure && ++run->unreached < UNREACHED_MOST;
 	if (alone && !run->request->some && !run->given_up) {
 		run->given_up = true;
 		snprintf(run->error, sizeof(run->error), "%s", rk_account_error(w->account));

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { MOOD, moodDocument } from '../kit/shapes.mjs';
+import { MOOD, moodDocument, moodRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { soon, startScene, tid } from './scene.mjs';
 
@@ -93,6 +93,66 @@ describe('publish, meanwhile', () => {
     const next = await refkey.run(['publish', 'moods', '--user', failing.user]);
     assert.equal(next.code, 0, next.stdout + next.stderr);
     assert.deepEqual((await refs(failing)).sort(), lost.map((d) => String(d._id)).sort());
+  });
+
+  describe('where users come one by one, a user over whom the PDS fails does not end the run', () => {
+    const LIST = 'com.atproto.repo.listRecords';
+    const WRITE = 'com.atproto.repo.applyWrites';
+    // In the order in which they are published.
+    async function pair() {
+      const [failing, fine] = (await Promise.all([scene.writer(), scene.writer()])).sort((a, b) => (a.user < b.user ? -1 : 1));
+      return { failing, fine, lost: await moods(failing, 2), kept: await moods(fine, 2), args: ['--user', failing.user, '--user', fine.user] };
+    }
+    async function publish(...args) {
+      const { code, stdout, stderr } = await refkey.run(['publish', 'moods', '--json', ...args]);
+      const { summary, records } = JSON.parse(stdout);
+      return { shown: stdout + stderr, records, result: { code, created: summary.created, failed: summary.failed } };
+    }
+    // Nothing twice, and nothing is missing in the end.
+    async function continued(...people) {
+      const { result, shown } = await publish(...people.flatMap(([p]) => ['--user', p.user]));
+      assert.equal(result.code, 0, shown);
+      for (const [p, all] of people) assert.deepEqual((await refs(p)).sort(), all.map((d) => String(d._id)).sort());
+    }
+
+    for (const more of [['--delay', '1'], ['--limit', '2', '--batch-size', '1']]) {
+      it(more.join(' '), async () => {
+        const { failing, fine, lost, kept, args } = await pair();
+        const fails = scene.proxy.http({ status: 503 }, { method: LIST, query: (q) => q.get('repo') === failing.did });
+        const { result, records, shown } = await publish(...args, ...more);
+        fails.end();
+        assert.deepEqual(result, { code: 3, created: 2, failed: 2 }, shown);
+        assert.deepEqual(records.filter((l) => l.outcome === 'failed').map((l) => l.ref).sort(), lost.map((d) => String(d._id)).sort());
+        await continued([failing, lost], [fine, kept]);
+      });
+    }
+
+    it('what it certainly did not write takes no place of the limit', async () => {
+      const { failing, fine, lost, kept, args } = await pair();
+      const next = () => scene.proxy.requests.some((r) => r.method === LIST && r.query.get('repo') === fine.did);
+      const fails = scene.proxy.http({ reset: true }, { method: WRITE, query: () => !next() });
+      // It is told of the one that failed, also where that is not the last.
+      await scene.pds.createRecord(failing, MOOD, moodRecord({ ...lost[1], ref: lost[1]._id }));
+      const { result, records, shown } = await publish(...args, '--limit', '3');
+      assert.ok(fails.fired > 1);
+      fails.end();
+      assert.deepEqual(result, { code: 3, created: 2, failed: 1 }, shown);
+      const theirs = records.filter((l) => l.did === failing.did).map((l) => [l.outcome, l.ref]);
+      assert.deepEqual(theirs.sort(), [['failed', String(lost[0]._id)], ['linked', String(lost[1]._id)]], shown);
+      assert.equal((await refs(fine)).length, 2);
+      await continued([failing, lost], [fine, kept]);
+    });
+
+    it('what it may have written takes one', async () => {
+      const { failing, fine, lost, kept, args } = await pair();
+      const cut = scene.proxy.http({ truncate: 0 }, { method: WRITE, times: 1 });
+      scene.proxy.http({ status: 503 }, { method: LIST, query: (q) => q.get('repo') === failing.did && cut.fired > 0 });
+      const { result, shown } = await publish(...args, '--limit', '3');
+      scene.proxy.honest();
+      assert.deepEqual(result, { code: 3, created: 1, failed: 2 }, shown);
+      assert.deepEqual([(await refs(failing)).length, (await refs(fine)).length], [2, 1]);
+      await continued([failing, lost], [fine, kept]);
+    });
   });
 
   it('a yes that does not say to what is looked into', async () => {
