@@ -102,6 +102,7 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 			.guests = json_is_true(json_object_get(run->request, "guests")),
 			.skip_blobs = json_is_true(json_object_get(run->request, "skipBlobs")),
 			.begin = begin,
+			.progress = rk_operation_progress,
 			.line = line,
 			.without = without,
 			.waiting = waiting,

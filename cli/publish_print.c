@@ -112,12 +112,33 @@ static void print_begin(struct rk_publish_print *print, const json_t *event)
 		(unsigned long long)options->delay_ms, rk_event_number(event, "found"));
 }
 
+/* Of whom nothing is published, and why. */
+static json_t *skipped_users(const struct rk_publish_print *print)
+{
+	json_t *users = rk_report_most_first(print->without), *skipped = json_array();
+	const json_t *user;
+	size_t i;
+
+	json_array_foreach(users, i, user)
+	{
+		json_t *one = json_copy((json_t *)user);
+
+		json_object_del(one, "email");
+		json_object_set_new(one, "reason", json_string(rk_event_without_reason(user)));
+		json_array_append_new(skipped, one);
+	}
+	json_decref(users);
+	return skipped;
+}
+
 static void print_summary(struct rk_publish_print *print, const json_t *event)
 {
 	rk_progress_make_way(&print->progress);
 	if (!json_object_get(event, "found"))
 		return;
 	print->summary = rk_event_copy(event);
+	if (!print->options->watch)
+		json_object_set_new(print->summary, "skippedUsers", skipped_users(print));
 	if (print->options->json) {
 		rk_event_list_end(&print->list, print->summary);
 		return;
@@ -135,6 +156,14 @@ static void print_summary(struct rk_publish_print *print, const json_t *event)
 	rk_event_print_ended(event);
 }
 
+static void show(struct rk_publish_print *print, const json_t *event, const char *done)
+{
+	/* Elsewhere than on a terminal lines say it themselves. */
+	if (!print->options->watch && (print->progress.terminal || !print->lines))
+		rk_progress_show(&print->progress, (uint64_t)rk_event_number(event, done),
+			(uint64_t)rk_event_number(event, "total"));
+}
+
 void rk_publish_print_event(void *context, const json_t *event)
 {
 	struct rk_publish_print *print = context;
@@ -142,10 +171,9 @@ void rk_publish_print_event(void *context, const json_t *event)
 
 	if (strcmp(kind, "line") == 0) {
 		print_line(print, event);
-		/* Elsewhere than on a terminal lines say it themselves. */
-		if (!print->options->watch && (print->progress.terminal || !print->lines))
-			rk_progress_show(&print->progress, (uint64_t)rk_event_number(event, "n"),
-				(uint64_t)rk_event_number(event, "total"));
+		show(print, event, "n");
+	} else if (strcmp(kind, "progress") == 0) {
+		show(print, event, "done");
 	} else if (strcmp(kind, "without") == 0) {
 		print_without(print, event);
 	} else if (strcmp(kind, "begin") == 0) {

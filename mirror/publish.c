@@ -336,6 +336,8 @@ static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct
 		r = strangers_tell(run, mongo, &s.strangers);
 	if (r == 0)
 		hopeless_tell(run, &s);
+	if (r == 0 && request->progress)
+		request->progress(request->context, run->told, lines_of(run));
 	r = rk_mongo_result(mongo, r, run->error);
 	rk_snapshot_destroy(snapshot);
 	rk_users_finish(&s.strangers);

@@ -96,6 +96,8 @@ struct rk_publish_request {
 	const struct rk_publish_some *some;
 	/* All from the calling thread; NULL is fine. */
 	void (*begin)(void *context, uint64_t found);
+	/* All are selected: so many are told of already, of so many. */
+	void (*progress)(void *context, uint64_t done, uint64_t total);
 	void (*line)(void *context, const struct rk_publish_line *line);
 	void (*without)(void *context, const struct rk_publish_without *without);
 	void (*waiting)(void *context, const struct rk_user *user, int64_t ms);
