@@ -250,6 +250,12 @@ static int run(struct printing *p, const struct rk_settings *settings)
 
 	if (r)
 		rk_event_print_failure(summary.error[0] ? summary.error : strerror(-r));
+	if (summary.nobody) {
+		char text[RK_EVENT_NOBODY];
+
+		rk_event_nobody(text, settings->mongo_db);
+		rk_event_print_failure(text);
+	}
 	if (p->begun)
 		print_summary(p, &summary);
 	if (options->report && p->begun &&

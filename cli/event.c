@@ -192,6 +192,13 @@ const char *rk_event_without_reason(const json_t *without)
 	return *reason ? reason : no_account;
 }
 
+void rk_event_nobody(char text[RK_EVENT_NOBODY], const char *database)
+{
+	snprintf(text, RK_EVENT_NOBODY,
+		"MongoDB: database %.100s has no users: is it the right one (REFKEY_MONGO_DB)?",
+		database);
+}
+
 json_t *rk_event_error(const char *message)
 {
 	return json_pack("{s:s, s:o}", "event", "error", "message",

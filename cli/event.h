@@ -41,6 +41,10 @@ const char *rk_event_without_reason(const json_t *without);
 json_t *rk_event_without(struct rk_slice handle, struct rk_slice id, const char *email,
 	const char *reason, uint64_t documents);
 
+/* What to say where MongoDB has no users at all: what was to be found with them was not, however well it went. */
+enum { RK_EVENT_NOBODY = 256 };
+void rk_event_nobody(char text[RK_EVENT_NOBODY], const char *database);
+
 /* An "error" for people. */
 json_t *rk_event_error(const char *message);
 

@@ -55,9 +55,11 @@ static void failure_tell(
 		rk_operation_error(run, why);
 		return;
 	}
-	snprintf(text, sizeof(text), "%s could not be %s: %s. Run it again to continue",
-		rk_forget_side_rows[summary->stuck].text,
-		json_is_true(json_object_get(run->request, "yes")) ? "cleaned" : "read", why);
+	snprintf(text, sizeof(text),
+		json_is_true(json_object_get(run->request, "yes"))
+			? "%s could not be cleaned: %s. Run it again to continue"
+			: "%s could not be read: %s",
+		rk_forget_side_rows[summary->stuck].text, why);
 	rk_operation_error(run, text);
 }
 

@@ -117,6 +117,12 @@ int rk_operation_publish(const struct rk_operation_run *run, json_t *result)
 	free(users);
 	free(skip);
 	rk_operation_failed(run, r, summary.error);
+	if (r == 0 && summary.nobody) {
+		char text[RK_EVENT_NOBODY];
+
+		rk_event_nobody(text, settings->mongo_db);
+		run->emit(run->context, json_pack("{s:s, s:s}", "event", "note", "message", text));
+	}
 	json_object_set_new(result, "found", json_integer((json_int_t)summary.found));
 	for (int i = 0; i < RK_PUBLISH_OUTCOME_COUNT; i++)
 		json_object_set_new(result, rk_publish_outcome_rows[i].name,

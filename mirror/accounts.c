@@ -205,6 +205,7 @@ int rk_accounts_run(struct rk_accounts_summary *out, const struct rk_accounts_op
 	}
 	if (r == RK_ACCOUNTS_PUT_OFF)
 		out->put_off = run.person_count;
+	out->nobody = r == 0 && run.users.count == 0;
 	if (r == 0) {
 		request->begin(request->context, out->users, out->documents);
 		r = tell_all(&run, maker);

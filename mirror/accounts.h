@@ -84,6 +84,7 @@ struct rk_accounts_summary {
 	uint64_t counts[RK_ACCOUNTS_OUTCOME_COUNT];
 	uint64_t put_off; /* left for another run: a limit lasts longer than max_wait_ms */
 	bool stopped, limited;
+	bool nobody; /* MongoDB has no users at all */
 	char error[256];
 };
 

@@ -313,6 +313,7 @@ static int select_all(struct rk_publish_run *run, struct rk_mongo *mongo, struct
 	struct rk_snapshot *snapshot = NULL;
 	int r = users_take(run, mongo);
 
+	run->summary->nobody = r == 0 && run->users->count == 0;
 	if (r == 0)
 		r = rk_users_by_names(run->users, &s.only, request->users, run->error);
 	if (r == 0)

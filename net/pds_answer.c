@@ -77,8 +77,12 @@ static void take_xrpc_error(struct rk_pds_reply *reply, struct rk_slice body)
 
 	if (error && strlen(error) < sizeof(reply->error))
 		snprintf(reply->error, sizeof(reply->error), "%s", error);
-	snprintf(reply->message, sizeof(reply->message), "HTTP %ld %s: %s", reply->http_status,
-		reply->error, message ? message : "");
+	if (*reply->error || message)
+		snprintf(reply->message, sizeof(reply->message), "HTTP %ld %s: %s",
+			reply->http_status, reply->error, message ? message : "");
+	else
+		snprintf(reply->message, sizeof(reply->message), "HTTP %ld without an XRPC error",
+			reply->http_status);
 	json_decref(root);
 }
 

@@ -341,6 +341,7 @@ describe('forget', () => {
     const { stdout, stderr } = await refkey.run(['forget', person.user]);
     assert.match(stdout, /\nPDS: could not be read\nMongoDB: 3 moods, 2 paintings\nUndo files: 1 mood, 0 paintings\n/);
     assert.match(stderr, /PDS could not be read: .*deactivated/i);
+    assert.doesNotMatch(stderr, /Run it again/, 'nothing was begun');
     const erased = await forget(person, '--yes');
     assert.deepEqual([erased.code, erased.stuck, erased.found], [1, 'pds', undefined], erased.shown);
     await scene.pds.activate(person);

@@ -44,6 +44,16 @@ describe('publish moods', () => {
     }
   });
 
+  it('a database without users is told of: it may be the wrong one', async () => {
+    await writer();
+    for (const command of [['publish', 'moods'], ['publish', 'paintings', '--dry-run'], ['accounts']]) {
+      const { code, stderr } = await refkey.run(command, { env: { REFKEY_MONGO_DB: 'another' } });
+      assert.deepEqual([code, stderr.includes('database another has no users')], [0, true], stderr);
+      const { stderr: right } = await refkey.run([...command, '--json']);
+      assert.equal(right.includes('has no users'), false, right);
+    }
+  });
+
   it('a dry run says what would be, and writes nothing', async () => {
     const person = await writer();
     const all = await moods(person, 3);

@@ -82,6 +82,7 @@ static void an_exhausted_rate_limit_names_the_wait(void **state)
 	server_start(&server, answer_all, &answer);
 	assert_int_equal(rk_pds_describe_server(pds, &reply, &did, server.http), RK_PDS_RETRY);
 	assert_in_range(reply.retry_after_ms, 28000, 30000);
+	assert_string_equal(reply.message, "HTTP 429 without an XRPC error");
 	server_stop(&server);
 	rk_pds_destroy(pds);
 }
