@@ -7,7 +7,7 @@ import { allJobs, cores } from './jobs.mjs';
 import { runJob } from './run.mjs';
 
 const wanted = process.argv.slice(2);
-const linesAtOnce = 8; // of what a failure says, before all of it at the end
+const linesAtOnce = 40; // of what a failure says, before all of it at the end: that may be cut off
 const say = (line = '') => process.stdout.write(`${line}\n`);
 
 // Those asked for by the beginning of their names, and what they need.

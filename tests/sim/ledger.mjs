@@ -46,8 +46,4 @@ export class Ledger {
     for (const [verdict, n] of left) if (n) wrong.push(`${verdict}: ${n} more counted than in the ledger`);
     return wrong;
   }
-
-  toString() {
-    return `the ledger of SEED=${this.seed} (to repeat it: SEED=${this.seed} make test ONLY=sim)\n${this.rows.join('\n')}`;
-  }
 }

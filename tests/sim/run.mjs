@@ -13,6 +13,7 @@ import { Documents } from './documents.mjs';
 import { Host } from './host.mjs';
 import { Ledger } from './ledger.mjs';
 import { mood } from './records.mjs';
+import { report } from './report.mjs';
 import { nextStep } from './steps.mjs';
 import { check, questions, refusals } from './truth.mjs';
 
@@ -34,6 +35,7 @@ export class Run {
     this.counted = {}; // what was refused before refkey was killed, by verdict
     this.served = []; // forged records that were answered
     this.hidden = []; // records that were not, on somebody's word
+    this.doing = 'the beginning';
   }
 
   async newAccount({ listed = true } = {}) {
@@ -54,7 +56,13 @@ export class Run {
   }
 
   async open(settings = {}, { deadline } = {}) {
-    const count = this.chance.between(3, 8);
+    await this.begin(this.chance.between(3, 8), settings);
+    await this.refkey.ready({ deadline });
+    await this.settled();
+  }
+
+  // So many accounts with something in their repos, and refkey, which begins to fetch them.
+  async begin(count, settings) {
     for (let i = 0; i < count; i++) {
       const account = await this.newAccount();
       await account.init(this.chance.tid());
@@ -72,8 +80,6 @@ export class Run {
     await this.documents?.open();
     this.refkey = new Refkey({ REFKEY_PDS_URL: this.host.url, REFKEY_PLC_URL: this.host.url, REFKEY_THREADS: '2', ...(this.relay && { REFKEY_SOURCE: 'relay' }), ...this.documents?.settings, ...settings });
     await this.refkey.start();
-    await this.refkey.ready({ deadline });
-    await this.settled();
   }
 
   // A record of ours.
@@ -214,7 +220,8 @@ export class Run {
 
   async play() {
     this.probing = this.probe().catch((e) => this.ended || this.served.push(`probing ended: ${e.stack}`));
-    for (let i = 0; i < this.stepCount; i++) await nextStep(this);
+    for (let i = 1; i <= this.stepCount; i++) await nextStep(this, `step ${i} of ${this.stepCount}`);
+    this.doing = 'the end';
     await this.settled();
     if (this.behind.size) await this.swept();
     return check(this);
@@ -222,19 +229,25 @@ export class Run {
 }
 
 // A whole run: its ledger. What is wrong is thrown, with the ledger.
-export async function runSeed(seed, options = {}) {
+export function runSeed(seed, options = {}) {
+  return runScene(seed, options, async (run) => {
+    await run.open(options.settings);
+    return run.play();
+  });
+}
+
+// … of what scene(run) does with it, which says what is wrong.
+export async function runScene(seed, options, scene) {
   const run = new Run(seed, options);
   try {
-    await run.open(options.settings);
-    const wrong = await run.play();
+    const wrong = await scene(run);
     if (wrong.length) throw new Error(wrong.join('\n'));
     run.ledger.counted = await run.refused();
     return run.ledger;
   } catch (e) {
     // What hangs mostly does so because something false was believed.
-    const known = [...run.served.slice(0, 3).map((what) => `answered: ${what}`), ...(await run.differences().catch(() => []))];
-    e.message = [e.message, ...known].join('\n');
-    e.message += `\n${run.ledger}\nrefkey's log ends with:\n${run.refkey?.child?.tail(30)}`;
+    e.message = report(run, e, await run.differences().catch(() => []));
+    e.stack = [`${e.name}: ${e.message}`, ...(e.stack.match(/^ +at .*$/gm) ?? [])].join('\n');
     throw e;
   } finally {
     await run.close();

@@ -345,10 +345,11 @@ const steps = [
 // Those of a run; a row may say that it is of one kind of source alone.
 const stepsOf = (relay) => [...steps, ...handleSteps, ...relaySteps].filter(([, , , source]) => !source || source === (relay ? 'relay' : 'pds'));
 
-// Draws steps until one can be done.
-export async function nextStep(run) {
+// Draws steps until one can be done. place: which of the run's it is.
+export async function nextStep(run, place) {
   for (;;) {
     const [what, act] = run.chance.weighted(stepsOf(run.relay).map(([weight, ...step]) => [weight, step]));
+    run.doing = `${place}, ${what}`;
     const done = await act(run);
     if (done === false) continue;
     run.ledger.note(what, done);
