@@ -17,8 +17,9 @@
 #include "net/backoff.h"
 
 enum {
-	WEBS_MOST = 3,  /* hosts of did:web asked at the same time, for whatever reason */
-	TRIES_MOST = 6, /* while nothing but hope asks for it; then the sweep does */
+	WEBS_MOST = 3,     /* hosts of did:web asked at the same time, for whatever reason */
+	TRIES_MOST = 6,    /* while nothing but hope asks for it; then the sweep does */
+	READING_MS = 1000, /* between looks whether somebody still reads it; its end wakes */
 };
 
 enum outcome {
@@ -344,8 +345,9 @@ static void refused_tell(const struct identity *found)
 		RK_LOG_SLICE("did", found->did), RK_LOG_STR("handle", found->doc.handle));
 }
 
-static void refresh(struct rk_fetcher *fetcher, const char *text, enum rk_wish_kind kind,
-	size_t place, unsigned tries)
+/* False: while it was asked for, the stream said that it may be another. */
+static bool look(struct rk_fetcher *fetcher, const char *text, enum rk_wish_kind kind, size_t place,
+	unsigned tries)
 {
 	struct identity found = {
 		.indexer = fetcher->indexer,
@@ -358,7 +360,7 @@ static void refresh(struct rk_fetcher *fetcher, const char *text, enum rk_wish_k
 	struct rk_did did;
 
 	if (!rk_did_parse(&did, found.did) || !document_read(fetcher, &found, text, tries))
-		return;
+		return true;
 	if (found.outcome == READ)
 		handle_verify(fetcher, &found);
 	again_wish(fetcher, &found, tries);
@@ -366,11 +368,32 @@ static void refresh(struct rk_fetcher *fetcher, const char *text, enum rk_wish_k
 		rk_log(RK_LOG_DEBUG, "identity", "stopped before the identity was written");
 	else
 		refused_tell(&found);
-	/* At once, but not again and again for a source that says nothing else. */
-	if (found.overtaken &&
-		!rk_identity_wish(fetcher->indexer, found.did, kind,
-			tries ? rk_wish_wait_ms(tries, -1, rk_backoff_random()) : 0, tries + 1))
-		give_up(fetcher, found.did);
+	return !found.overtaken;
+}
+
+static void doubt_forget(struct rk_indexer *indexer, size_t place)
+{
+	pthread_mutex_lock(&indexer->lock);
+	indexer->doubted[place] = false;
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+static void refresh(struct rk_fetcher *fetcher, const char *did, enum rk_wish_kind kind,
+	size_t place, unsigned tries)
+{
+	struct rk_indexer *indexer = fetcher->indexer;
+
+	if (look(fetcher, did, kind, place, tries))
+		return;
+	/* Again at once, for whoever waits for it, but not again and again for a source that says nothing else. */
+	if (tries == 0) {
+		doubt_forget(indexer, place);
+		if (look(fetcher, did, kind, place, ++tries))
+			return;
+	}
+	if (!rk_identity_wish(indexer, rk_slice_str(did), kind,
+		    rk_wish_wait_ms(tries, -1, rk_backoff_random()), tries + 1))
+		give_up(fetcher, rk_slice_str(did));
 }
 
 /* One reader an account: answers could pass each other. False: not now. */
@@ -398,6 +421,24 @@ static bool reading_begin(
 	}
 	pthread_mutex_unlock(&indexer->lock);
 	return begun;
+}
+
+static bool is_being_read(const struct rk_indexer *indexer, const char *did)
+{
+	for (size_t i = 0; i < RK_FETCHERS; i++) {
+		if (indexer->reading[i] && strcmp(indexer->reading[i], did) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Until what somebody else is asking of the account just now is in the index. */
+static void reading_wait(struct rk_indexer *indexer, const char *did)
+{
+	pthread_mutex_lock(&indexer->lock);
+	while (!atomic_load(&indexer->stopping) && is_being_read(indexer, did))
+		rk_indexer_wait(indexer, READING_MS);
+	pthread_mutex_unlock(&indexer->lock);
 }
 
 static void reading_end(struct rk_indexer *indexer, size_t place)
@@ -438,6 +479,9 @@ bool rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t ag
 {
 	struct rk_slice text = rk_slice_str(did);
 
+	if (is_fresh(fetcher, text, age_ms))
+		return true;
+	reading_wait(fetcher->indexer, did);
 	if (is_fresh(fetcher, text, age_ms))
 		return true;
 	read_or_wish(fetcher, did, RK_WISH_STREAM, 0, WEBS_MOST);

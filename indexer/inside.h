@@ -118,9 +118,9 @@ bool rk_fetcher_host(struct rk_fetcher *fetcher, char out[RK_ORIGIN_MOST], struc
 /* Fetches a claimed repo whole and makes the index equal to it. Whatever comes of it is written. */
 void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id);
 /* Reads the DID document of an account, if the one held is older than age_ms (or was not to be had and
- * is older than RK_IDENTITY_FAILED_MS), and replays what waits for it. Where it cannot be asked for, what
- * is held stays, and it is wished for again, later. Whether what is held is as new as that: somebody else may
- * be reading it just now. */
+ * is older than RK_IDENTITY_FAILED_MS), and replays what waits for it. Where somebody else is reading it just now,
+ * that is waited for. Where it cannot be asked for, what is held stays, and it is wished for again, later. Whether
+ * what is held is as new as that. */
 bool rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t age_ms);
 /* … of a wish, whatever is held. */
 void rk_identity_grant(struct rk_fetcher *fetcher, const struct rk_wish *wish);
