@@ -297,6 +297,7 @@ static int account_apply(struct applying *a)
 		return 0;
 	rk_log(RK_LOG_INFO, "indexer", "an account changed", RK_LOG_SLICE("did", a->repo.did),
 		RK_LOG_INT("seq", a->event->seq), RK_LOG_STR("status", rk_account_name(account)));
+	a->apply->told(a->apply->context, a->repo.id);
 	/* Deleted accounts are looked at before their records are given up. */
 	happen(a,
 		account == RK_ACCOUNT_ACTIVE            ? RK_REPO_EVENT_ACTIVATED

@@ -30,6 +30,8 @@ struct rk_apply {
 	void (*identity)(void *context, struct rk_slice did, bool known);
 	/* The stream says that the document may be another from now on: what was asked for before is old. */
 	void (*doubt)(void *context, struct rk_slice did);
+	/* The source told of its account's state: what it was asked of the repo before is old. */
+	void (*told)(void *context, rk_repo_id repo);
 	/* Whether earlier events of the account wait: then later ones do, too. */
 	bool (*waits)(void *context, struct rk_slice did);
 	void *context;

@@ -40,6 +40,7 @@ static int claim_take(struct rk_fetcher *fetcher, int64_t *wait_ms)
 	if (r)
 		return -1;
 	indexer->claims[place] = repo.id;
+	indexer->told[place] = false;
 	return place;
 }
 

@@ -200,6 +200,7 @@ int rk_indexer_create(struct rk_indexer **out, struct rk_store *store, struct rk
 		.looks = &indexer->looks,
 		.identity = rk_replay_wish,
 		.doubt = rk_identity_doubt,
+		.told = rk_resync_tell,
 		.waits = rk_replay_waits,
 		.course = &indexer->drained.course,
 		.context = indexer,

@@ -72,6 +72,7 @@ struct rk_indexer {
 	pthread_mutex_t lock;           /* of everything below */
 	pthread_cond_t wake;            /* something below, or in the index, changed */
 	rk_repo_id claims[RK_FETCHERS]; /* repos being fetched now; 0: free */
+	bool told[RK_FETCHERS]; /* … and the source has told of the account's state meanwhile */
 	struct rk_wishes wishes;
 	unsigned identities_read; /* by fetchers, now, because it was wished for */
 	const char
@@ -117,6 +118,8 @@ int rk_repo_copy_read(struct rk_fetcher *fetcher, struct rk_repo_copy *out, rk_r
 bool rk_fetcher_host(struct rk_fetcher *fetcher, char out[RK_ORIGIN_MOST], struct rk_slice did);
 /* Fetches a claimed repo whole and makes the index equal to it. Whatever comes of it is written. */
 void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id);
+/* The source tells of the account's state: an answer that is on its way was asked for before. On the writer's thread. */
+void rk_resync_tell(void *indexer, rk_repo_id id);
 /* Reads the DID document of an account, if the one held is older than age_ms (or was not to be had and
  * is older than RK_IDENTITY_FAILED_MS), and replays what waits for it. Where somebody else is reading it just now,
  * that is waited for. Where it cannot be asked for, what is held stays, and it is wished for again, later. Whether

@@ -41,10 +41,49 @@ static int settle(struct rk_resync *s, struct rk_write *w, struct rk_repo *repo)
 	return r;
 }
 
+void rk_resync_tell(void *context, rk_repo_id id)
+{
+	struct rk_indexer *indexer = context;
+
+	pthread_mutex_lock(&indexer->lock);
+	for (size_t i = 0; i < RK_FETCHERS; i++)
+		indexer->told[i] |= indexer->claims[i] == id;
+	pthread_mutex_unlock(&indexer->lock);
+}
+
+/* Whether the source has told of the account's state since the fetch began. */
+static bool is_told(const struct rk_resync *s)
+{
+	struct rk_indexer *indexer = s->fetcher->indexer;
+	bool told = false;
+
+	pthread_mutex_lock(&indexer->lock);
+	for (size_t i = 0; i < RK_FETCHERS; i++)
+		told |= indexer->claims[i] == s->copy.repo.id && indexer->told[i];
+	pthread_mutex_unlock(&indexer->lock);
+	return told;
+}
+
 /* The account's host was asked how it stands. What a relay says after that is another question. */
 static void account_settle(struct rk_resync *s, struct rk_repo *repo, enum rk_account account)
 {
 	s->denied = rk_repo_answer(repo, account, s->copy.repo.said);
+}
+
+/* The account's host has its repo, so it is active: unless the source told otherwise after it was asked. That stands,
+ * and what is to be asked for it is asked. */
+static void active_settle(struct rk_resync *s, struct rk_repo *repo, enum rk_repo_event event)
+{
+	const uint8_t purge = repo->flags & RK_REPO_PURGE;
+	bool told = is_told(s);
+
+	if (!told)
+		account_settle(s, repo, RK_ACCOUNT_ACTIVE);
+	rk_repo_happen(repo, event, rk_clock_wall_ms(), 0);
+	if (!told)
+		return;
+	repo->flags |= purge;
+	rk_repo_happen(repo, RK_REPO_EVENT_DOUBTED, rk_clock_wall_ms(), 0);
 }
 
 /* Once it is on disk. */
@@ -67,8 +106,7 @@ int rk_resync_fetched_run(void *context, struct rk_write *w)
 		return rk_read_found(r);
 	repo.rev = s->verified.commit.rev;
 	repo.data = s->verified.commit.data;
-	account_settle(s, &repo, RK_ACCOUNT_ACTIVE);
-	rk_repo_happen(&repo, RK_REPO_EVENT_FETCHED, rk_clock_wall_ms(), 0);
+	active_settle(s, &repo, RK_REPO_EVENT_FETCHED);
 	return settle(s, w, &repo);
 }
 
@@ -80,8 +118,7 @@ int rk_resync_unchanged_run(void *context, struct rk_write *w)
 
 	if (r)
 		return rk_read_found(r);
-	account_settle(s, &repo, RK_ACCOUNT_ACTIVE);
-	rk_repo_happen(&repo, RK_REPO_EVENT_UNCHANGED, rk_clock_wall_ms(), 0);
+	active_settle(s, &repo, RK_REPO_EVENT_UNCHANGED);
 	return settle(s, w, &repo);
 }
 
@@ -102,6 +139,7 @@ static bool is_failure(enum rk_repo_event event)
 static int outcome_run(void *context, struct rk_write *w)
 {
 	const struct outcome *o = context;
+	enum rk_repo_event event = o->event;
 	int64_t now_ms = rk_clock_wall_ms();
 	struct rk_repo repo;
 	bool lost;
@@ -109,9 +147,13 @@ static int outcome_run(void *context, struct rk_write *w)
 
 	if (r)
 		return rk_read_found(r);
-	if (o->event == RK_REPO_EVENT_DEACTIVATED || o->event == RK_REPO_EVENT_GONE)
-		account_settle(o->s, &repo, o->account);
-	rk_repo_happen(&repo, o->event, now_ms, o->given_ms);
+	if (event == RK_REPO_EVENT_DEACTIVATED || event == RK_REPO_EVENT_GONE) {
+		if (is_told(o->s))
+			event = RK_REPO_EVENT_OVERTAKEN;
+		else
+			account_settle(o->s, &repo, o->account);
+	}
+	rk_repo_happen(&repo, event, now_ms, o->given_ms);
 	r = rk_write_repo(w, &repo);
 	/* What waited for the answer is refused. */
 	if (r == 0 && repo.account != RK_ACCOUNT_ACTIVE && !repo.said)
@@ -276,6 +318,9 @@ void rk_resync_not_fetched(struct rk_resync *s, int result, const struct rk_pds_
 	} else if (now == ANOTHER) {
 		rk_resync_put_off(
 			s, RK_REPO_EVENT_PUT_OFF, NETWORK_MS, "it lives elsewhere by now");
+	} else if ((result == RK_PDS_ABSENT || result == RK_PDS_INACTIVE) && is_told(s)) {
+		rk_resync_happened(s, RK_REPO_EVENT_OVERTAKEN,
+			"the source told of the account while it was asked");
 	} else if (result == RK_PDS_ABSENT) {
 		gone(s);
 	} else if (result == RK_PDS_INACTIVE) {

@@ -56,6 +56,11 @@ static inline void doubt(void *context, struct rk_slice account)
 	world->doubts++;
 }
 
+static inline void told(void *context, rk_repo_id repo)
+{
+	assert_int_not_equal(repo, 0);
+}
+
 static inline int world_begin(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
@@ -74,6 +79,7 @@ static inline int world_begin(void **state)
 		.waits = waits,
 		.identity = identity,
 		.doubt = doubt,
+		.told = told,
 		.context = world,
 	};
 	*state = world;
