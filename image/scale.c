@@ -10,8 +10,8 @@ enum {
 	QUALITY = 85,
 	WHITE = 255,
 	OPAQUE = 255,
-	SMALL_BYTES_MOST = 16 << 20, /* of an image that is taken into memory whole */
-	STRIP_BYTES = 128 << 10,     /* so much of it at once */
+	LYING_BYTES_MOST = 6 << 20, /* of what is laid down: images of up to 4000 x 4000 pixels */
+	STRIP_BYTES = 128 << 10,    /* of an image that goes into memory, at once */
 };
 
 #define DAMAGED "the image is damaged, or too large to decode"
@@ -140,16 +140,53 @@ static void drop(struct rk_scaled *out)
 	out->kind = RK_IMAGE_OTHER;
 }
 
-/* Whether an image in memory, of eight bits a channel, covers everything. */
-static bool is_opaque(VipsImage *image)
+/* A row's colours without the channel behind them; whether that says nothing. colours is a constant where this is
+ * called. */
+static inline bool row_take(
+	VipsPel *restrict to, const VipsPel *restrict from, int width, const int colours)
 {
-	size_t bands = (size_t)vips_image_get_bands(image);
-	const VipsPel *end, *at = VIPS_IMAGE_ADDR(image, 0, 0);
+	VipsPel all = OPAQUE;
 
-	end = at + VIPS_IMAGE_SIZEOF_IMAGE(image);
-	for (at += bands - 1; at < end && *at == OPAQUE; at += bands)
-		;
-	return at >= end;
+	for (int x = 0; x < width; x++) {
+		for (int i = 0; i < colours; i++)
+			to[x * colours + i] = from[x * (colours + 1) + i];
+		all &= from[x * (colours + 1) + colours];
+	}
+	return all == OPAQUE;
+}
+
+/* The colours of what is decoded, of eight bits a channel, unless something is to be seen through it: that is noted, and
+ * ends the work. */
+static int rows_take(VipsRegion *out, void *in, void *image, void *transparent, gboolean *stop)
+{
+	const VipsRect *rows = &out->valid;
+
+	if (vips_region_prepare(in, rows) != 0)
+		return -1;
+	for (int y = rows->top; y < VIPS_RECT_BOTTOM(rows); y++) {
+		VipsPel *to = VIPS_REGION_ADDR(out, rows->left, y);
+		const VipsPel *from = VIPS_REGION_ADDR((VipsRegion *)in, rows->left, y);
+
+		if (out->im->Bands == 1 ? row_take(to, from, rows->width, 1)
+					: row_take(to, from, rows->width, 3))
+			continue;
+		*(bool *)transparent = true;
+		return -1;
+	}
+	return 0;
+}
+
+/* Without a channel that says nothing; in must outlive it. */
+static int opaque(VipsImage **out, VipsImage *in, bool *transparent)
+{
+	int r;
+
+	*out = vips_image_new();
+	r = vips_image_pipelinev(*out, VIPS_DEMAND_STYLE_THINSTRIP, in, NULL);
+	(*out)->Bands--;
+	return r ||
+		vips_image_generate(
+			*out, vips_start_one, rows_take, vips_stop_one, in, transparent);
 }
 
 /* Into memory, strip by strip on this thread: libvips' own way is threads that wait for each other. NULL: failed. */
@@ -174,22 +211,6 @@ static VipsImage *gather(VipsImage *in)
 	if (r)
 		g_clear_object(&out);
 	return out;
-}
-
-/* Into memory, and there without a channel that says nothing. */
-static int whole(VipsImage **out, VipsImage *in, bool small)
-{
-	VipsImage *image = small ? gather(in) : vips_image_copy_memory(in);
-	int r;
-
-	if (!image)
-		return -1;
-	if (vips_image_hasalpha(image) && is_opaque(image))
-		r = vips_extract_band(image, out, 0, "n", vips_image_get_bands(image) - 1, NULL);
-	else
-		r = same(out, image);
-	g_object_unref(image);
-	return r;
 }
 
 /* A side of an image whose longer one becomes the most that fits. */
@@ -231,12 +252,15 @@ static int resize_small(VipsImage **out, VipsImage *in, double across, double do
 }
 
 /* Colours count as much as they cover. */
-static int shrink(VipsImage **out, VipsImage *in, int most, bool small)
+static int shrink(VipsImage **out, VipsImage *in, int most)
 {
 	int longer = longer_side(in), width = vips_image_get_width(in),
 	    height = vips_image_get_height(in);
+	double across = side_of(width, longer, most) / width,
+	       down = side_of(height, longer, most) / height;
 	VipsImage *covering = NULL, *flat = NULL, *fitting = NULL, *colours = NULL;
 	bool alpha = vips_image_hasalpha(in);
+	bool small = (double)VIPS_IMAGE_SIZEOF_IMAGE(in) * down <= LYING_BYTES_MOST;
 	int r = 0;
 
 	if (longer <= most)
@@ -245,12 +269,11 @@ static int shrink(VipsImage **out, VipsImage *in, int most, bool small)
 		r = vips_premultiply(in, &covering, NULL) ||
 			vips_cast(covering, &flat, VIPS_FORMAT_UCHAR, NULL);
 	if (r == 0)
-		r = (small ? resize_small : resize)(&fitting, alpha ? flat : in,
-			side_of(width, longer, most) / width,
-			side_of(height, longer, most) / height);
+		r = (small ? resize_small : resize)(
+			alpha ? &fitting : out, alpha ? flat : in, across, down);
 	if (alpha)
-		r = r || vips_unpremultiply(fitting, &colours, NULL);
-	r = r || vips_cast(alpha ? colours : fitting, out, VIPS_FORMAT_UCHAR, NULL);
+		r = r || vips_unpremultiply(fitting, &colours, NULL) ||
+			vips_cast(colours, out, VIPS_FORMAT_UCHAR, NULL);
 	g_clear_object(&colours);
 	g_clear_object(&fitting);
 	g_clear_object(&flat);
@@ -262,7 +285,8 @@ static int shrink(VipsImage **out, VipsImage *in, int most, bool small)
 static int settle(VipsImage **out, VipsImage *in, bool grey)
 {
 	VipsImage *upright = NULL, *known = NULL;
-	int r = vips_autorot(in, &upright, NULL);
+	int r = vips_image_get_orientation(in) > 1 ? vips_autorot(in, &upright, NULL)
+						   : same(&upright, in);
 
 	/* Without a profile of its own, colours are sRGB already. */
 	if (r == 0 && vips_image_get_typeof(in, VIPS_META_ICC_NAME) != 0)
@@ -274,11 +298,12 @@ static int settle(VipsImage **out, VipsImage *in, bool grey)
 	return r;
 }
 
+/* With *transparent, as something that may be seen through. Without, -1 and *transparent if it is. */
 static int scale(struct rk_scaled *out, VipsImage *full, enum rk_image_kind kind,
-	const struct rk_image_request *request)
+	const struct rk_image_request *request, bool *transparent)
 {
-	VipsImage *bytes = NULL, *held = NULL, *fitting = NULL, *image = NULL, *copy = NULL;
-	bool grey = vips_image_get_bands(full) < 3, small = false;
+	VipsImage *bytes = NULL, *colours = NULL, *fitting = NULL, *held = NULL, *image = NULL;
+	bool grey = vips_image_get_bands(full) < 3;
 	int r;
 
 	if (vips_image_get_format(full) == VIPS_FORMAT_UCHAR)
@@ -286,48 +311,56 @@ static int scale(struct rk_scaled *out, VipsImage *full, enum rk_image_kind kind
 	else
 		r = plain(&bytes, full, grey);
 	if (r == 0)
-		small = VIPS_IMAGE_SIZEOF_IMAGE(bytes) <= SMALL_BYTES_MOST;
-	/* Whole before it is scaled: whether something is to be seen through shows, and to weigh colours by it
-	 * costs most of scaling. */
+		r = vips_image_hasalpha(bytes) && !*transparent
+			? opaque(&colours, bytes, transparent)
+			: same(&colours, bytes);
 	if (r == 0)
-		r = small ? whole(&held, bytes, small) : same(&held, bytes);
-	if (r == 0)
-		r = shrink(&fitting, held, (int)request->side, small);
-	if (r == 0)
-		r = settle(&image, fitting, grey);
+		r = shrink(&fitting, colours, (int)request->side);
 	/* What is encoded a second time is not decoded again. */
 	if (r == 0)
-		r = whole(&copy, image, small);
+		held = gather(fitting);
+	r = held ? settle(&image, held, grey) : -1;
 	if (r == 0)
-		r = encode(out, copy, kind);
+		r = encode(out, image, kind);
 	if (r == 0 && out->len > request->bytes_most && kind == RK_IMAGE_PNG) {
 		drop(out);
-		r = encode(out, copy, RK_IMAGE_JPEG);
+		r = encode(out, image, RK_IMAGE_JPEG);
 	}
-	g_clear_object(&copy);
 	g_clear_object(&image);
-	g_clear_object(&fitting);
 	g_clear_object(&held);
+	g_clear_object(&fitting);
+	g_clear_object(&colours);
 	g_clear_object(&bytes);
 	return r;
 }
 
-static void scale_source(struct rk_scaled *out, VipsSource *source, enum rk_image_kind kind,
-	const struct rk_image_request *request)
+/* False: nothing was made of it yet, since it is *transparent. */
+static bool scale_source(struct rk_scaled *out, VipsSource *source, enum rk_image_kind kind,
+	const struct rk_image_request *request, bool *transparent)
 {
-	VipsImage *header = load(out, source, kind, 1), *full = NULL;
+	VipsImage *full = load(out, source, kind, 1);
+	const bool was = *transparent;
+	int r = full && size_fits(out, full) ? 0 : 1;
+	int factor = full && kind == RK_IMAGE_JPEG ? jpeg_shrink(full, (int)request->side) : 1;
 
-	if (header && size_fits(out, header))
-		full = load(out, source, kind, jpeg_shrink(header, (int)request->side));
-	if (full && scale(out, full, kind, request) != 0) {
+	if (r == 0 && factor > 1) {
+		g_object_unref(full);
+		full = load(out, source, kind, factor);
+		r = full ? 0 : 1;
+	}
+	if (r == 0)
+		r = scale(out, full, kind, request, transparent);
+	g_clear_object(&full);
+	if (*transparent != was)
+		return false;
+	if (r < 0) {
 		drop(out);
 		refuse(out, DAMAGED, vips_error_buffer());
-	} else if (full && out->len > request->bytes_most) {
+	} else if (r == 0 && out->len > request->bytes_most) {
 		drop(out);
 		refuse(out, "the image's thumbnail is too large", NULL);
 	}
-	g_clear_object(&full);
-	g_clear_object(&header);
+	return true;
 }
 
 void rk_scale(struct rk_scaled *out, int fd, const struct rk_image_request *request)
@@ -335,20 +368,23 @@ void rk_scale(struct rk_scaled *out, int fd, const struct rk_image_request *requ
 	uint8_t start[RK_IMAGE_START];
 	ssize_t got = pread(fd, start, sizeof(start), 0);
 	enum rk_image_kind kind = rk_image_kind(rk_slice_make(start, got > 0 ? (size_t)got : 0));
-	VipsSource *source;
+	bool transparent = false, done = false;
 
 	*out = (struct rk_scaled){0};
-	if (kind == RK_IMAGE_OTHER) {
+	if (kind == RK_IMAGE_OTHER)
 		refuse(out, "neither PNG nor JPEG", NULL);
-		return;
+	/* Most have a channel for what is seen through, and nothing in it: to weigh colours by it costs most of
+	 * scaling. So that is done of those only where something was found there, from the beginning. */
+	while (kind != RK_IMAGE_OTHER && !done) {
+		VipsSource *source;
+
+		vips_error_clear();
+		source = vips_source_new_from_descriptor(fd);
+		done = !source || scale_source(out, source, kind, request, &transparent);
+		if (!source)
+			refuse(out, "the image cannot be read", vips_error_buffer());
+		g_clear_object(&source);
 	}
-	vips_error_clear();
-	source = vips_source_new_from_descriptor(fd);
-	if (source)
-		scale_source(out, source, kind, request);
-	else
-		refuse(out, "the image cannot be read", vips_error_buffer());
-	g_clear_object(&source);
 }
 
 void rk_scaled_finish(struct rk_scaled *scaled)
