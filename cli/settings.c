@@ -75,7 +75,7 @@ static const struct rk_setting_row rows[] = {
 		.help = "how often the source's repos are compared with the index, as at every start"},
 	{"REFKEY_THREADS", "--threads", RK_SETTING_INT, FIELD(threads), .otherwise = "cores",
 		.least = 1, .most = 256,
-		.help = "threads that verify, and threads that answer requests; four times as many users are published at once"},
+		.help = "threads that verify, and threads that answer requests; four times as many users are published at once, with images eight times"},
 	{"REFKEY_LOG_LEVEL", "--log-level", RK_SETTING_ENUM, FIELD(log_level),
 		.scope = RK_SCOPE_OWN, .value = "info", .names = level_names,
 		.help = "how much is logged"},

@@ -234,6 +234,11 @@ int rk_account_can_login(struct rk_account_client *account)
 	return r;
 }
 
+bool rk_account_is_open(const struct rk_account_client *account)
+{
+	return account->open;
+}
+
 /* Once for a user. */
 int rk_account_login(struct rk_account_client *account)
 {

@@ -91,6 +91,7 @@ int rk_account_expect(struct rk_account_client *account, const struct rk_cid *co
 
 /* Whether there is something to log in with, for a dry run: 0, RK_PDS_DENIED or negative. */
 int rk_account_can_login(struct rk_account_client *account) __attribute__((warn_unused_result));
+bool rk_account_is_open(const struct rk_account_client *account); /* logged in */
 /* Logs in, if that was not done yet. Also what the calls below do first. */
 int rk_account_login(struct rk_account_client *account) __attribute__((warn_unused_result));
 

@@ -11,7 +11,8 @@
 #include "mirror/publish_inside.h"
 
 /* Users at once. A login waits a third of a second at the reference PDS whatever it costs there, so there are more
- * than cores; of what it costs, its processor time is most. */
+ * than cores; of what it costs, its processor time is most. With images twice as many: while some upload theirs, the
+ * next ones are logged in and have their first images ready. */
 enum { THREADS_EACH = 4, THREADS_LEAST = 8, THREADS_MOST = 64 };
 enum { STOPPED_MOST_MS = 5000, TICK_MS = 1000 };
 
@@ -442,10 +443,13 @@ static int work_all(struct rk_publish_run *run, struct rk_mongo *mongo)
 
 	if (most < THREADS_LEAST)
 		most = THREADS_LEAST;
+	if (run->pictures)
+		most *= 2;
 	if (most > THREADS_MOST)
 		most = THREADS_MOST;
 	if (rk_publish_is_one_by_one(run->request))
 		most = 1;
+	run->logins_most = (most + 1) / 2;
 	if (most > run->person_count)
 		most = run->person_count;
 	run->working = most;
@@ -483,6 +487,7 @@ int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,
 	int r;
 
 	rk_clock_cond_init(&run.filled);
+	rk_clock_cond_init(&run.logged_in);
 	*out = (struct rk_publish_summary){0};
 	run.last = &run.first;
 	r = rk_mongo_create(&mongo, options->mongo_uri, options->database, run.error);
@@ -504,6 +509,7 @@ int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,
 	free(run.persons);
 	pthread_mutex_destroy(&run.lock);
 	pthread_cond_destroy(&run.filled);
+	pthread_cond_destroy(&run.logged_in);
 	pthread_cond_destroy(&run.emptied);
 	return r;
 }

@@ -21,7 +21,8 @@ struct rk_publish_options {
 	const char *mongo_uri, *database; /* secret */
 	unsigned mongo_batch;             /* statements in one bulk command */
 	const char *guest_user;
-	unsigned threads;       /* REFKEY_THREADS: users at once are four times as many, 8 to 64 */
+	/* REFKEY_THREADS: users at once are four times as many, 8 to 64; with images twice that, 64 at most. */
+	unsigned threads;
 	const char *pds;        /* origin */
 	const char *bypass_key; /* secret; NULL: none */
 	const char *data_dir;   /* images lie there while they are looked at */

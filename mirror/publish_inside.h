@@ -64,12 +64,13 @@ struct rk_publish_run {
 	atomic_bool cancel;      /* ends requests under way */
 
 	pthread_mutex_t lock;
-	pthread_cond_t filled, emptied;
+	pthread_cond_t filled, emptied, logged_in;
 	struct rk_publish_parcel *first, **last;
 	size_t queued; /* items */
 	size_t next;   /* person */
 	size_t working;
-	uint64_t left; /* of the limit */
+	size_t logins, logins_most; /* under way, where there are pictures */
+	uint64_t left;              /* of the limit */
 	uint64_t put_off;
 	unsigned unreached; /* users over whom the PDS failed, in a row */
 	bool given_up;      /* one of them; error says why */

@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "image/scaler.h"
 #include "mirror/publish_inside.h"
 
 enum {
 	SIDE = 512, /* pixels of a thumbnail, at most */
 	AHEAD = 6,  /* pictures that a worker has asked for */
+	TICK_MS = 100,
 };
 
 static const struct rk_field *blob_field(const struct rk_collection *collection)
@@ -112,6 +114,30 @@ static int fail(struct rk_publish_run *run, int result, const struct rk_picture 
 	return result;
 }
 
+/* Half of the users in hand at once, so that the others upload meanwhile: what a login takes of the PDS is not what an
+ * upload takes, and where all did the same at once, each would wait. 0, -ECANCELED, or as rk_account_login. */
+static int login(struct rk_publish_run *run, struct rk_account_client *account)
+{
+	int r = 0;
+
+	if (rk_account_is_open(account))
+		return 0;
+	pthread_mutex_lock(&run->lock);
+	while (run->logins >= run->logins_most && !rk_publish_stopping(run)) {
+		const struct timespec until = rk_clock_after(TICK_MS);
+
+		pthread_cond_timedwait(&run->logged_in, &run->lock, &until);
+	}
+	run->logins++;
+	pthread_mutex_unlock(&run->lock);
+	r = rk_publish_stopping(run) ? -ECANCELED : rk_account_login(account);
+	pthread_mutex_lock(&run->lock);
+	run->logins--;
+	pthread_cond_signal(&run->logged_in);
+	pthread_mutex_unlock(&run->lock);
+	return r;
+}
+
 int rk_publish_thumbnail(struct rk_publish_run *run, struct rk_account_client *account,
 	struct rk_publish_parcel *parcel, size_t at)
 {
@@ -122,7 +148,7 @@ int rk_publish_thumbnail(struct rk_publish_run *run, struct rk_account_client *a
 
 	/* Before the login, which takes as long as some pictures. */
 	ask_ahead(run, parcel, at);
-	r = rk_account_login(account);
+	r = login(run, account);
 	if (r || !picture->url)
 		return r;
 	r = rk_pictures_wait(run->pictures, picture, is_stopping, run);

@@ -326,6 +326,25 @@ describe('publish paintings', () => {
     for (const [i, p] of people.entries()) await gallery.assertPublished(p, all[i]);
   });
 
+  it('while eight users upload, the next one logs in', async () => {
+    const people = await Promise.all(Array.from({ length: 9 }, () => gallery.painter()));
+    const all = await Promise.all(people.map((p, i) => gallery.paintings(p, [{ body: drawing(i) }])));
+    const logins = () => scene.proxy.count('com.atproto.server.createSession');
+    const before = logins();
+    const { promise, resolve } = Promise.withResolvers();
+    const fault = scene.proxy.http({ hold: promise }, { method: 'com.atproto.repo.uploadBlob' });
+    const child = gallery.spawn('--threads', '1', ...users(...people));
+    try {
+      await until(() => fault.held >= 8 && logins() - before >= 9, { what: 'nine logins and eight uploads', ...soon });
+    } finally {
+      fault.end();
+      resolve();
+    }
+    // An upload that is not answered for most of a minute fails, and the next user's turn comes: not so here.
+    assert.equal(await child.ended, 0);
+    for (const [i, p] of people.entries()) await gallery.assertPublished(p, all[i]);
+  });
+
   describe('with a PDS that fails at uploads', () => {
     for (const [what, wrong] of Object.entries({
       'answers 500': { status: 500 },
