@@ -260,6 +260,17 @@ static int sync_apply(struct applying *a)
 	return rk_write_repo(a->w, &a->repo);
 }
 
+/* The account's state is another: if no fetch comes any more for what waits, who reads its DID document does. */
+static int account_write(struct applying *a)
+{
+	int r = rk_write_repo(a->w, &a->repo);
+
+	return r == 0 && !rk_repo_is_queued(&a->repo) &&
+			a->apply->waits(a->apply->context, a->event->did.text)
+		? identity_stale(a)
+		: r;
+}
+
 /* Nothing is hidden, shown or removed on a relay's word: the account's host is asked, by way of the queue
  * of fetches, and no sooner than was said after the last time. */
 static int account_said(struct applying *a, enum rk_account account)
@@ -271,11 +282,7 @@ static int account_said(struct applying *a, enum rk_account account)
 		happen(a,
 			account == RK_ACCOUNT_DELETED ? RK_REPO_EVENT_SAID_DELETED
 						      : RK_REPO_EVENT_DOUBTED);
-	else if (a->repo.account != RK_ACCOUNT_ACTIVE &&
-		a->apply->waits(a->apply->context, a->event->did.text))
-		/* No fetch comes any more for what waited behind that word. */
-		a->apply->identity(a->apply->context, a->event->did.text, true);
-	return rk_write_repo(a->w, &a->repo);
+	return account_write(a);
 }
 
 static int account_apply(struct applying *a)
@@ -304,7 +311,7 @@ static int account_apply(struct applying *a)
 			: account == RK_ACCOUNT_DELETED ? RK_REPO_EVENT_DELETED
 							: RK_REPO_EVENT_DEACTIVATED);
 	a->repo.account = (uint8_t)account;
-	return rk_write_repo(a->w, &a->repo);
+	return account_write(a);
 }
 
 static void note_say(const struct applying *a, const char *what)
@@ -373,6 +380,24 @@ static int refusal_judge(struct applying *a)
 		: RK_APPLY_DONE;
 }
 
+/* Behind what waits. Where its repo is not to be fetched, nor its DID document to be read, the account's state was
+ * changed by somebody who did not replay it: nobody would come. */
+static int wait_behind(struct applying *a)
+{
+	struct rk_identity identity;
+	int r = repo_read(a);
+
+	if (r || rk_repo_is_queued(&a->repo))
+		return r < 0 ? r : RK_APPLY_WAIT;
+	r = rk_read_identity(rk_write_view(a->w), &identity, a->event->did.text);
+	if (r || identity.fetched_ms == 0)
+		return rk_read_ended(r) ? r : RK_APPLY_WAIT;
+	rk_log(RK_LOG_WARN, "indexer", "events of an account wait, and for nothing",
+		RK_LOG_SLICE("did", a->event->did.text), RK_LOG_INT("seq", a->event->seq));
+	r = identity_stale(a);
+	return r ? r : RK_APPLY_WAIT;
+}
+
 /* Whether another DID document could make the event good. */
 static bool is_curable(enum rk_verdict verdict)
 {
@@ -424,7 +449,7 @@ int rk_apply(const struct rk_apply *apply, struct rk_write *w, const struct rk_d
 		return RK_APPLY_DONE;
 	}
 	if (ordered && !again && apply->waits(apply->context, a.event->did.text))
-		return RK_APPLY_WAIT;
+		return wait_behind(&a);
 	r = event_apply(&a);
 	if (r >= 0)
 		rk_apply_time(apply->notes, a.event->time_ms, now_us);

@@ -156,6 +156,56 @@ static void what_waits_behind_a_word_taken_back_is_come_for(void **state)
 	world->apply.relay = world->waiting = false;
 }
 
+static void what_waits_of_an_account_that_is_hidden_is_come_for(void **state)
+{
+	struct world *world = *state;
+	const struct rk_decoded account = {
+		.event =
+			{
+				.type = RK_EVENT_ACCOUNT,
+				.seq = 8,
+				.did = {.text = rk_slice_str(did)},
+				.status = rk_slice_str("takendown"),
+			},
+	};
+	struct rk_repo repo;
+
+	repo_in(world);
+	repo = repo_now(world);
+	repo.sync = RK_SYNC_DESYNCHRONIZED;
+	assert_int_equal(rk_write_repo(&world->w, &repo), 0);
+	world->waiting = true;
+	apply(world, &account);
+	assert_int_equal(repo_now(world).account, RK_ACCOUNT_TAKENDOWN);
+	assert_int_equal(world->identities, 1);
+	world->waiting = false;
+}
+
+/* Whoever changed what the account waited for, and did not see that it waited. */
+static void what_waits_for_nothing_is_come_for(void **state)
+{
+	struct world *world = *state;
+	struct rk_change_record change;
+	struct rk_decoded decoded = commit(&change, 11, true);
+	struct rk_repo repo;
+
+	repo_in(world);
+	repo = repo_now(world);
+	repo.sync = RK_SYNC_DESYNCHRONIZED;
+	assert_int_equal(rk_write_repo(&world->w, &repo), 0);
+	document_read_at(world, NOW_US / 1000);
+	world->waiting = true;
+	assert_int_equal(apply(world, &decoded), RK_APPLY_WAIT);
+	assert_int_equal(world->identities, 0); /* its repo is to be fetched */
+	repo.flags |= RK_REPO_TOMBSTONE;
+	assert_int_equal(rk_write_repo(&world->w, &repo), 0);
+	assert_int_equal(apply(world, &decoded), RK_APPLY_WAIT);
+	assert_int_equal(world->identities, 1);
+	assert_int_equal(apply(world, &decoded), RK_APPLY_WAIT);
+	assert_int_equal(world->identities, 1); /* its document is to be read */
+	world->waiting = false;
+}
+
 static void account_events_sent_again_change_nothing(void **state)
 {
 	struct world *world = *state;
@@ -331,6 +381,8 @@ int main(void)
 		RULE(who_is_not_in_the_index_is_a_stranger),
 		RULE(account_events_of_a_relay_are_asked_at_the_host),
 		RULE(what_waits_behind_a_word_taken_back_is_come_for),
+		RULE(what_waits_of_an_account_that_is_hidden_is_come_for),
+		RULE(what_waits_for_nothing_is_come_for),
 		RULE(account_events_sent_again_change_nothing),
 		RULE(first_commit_without_records_is_a_whole_repo),
 		RULE(old_first_commit_told_again_is_no_birth),
