@@ -1,5 +1,5 @@
 // `refkey publish paintings`, from its start to its end, against what the PDS takes at best: bare uploadBlob and
-// applyWrites, by as many users at once, of the same thumbnails, which are ready made there and have to
+// applyWrites, over eight connections, of the same thumbnails, which are ready made there and have to
 // be fetched and scaled here. In turn, each with repos of its own. The bare run is made twice, as in
 // publish.mjs: with accounts that are logged in already, and logging each of them in first. And the memory that
 // it takes of images as large as they may be.
@@ -19,7 +19,7 @@ const users = 30;
 const each = paintings / users;
 const sides = [256, 512, 800, 1600]; // pixels of an image; what is no larger than 512 is not scaled
 const large = { count: 12, side: 9000 }; // 81 megapixels, of 100 that are taken
-const connections = 8; // publish takes so many users at once
+const connections = 8; // of the bare run; publish has sixteen users in hand, half of whom may log in at once
 const json = 'application/json';
 
 export async function publishPaintings({ table, note }) {
