@@ -10,8 +10,9 @@ enum {
 	QUALITY = 85,
 	WHITE = 255,
 	OPAQUE = 255,
-	LYING_BYTES_MOST = 6 << 20, /* of what is laid down: images of up to 4000 x 4000 pixels */
-	STRIP_BYTES = 128 << 10,    /* of an image that goes into memory, at once */
+	LYING_BYTES_MOST = 6 << 20,   /* of what is laid down: images of up to 4000 x 4000 pixels */
+	STRIP_BYTES = 128 << 10,      /* of an image that goes into memory, at once */
+	STRIPS_BYTES_MOST = 16 << 20, /* of an image that is scaled by strips */
 };
 
 #define DAMAGED "the image is damaged, or too large to decode"
@@ -298,6 +299,13 @@ static int settle(VipsImage **out, VipsImage *in, bool grey)
 	return r;
 }
 
+/* What is made of an image, into memory. Of a large one libvips' own threads hold less at once than a strip takes. */
+static VipsImage *hold(VipsImage *made, VipsImage *of)
+{
+	return VIPS_IMAGE_SIZEOF_IMAGE(of) <= STRIPS_BYTES_MOST ? gather(made)
+								: vips_image_copy_memory(made);
+}
+
 /* With *transparent, as something that may be seen through. Without, -1 and *transparent if it is. */
 static int scale(struct rk_scaled *out, VipsImage *full, enum rk_image_kind kind,
 	const struct rk_image_request *request, bool *transparent)
@@ -318,7 +326,7 @@ static int scale(struct rk_scaled *out, VipsImage *full, enum rk_image_kind kind
 		r = shrink(&fitting, colours, (int)request->side);
 	/* What is encoded a second time is not decoded again. */
 	if (r == 0)
-		held = gather(fitting);
+		held = hold(fitting, bytes);
 	r = held ? settle(&image, held, grey) : -1;
 	if (r == 0)
 		r = encode(out, image, kind);

@@ -306,9 +306,9 @@ describe('publish paintings', () => {
 
   it('memory stays within bounds, however large the images', async () => {
     const people = await Promise.all([gallery.painter(), gallery.painter(), gallery.painter()]);
-    const large = png(5000, 5000, { level: 1 });
+    const large = png(9000, 9000, { level: 1 });
     const padded = { repeat: 31 << 20, body: drawing(1) };
-    const all = await Promise.all(people.map((p) => gallery.paintings(p, [{ body: large }, padded, { body: large }])));
+    const all = await Promise.all(people.map((p) => gallery.paintings(p, [{ body: large }, padded, ...Array(3).fill({ body: large })])));
     // The run does not end before both programs were seen.
     const { promise, resolve } = Promise.withResolvers();
     scene.proxy.http({ hold: promise }, { method: 'com.atproto.repo.uploadBlob', times: 1 });
