@@ -423,20 +423,12 @@ static bool reading_begin(
 	return begun;
 }
 
-static bool is_being_read(const struct rk_indexer *indexer, const char *did)
-{
-	for (size_t i = 0; i < RK_FETCHERS; i++) {
-		if (indexer->reading[i] && strcmp(indexer->reading[i], did) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Until what somebody else is asking of the account just now is in the index. */
 static void reading_wait(struct rk_indexer *indexer, const char *did)
 {
 	pthread_mutex_lock(&indexer->lock);
-	while (!atomic_load(&indexer->stopping) && is_being_read(indexer, did))
+	while (!atomic_load(&indexer->stopping) &&
+		rk_wish_is_read(did, indexer->reading, RK_FETCHERS))
 		rk_indexer_wait(indexer, READING_MS);
 	pthread_mutex_unlock(&indexer->lock);
 }

@@ -128,22 +128,9 @@ static int shift_note(struct rk_drained *drained, struct rk_slice did, size_t co
 	return 0;
 }
 
-int rk_replay_outdated(struct rk_indexer *indexer, struct rk_write *w, const struct rk_slot *slot)
-{
-	struct rk_arena arena = {0};
-	struct rk_decoded decoded;
-	int r = rk_decode(&decoded, &arena, &arena, rk_slice_make(slot->frame, slot->len),
-		rk_clock_wall_ms(), indexer->keys, rk_write_view(w));
-
-	if (r == 0)
-		r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), false);
-	rk_arena_finish(&arena);
-	return r;
-}
-
-/* A frame that waited, under what is held now: as rk_apply. */
-static int again(
-	struct rk_indexer *indexer, struct rk_write *w, struct rk_slice frame, int64_t stream_ms)
+/* Decodes a frame under what is held now, and applies it: as rk_apply. stream_ms: of one that has waited. */
+static int apply_anew(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice frame,
+	int64_t stream_ms, bool again)
 {
 	struct rk_arena arena = {0};
 	struct rk_decoded decoded;
@@ -152,13 +139,18 @@ static int again(
 
 	decoded.stream_ms = stream_ms;
 	if (r == 0)
-		r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), true);
+		r = rk_apply(&indexer->apply, w, &decoded, rk_clock_wall_us(), again);
 	rk_arena_finish(&arena);
 	return r;
 }
 
+int rk_replay_outdated(struct rk_indexer *indexer, struct rk_write *w, const struct rk_slot *slot)
+{
+	return apply_anew(indexer, w, rk_slice_make(slot->frame, slot->len), 0, false);
+}
+
 /* What the transaction under way took from the ring comes behind the room, and has not come there yet. */
-static int again_drained(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice did)
+static int drained_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice did)
 {
 	struct rk_drained *drained = &indexer->drained;
 	int r = RK_APPLY_DONE;
@@ -169,7 +161,8 @@ static int again_drained(struct rk_indexer *indexer, struct rk_write *w, struct 
 		if (drained->results[i] != RK_APPLY_WAIT ||
 			!rk_slice_equal(slot->decoded.event.did.text, did))
 			continue;
-		r = again(indexer, w, rk_slice_make(slot->frame, slot->len), drained->stream_ms[i]);
+		r = apply_anew(indexer, w, rk_slice_make(slot->frame, slot->len),
+			drained->stream_ms[i], true);
 		if (r == RK_APPLY_DONE) {
 			drained->results[i] = RK_APPLY_DONE;
 			drained->waits--;
@@ -190,11 +183,12 @@ int rk_replay(struct rk_indexer *indexer, struct rk_write *w, struct rk_slice di
 	for (size_t i = 0; shift && frame && i < shift->count; i++)
 		frame = frame->next;
 	for (; r == RK_APPLY_DONE && frame; frame = frame->next) {
-		r = again(indexer, w, rk_slice_make(frame->data, frame->len), frame->stream_ms);
+		r = apply_anew(
+			indexer, w, rk_slice_make(frame->data, frame->len), frame->stream_ms, true);
 		count += r == RK_APPLY_DONE;
 	}
 	if (r == RK_APPLY_DONE)
-		r = again_drained(indexer, w, did);
+		r = drained_replay(indexer, w, did);
 	if (r < 0)
 		return r;
 	return count || *lost ? shift_note(&indexer->drained, did, count, *lost) : 0;

@@ -58,7 +58,7 @@ bool rk_wishes_add(struct rk_wishes *wishes, struct rk_slice did, enum rk_wish_k
 	return copy != NULL;
 }
 
-static bool is_read(const char *did, const char *const *reading, size_t count)
+bool rk_wish_is_read(const char *did, const char *const *reading, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (reading[i] && strcmp(reading[i], did) == 0)
@@ -124,7 +124,7 @@ bool rk_wishes_take(struct rk_wishes *wishes, struct rk_wish *out, int64_t now_m
 		int64_t wait;
 
 		if ((!webs && rk_wish_is_web(wish->did)) ||
-			is_read(wish->did, reading, reading_count))
+			rk_wish_is_read(wish->did, reading, reading_count))
 			continue;
 		wait = wish_wait(wishes, wish, now_ms);
 		if (wait && wait < *wait_ms)

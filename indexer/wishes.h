@@ -64,6 +64,8 @@ bool rk_wishes_add(struct rk_wishes *wishes, struct rk_slice did, enum rk_wish_k
  * to be asked, and kinds that are to wait for their turn. False: none; *wait_ms is lowered to when one is due. */
 bool rk_wishes_take(struct rk_wishes *wishes, struct rk_wish *out, int64_t now_ms,
 	const char *const *reading, size_t reading_count, int64_t *wait_ms);
+/* Whether the account is among them. */
+bool rk_wish_is_read(const char *did, const char *const *reading, size_t count);
 /* How many of them are of did:web. */
 size_t rk_wish_webs(const char *const *reading, size_t count);
 bool rk_wish_is_web(const char *did);
