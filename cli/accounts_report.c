@@ -12,18 +12,9 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
-#include "cli/event.h"
+#include "cli/report.h"
 
 enum { MODE = 0600 };
-
-static bool say(const struct rk_accounts_report *report, const char *why)
-{
-	char text[480];
-
-	snprintf(text, sizeof(text), "the report %.360s cannot be written: %s", report->path, why);
-	rk_event_print_failure(text);
-	return false;
-}
 
 /* The name of a new file is on the disk, too. */
 static bool folder_sync(const char *folder)
@@ -79,13 +70,13 @@ int rk_accounts_report_open(struct rk_accounts_report *report, const char *folde
 	report->fd = -1;
 	if (snprintf(report->path, sizeof(report->path), "%s/accounts-created.jsonl", folder) >=
 		(int)sizeof(report->path)) {
-		say(report, strerror(ENAMETOOLONG));
+		rk_report_fail("report", report->path, strerror(ENAMETOOLONG));
 		return RK_EXIT_USAGE;
 	}
 	report->fd = open(report->path,
 		O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, MODE);
 	if (report->fd >= 0 && flock(report->fd, LOCK_EX | LOCK_NB) != 0) {
-		say(report,
+		rk_report_fail("report", report->path,
 			errno == EWOULDBLOCK ? "another `accounts --create` is under way with it"
 					     : strerror(errno));
 		rk_accounts_report_close(report);
@@ -94,7 +85,7 @@ int rk_accounts_report_open(struct rk_accounts_report *report, const char *folde
 	if (report->fd >= 0 && is_ours(report->fd) && fchmod(report->fd, MODE) == 0 &&
 		line_end(report->fd) && fsync(report->fd) == 0 && folder_sync(folder))
 		return RK_EXIT_DONE;
-	say(report, strerror(errno));
+	rk_report_fail("report", report->path, strerror(errno));
 	rk_accounts_report_close(report);
 	return RK_EXIT_USAGE;
 }
@@ -129,7 +120,7 @@ bool rk_accounts_report_note(struct rk_accounts_report *report, enum rk_accounts
 	ok = text && write_all(report->fd, text, strlen(text)) && write_all(report->fd, "\n", 1) &&
 		fsync(report->fd) == 0;
 	if (!ok)
-		say(report, strerror(errno));
+		rk_report_fail("report", report->path, strerror(errno));
 	free(text);
 	return ok;
 }

@@ -91,13 +91,13 @@ int rk_report_probe(const char *path)
 	return 0;
 }
 
-static void cannot(const char *what, const char *path, int error)
+bool rk_report_fail(const char *what, const char *path, const char *why)
 {
 	char text[480];
 
-	snprintf(text, sizeof(text), "the %s %.360s cannot be written: %s", what, path,
-		strerror(error));
+	snprintf(text, sizeof(text), "the %s %.360s cannot be written: %s", what, path, why);
 	rk_event_print_failure(text);
+	return false;
 }
 
 bool rk_report_write_file(const char *path, const char *what, const json_t *json)
@@ -114,7 +114,7 @@ bool rk_report_write_file(const char *path, const char *what, const json_t *json
 		ok = ok && rename(part, path) == 0;
 	}
 	if (!ok)
-		cannot(what, path, errno);
+		rk_report_fail(what, path, strerror(errno));
 	if (!ok && fd >= 0)
 		unlink(part);
 	return ok;
@@ -126,8 +126,7 @@ bool rk_report_write(const char *folder, const char *name, const json_t *json)
 
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) < (int)sizeof(path))
 		return rk_report_write_file(path, "report", json);
-	cannot("report", folder, ENAMETOOLONG);
-	return false;
+	return rk_report_fail("report", folder, strerror(ENAMETOOLONG));
 }
 
 static json_int_t count_of(const json_t *object)

@@ -13,6 +13,8 @@ int rk_report_folder(const char *folder);
 bool rk_report_write(const char *folder, const char *name, const json_t *json);
 /* The same for any file; what: a word for the message. */
 bool rk_report_write_file(const char *path, const char *what, const json_t *json);
+/* Says that it could not be written, and why; false. */
+bool rk_report_fail(const char *what, const char *path, const char *why);
 /* Whether a new file could be written there, before there is anything to write. 0 or negative errno; -EEXIST:
  * something is there. */
 int rk_report_probe(const char *path) __attribute__((warn_unused_result));

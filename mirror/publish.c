@@ -503,7 +503,6 @@ int rk_publish_run(struct rk_store *store, struct rk_publish_summary *out,
 	out->stopped = request->stop && atomic_load(request->stop);
 	snprintf(out->error, sizeof(out->error), "%s", run.error);
 	rk_mongo_destroy(mongo);
-	rk_mongo_destroy(run.mongo_beside);
 	rk_users_finish(&run.users_read);
 	free(run.ids);
 	free(run.persons);

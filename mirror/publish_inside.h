@@ -52,7 +52,6 @@ struct rk_publish_run {
 	struct rk_pictures *pictures;       /* NULL: no images are wanted */
 	struct rk_buf program;              /* for thumbnails */
 	struct rk_publish_summary *summary; /* the caller's thread alone */
-	struct rk_mongo *mongo_beside;      /* of linking's other thread; NULL: none yet */
 	const struct rk_users *users;
 	struct rk_users users_read; /* unless they were given */
 	struct rk_oid *ids;

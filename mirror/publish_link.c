@@ -11,7 +11,6 @@ enum {
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MOST_MS = 2000,
 	STOPPED_MOST_MS = 5 * 1000, /* … when it is to end anyway */
-	HALF_LEAST = 4,             /* statements, for which another bulk is worth its while */
 };
 
 static bool wants_link(const struct rk_publish_item *item)
@@ -127,68 +126,31 @@ static int bulk_until_done(struct rk_publish_run *run, struct rk_mongo *mongo,
 	return r;
 }
 
-/* What is to be linked, in bulks, of which each of two threads takes the next one. */
+/* What is to be linked. */
 struct linking {
-	struct rk_publish_run *run;
 	struct rk_publish_item **items;
 	const struct rk_publish_person **persons;
-	size_t count, most; /* of all, and of a bulk */
-	atomic_size_t next;
-	atomic_int failure; /* the first one */
+	size_t count;
 };
 
-static void link_some(struct linking *linking, struct rk_mongo *mongo)
+static int link_all(
+	struct rk_publish_run *run, struct rk_mongo *mongo, const struct linking *linking)
 {
-	size_t at;
+	int r = 0;
 
-	while (atomic_load(&linking->failure) == 0 &&
-		(at = atomic_fetch_add(&linking->next, linking->most)) < linking->count) {
-		size_t left = linking->count - at;
-		int none = 0, r;
-
-		r = bulk_until_done(linking->run, mongo, linking->items + at, linking->persons + at,
-			left < linking->most ? left : linking->most);
-		if (r)
-			atomic_compare_exchange_strong(&linking->failure, &none, r);
+	for (size_t at = 0, count; r == 0 && at < linking->count; at += count) {
+		count = linking->count - at;
+		if (count > run->options->mongo_batch)
+			count = run->options->mongo_batch;
+		r = bulk_until_done(run, mongo, linking->items + at, linking->persons + at, count);
 	}
-}
-
-static void *link_beside(void *context)
-{
-	struct linking *linking = context;
-	struct rk_publish_run *run = linking->run;
-	char error[256];
-
-	if (run->mongo_beside ||
-		rk_mongo_create(&run->mongo_beside, run->options->mongo_uri, run->options->database,
-			error) == 0)
-		link_some(linking, run->mongo_beside);
-	return NULL;
-}
-
-/* Two bulks at once, which have together as many statements as the server is to get; few are halved, too,
- * so that none waits for the rest. Without the other thread, or its client, all is done here. */
-static int link_all(struct linking *linking, struct rk_mongo *mongo)
-{
-	size_t most = linking->run->options->mongo_batch, half = (linking->count + 1) / 2;
-	pthread_t thread;
-	bool beside;
-
-	linking->most = most > 1 ? most / 2 : most;
-	if (half >= HALF_LEAST && half < linking->most)
-		linking->most = half;
-	beside = most > 1 && linking->count > linking->most &&
-		pthread_create(&thread, NULL, link_beside, linking) == 0;
-	link_some(linking, mongo);
-	if (beside)
-		pthread_join(thread, NULL);
-	return atomic_load(&linking->failure);
+	return r;
 }
 
 int rk_publish_link(
 	struct rk_publish_run *run, struct rk_mongo *mongo, struct rk_publish_parcel *parcels)
 {
-	struct linking linking = {.run = run};
+	struct linking linking = {0};
 	size_t most = 0;
 	int r = 0;
 
@@ -209,7 +171,7 @@ int rk_publish_link(
 		}
 	}
 	if (r == 0)
-		r = link_all(&linking, mongo);
+		r = link_all(run, mongo, &linking);
 	free(linking.items);
 	free(linking.persons);
 	return r;

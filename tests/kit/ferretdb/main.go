@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
@@ -17,11 +18,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: ferretdb HOST:PORT DATA_DIR")
 		os.Exit(2)
 	}
+	debug.SetGCPercent(400) // memory is there, processors are few
 	f, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: os.Args[1]},
 		Handler:   "sqlite",
-		// Synced at checkpoints: what a killed server had acknowledged is kept.
-		SQLiteURL: "file:" + os.Args[2] + "/?_pragma=synchronous(normal)",
+		// Synced at checkpoints: what a killed server had acknowledged is kept. These are rare, as one that a
+		// reader keeps from ending is tried again, from its start, by each commit that follows.
+		SQLiteURL: "file:" + os.Args[2] + "/?_pragma=synchronous(normal)&_pragma=wal_autocheckpoint(100000)",
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ferretdb:", err)
