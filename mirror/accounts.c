@@ -206,10 +206,11 @@ int rk_accounts_run(struct rk_accounts_summary *out, const struct rk_accounts_op
 	if (r == RK_ACCOUNTS_PUT_OFF)
 		out->put_off = run.person_count;
 	out->nobody = r == 0 && run.users.count == 0;
-	if (r == 0) {
+	/* What ends before the first account has a summary, too. */
+	if (r == 0 || (maker && (r == RK_ACCOUNTS_PUT_OFF || r == -ECANCELED)))
 		request->begin(request->context, out->users, out->documents);
+	if (r == 0)
 		r = tell_all(&run, maker);
-	}
 	if (maker && !out->error[0])
 		snprintf(out->error, sizeof(out->error), "%s", rk_accounts_maker_error(maker));
 	rk_accounts_maker_destroy(maker);

@@ -411,13 +411,13 @@ static int app_password(
 
 static int store(struct rk_accounts_maker *m, struct rk_accounts_line *line, const char *password)
 {
+	const struct rk_mongo_account account = {
+		.user = line->person->id, .did = line->did, .password = password};
 	char refused[256];
-	bool stored;
 	int r;
 
 	for (;;) {
-		r = rk_mongo_account_store(
-			m->mongo, &stored, refused, line->person->id, line->did, password);
+		r = rk_mongo_account_store(m->mongo, refused, &account);
 		if (r != -EIO)
 			break;
 		r = hold_on(m, "MongoDB", rk_mongo_error(m->mongo));
@@ -428,9 +428,7 @@ static int store(struct rk_accounts_maker *m, struct rk_accounts_line *line, con
 		return r;
 	m->failures = 0;
 	if (refused[0])
-		fail(line, "the account is there, but MongoDB refuses it", refused);
-	else if (!stored)
-		fail(line, "the account is there, but the user is gone or has another by now", "");
+		fail(line, "the account is there, but it is not stored", refused);
 	return 0;
 }
 

@@ -8,24 +8,10 @@
 #include "mirror/mongo_inside.h"
 #include "mirror/mongo_publish.h"
 
-/* After a statement that matched nobody: it may be the one before whose answer was lost. */
-static int stored_before(struct rk_mongo *mongo, bool *stored, struct rk_slice user,
-	const char *did, const char *password)
-{
-	struct rk_buf theirs = {0}, secret = {0};
-	int r = rk_mongo_user_text(mongo, &theirs, user, "atproto.did");
-
-	if (r == 0)
-		r = rk_mongo_user_text(mongo, &secret, user, "atproto.password");
-	*stored = r == 0 && rk_slice_equal_str(rk_buf_slice(&theirs), did) &&
-		rk_slice_equal_str(rk_buf_slice(&secret), password);
-	rk_buf_wipe(&secret);
-	rk_buf_finish(&theirs);
-	return r;
-}
-
-int rk_mongo_account_store(struct rk_mongo *mongo, bool *stored, char refused[256],
-	struct rk_slice user, const char *did, const char *password)
+/* One statement. whole: where there is no `atproto`, or null, a new one; else into the one that is there, and has no
+ * DID. Elsewhere than in an object nothing is put: the server would say back what is there. */
+static int store_into(struct rk_mongo *mongo, bool *stored, char refused[256],
+	const struct rk_mongo_account *account, bool whole)
 {
 	mongoc_collection_t *collection = rk_mongo_collection(mongo, "users");
 	bson_t filter = BSON_INITIALIZER, update = BSON_INITIALIZER, inner, list, reply;
@@ -33,19 +19,31 @@ int rk_mongo_account_store(struct rk_mongo *mongo, bool *stored, char refused[25
 	bool ok;
 	int r = 0;
 
-	*stored = false;
-	refused[0] = '\0';
-	bson_append_utf8(&filter, "_id", -1, (const char *)user.data, (int)user.len);
-	BSON_APPEND_DOCUMENT_BEGIN(&filter, "atproto.did", &inner);
-	BSON_APPEND_ARRAY_BEGIN(&inner, "$in", &list);
-	BSON_APPEND_NULL(&list, "0"); /* missing, or null */
-	BSON_APPEND_UTF8(&list, "1", "");
-	bson_append_array_end(&inner, &list);
-	bson_append_document_end(&filter, &inner);
+	bson_append_utf8(
+		&filter, "_id", -1, (const char *)account->user.data, (int)account->user.len);
 	BSON_APPEND_DOCUMENT_BEGIN(&update, "$set", &inner);
-	BSON_APPEND_UTF8(&inner, "atproto.did", did);
-	BSON_APPEND_UTF8(&inner, "atproto.password", password);
+	if (whole) {
+		BSON_APPEND_NULL(&filter, "atproto"); /* missing, or null */
+		BSON_APPEND_DOCUMENT_BEGIN(&inner, "atproto", &list);
+		BSON_APPEND_UTF8(&list, "did", account->did);
+		BSON_APPEND_UTF8(&list, "password", account->password);
+		bson_append_document_end(&inner, &list);
+	} else {
+		BSON_APPEND_UTF8(&inner, "atproto.did", account->did);
+		BSON_APPEND_UTF8(&inner, "atproto.password", account->password);
+	}
 	bson_append_document_end(&update, &inner);
+	if (!whole) {
+		BSON_APPEND_DOCUMENT_BEGIN(&filter, "atproto", &inner);
+		BSON_APPEND_UTF8(&inner, "$type", "object");
+		bson_append_document_end(&filter, &inner);
+		BSON_APPEND_DOCUMENT_BEGIN(&filter, "atproto.did", &inner);
+		BSON_APPEND_ARRAY_BEGIN(&inner, "$in", &list);
+		BSON_APPEND_NULL(&list, "0");
+		BSON_APPEND_UTF8(&list, "1", "");
+		bson_append_array_end(&inner, &list);
+		bson_append_document_end(&filter, &inner);
+	}
 	ok = mongoc_collection_update_one(
 		collection, &filter, &update, NULL, &reply, &mongo->error);
 	if (ok)
@@ -55,11 +53,40 @@ int rk_mongo_account_store(struct rk_mongo *mongo, bool *stored, char refused[25
 		snprintf(refused, 256, "%.250s", mongo->error.message);
 	else
 		r = -EIO;
-	if (ok && !*stored)
-		r = stored_before(mongo, stored, user, did, password);
 	bson_destroy(&reply);
 	bson_destroy(&update);
 	bson_destroy(&filter);
 	mongoc_collection_destroy(collection);
+	return r;
+}
+
+/* Nothing matched: by a statement whose answer was lost, or by another run, the account may be there. */
+static int look(struct rk_mongo *mongo, bool *stored, char refused[256],
+	const struct rk_mongo_account *account)
+{
+	struct rk_buf did = {0};
+	int r = rk_mongo_user_text(mongo, &did, account->user, "atproto.did");
+
+	*stored = r == 0 && rk_slice_equal_str(rk_buf_slice(&did), account->did);
+	if (r == 0 && !*stored && did.len)
+		snprintf(refused, 256, "the user has another by now, %.200s", rk_buf_cstr(&did));
+	else if (r == 0 && !*stored)
+		snprintf(refused, 256, "the user is gone, or its atproto is no object");
+	rk_buf_finish(&did);
+	return r;
+}
+
+int rk_mongo_account_store(
+	struct rk_mongo *mongo, char refused[256], const struct rk_mongo_account *account)
+{
+	bool stored = false;
+	int r;
+
+	refused[0] = '\0';
+	r = store_into(mongo, &stored, refused, account, true);
+	if (r == 0 && !stored && !refused[0])
+		r = store_into(mongo, &stored, refused, account, false);
+	if (r == 0 && !stored && !refused[0])
+		r = look(mongo, &stored, refused, account);
 	return r;
 }

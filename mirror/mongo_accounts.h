@@ -4,11 +4,14 @@
 
 #include "mirror/mongo.h"
 
-/* Sets atproto.{did, password} of a user who has no DID. *stored: false if there is no such user, or one
- * with a DID: what is stored already counts as stored if the DID is this one. refused: the server's text
- * where it refuses the statement, else "". */
-int rk_mongo_account_store(struct rk_mongo *mongo, bool *stored, char refused[256],
-	struct rk_slice user, const char *did, const char *password)
-	__attribute__((warn_unused_result));
+struct rk_mongo_account {
+	struct rk_slice user; /* _id */
+	const char *did, *password;
+};
+
+/* Sets atproto.{did, password} of a user who has no DID. One who has this DID by now is left as it is. refused: why it
+ * is not stored, else "". */
+int rk_mongo_account_store(struct rk_mongo *mongo, char refused[256],
+	const struct rk_mongo_account *account) __attribute__((warn_unused_result));
 
 #endif

@@ -120,8 +120,9 @@ static void secret_hide(
 	struct rk_pds_reply *reply, const struct rk_http_response *response, const char *secret)
 {
 	if (!secret || !*secret || response->body.len == 0 ||
-		!memmem(response->body.data, response->body.len, secret, strlen(secret)))
-		return;
+		(!memmem(response->body.data, response->body.len, secret, strlen(secret)) &&
+			!strstr(reply->message, secret) && !strstr(reply->error, secret)))
+		return; /* in JSON it may be written otherwise */
 	if (strstr(reply->error, secret))
 		reply->error[0] = '\0';
 	snprintf(reply->message, sizeof(reply->message),

@@ -211,14 +211,15 @@ describe('accounts', () => {
     const good = await s.user(1);
     const odd = await s.user(2, { email: 'no address' });
     const broken = await s.user(1);
-    await s.scene.mongo.users.updateOne({ _id: broken._id }, { $set: { atproto: 'text' } });
+    await s.scene.mongo.users.updateOne({ _id: broken._id }, { $set: { atproto: 'abcd-efgh-ijkl-mnop' } });
     const { code, users, summary, shown } = await s.create(...s.only(taken, good, odd, broken));
     assert.equal(code, 1, shown);
     assert.deepEqual([summary.created, summary.failed], [1, 3], shown);
     const reason = (u) => users.find((l) => l.sub === u._id).reason;
     assert.match(reason(taken), /Email already taken/);
     assert.match(reason(odd), /email address is not supported/);
-    assert.match(reason(broken), /MongoDB refuses/);
+    assert.match(reason(broken), /it is not stored: the user is gone, or its atproto is no object/);
+    assert.ok(!shown.includes('abcd-efgh'), 'what is there may be a password');
     await s.assertAccount(good, `${good.handle}.${domain}`);
     const left = JSON.parse(readFileSync(path.join(s.report, 'users-without-atproto.json'), 'utf8'));
     assert.deepEqual(left.map((u) => u.sub).sort(), [taken, odd, broken].map((u) => u._id).sort());
@@ -242,6 +243,31 @@ describe('accounts', () => {
     assert.equal(code, 1, shown);
     assert.match(users[0].reason, /has another by now/);
     assert.ok(users[0].did);
+    assert.deepEqual(await s.stored(user), theirs);
+  });
+
+  it('made for one whose atproto is null, or has a DID that is null or empty', async () => {
+    for (const atproto of [null, {}, { did: null }, { did: '' }]) {
+      const user = await s.user();
+      await s.scene.mongo.users.updateOne({ _id: user._id }, { $set: { atproto } });
+      const { code, shown } = await s.create(...s.only(user));
+      assert.equal(code, 0, shown);
+      await s.assertAccount(user, `${user.handle}.${domain}`);
+    }
+  });
+
+  it('another run stored the same account meanwhile: done', async () => {
+    const user = await s.user();
+    const release = Promise.withResolvers();
+    const fault = s.proxy.http({ hold: release.promise }, { method: 'com.atproto.server.createAppPassword', times: 1 });
+    const running = s.create(...s.only(user));
+    await until(() => fault.held === 1, { what: 'the app password is made', ...soon });
+    const { did } = s.journal().findLast((e) => e.sub === user._id && e.step === 'made');
+    const theirs = { did, password: 'theirs' };
+    await s.scene.mongo.users.updateOne({ _id: user._id }, { $set: { atproto: theirs } });
+    release.resolve();
+    const { code, summary, shown } = await running;
+    assert.deepEqual([code, summary.created], [0, 1], shown);
     assert.deepEqual(await s.stored(user), theirs);
   });
 
@@ -303,6 +329,15 @@ describe('accounts', () => {
       assert.deepEqual([code, summary.created, summary.putOff], [1, 0, 2], shown);
       const next = await s.create(...s.only(one, two));
       assert.deepEqual([next.code, next.summary.created], [0, 2], next.shown);
+    });
+
+    it('a limit on the first question lasts longer than --max-wait: the summary says so', async () => {
+      const user = await s.user();
+      for (const method of ['com.atproto.server.describeServer', 'com.atproto.admin.getInviteCodes']) {
+        s.proxy.http({ status: 429, headers: { 'retry-after': '3600' } }, { method, times: 1 });
+        const { code, summary, shown } = await s.create(...s.only(user), '--max-wait', '0');
+        assert.deepEqual([code, summary?.created, summary?.putOff], [1, 0, 1], shown);
+      }
     });
   });
 

@@ -186,6 +186,8 @@ static void logins_mean_what_they_say(void **state)
 		{"400 Bad", "{\"error\":\"InvalidRequest\",\"message\":\"" PASSWORD "?\"}",
 			RK_PDS_WRONG},
 		{"401 No", "{\"error\":\"" PASSWORD "\"}", RK_PDS_DENIED},
+		{"400 Bad", "{\"error\":\"InvalidRequest\",\"message\":\"h\\u0075nter2-hunter2?\"}",
+			RK_PDS_WRONG},
 		{"500 Oops", "{\"error\":\"Oops\",\"message\":\"" PASSWORD "\"}", RK_PDS_RETRY},
 		{"400 Bad", "{\"error\":\"InvalidRequest\"}", RK_PDS_WRONG},
 		{"429 Slow", "{\"error\":\"RateLimitExceeded\"}", RK_PDS_RETRY},
