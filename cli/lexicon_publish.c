@@ -214,6 +214,8 @@ static int run(const struct rk_command_call *call, const struct rk_lexicons *set
 		rk_event_print_failure(summary.error[0] ? summary.error : strerror(-r));
 	if (r != -ENOENT)
 		print_end(&p, set, &summary, r == 0 && !summary.counts[RK_LEXICONS_FAILED]);
+	if (r == -ECANCELED && !p.json)
+		puts("Stopped; running it again continues.");
 	json_decref(p.lines);
 	return rk_event_exit(r, summary.counts[RK_LEXICONS_FAILED], false);
 }

@@ -261,6 +261,7 @@ describe('lexicon', () => {
       await child.ready(() => child.lines.some((line) => /^refkey: the PDS's limits: waiting 3\d+ s/.test(line)), soon);
       const { code } = await child.stop({ signal: 'SIGINT' });
       assert.deepEqual([code, fault.fired], [1, 1], child.tail());
+      assert.ok(child.lines.includes('Stopped; running it again continues.'), child.tail());
       assert.deepEqual(await there(person), {});
     });
 
