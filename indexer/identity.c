@@ -61,40 +61,49 @@ static bool is_fresh(struct rk_fetcher *fetcher, struct rk_slice did, int64_t ag
 	return fresh;
 }
 
-/* Whether it has a document, and lives at the source, decides if its repo is answered, fetched and its
- * commits taken. */
-static int home_note(const struct identity *found, struct rk_write *w)
+int rk_identity_home(struct rk_indexer *indexer, struct rk_write *w, rk_repo_id id)
 {
-	bool gone = found->outcome == GONE, elsewhere, back = false;
+	bool gone, elsewhere, back = false;
+	struct rk_identity held;
 	struct rk_repo repo;
-	int r = rk_read_repo_by_did(rk_write_view(w), &repo, found->did);
+	int r = rk_read_repo(rk_write_view(w), &repo, id);
 
+	if (r == 0)
+		r = rk_read_identity(rk_write_view(w), &held, repo.did);
 	if (r)
 		return rk_read_ended(r);
-	elsewhere = gone ? repo.flags & RK_REPO_MOVED
-			 : rk_keys_elsewhere(found->indexer->origins, rk_slice_str(found->doc.pds));
+	gone = held.failed;
+	elsewhere =
+		gone ? repo.flags & RK_REPO_MOVED : rk_keys_elsewhere(indexer->origins, held.pds);
 	if (gone == repo.unreadable && elsewhere == !!(repo.flags & RK_REPO_MOVED))
 		return 0;
-	repo.did = found->did;
 	if (gone != repo.unreadable) {
 		rk_log(gone ? RK_LOG_WARN : RK_LOG_INFO, "identity",
 			gone ? "an account has no DID document any more: its records are hidden"
 			     : "an account has a DID document again",
-			RK_LOG_SLICE("did", found->did));
+			RK_LOG_SLICE("did", repo.did));
 		repo.unreadable = gone;
 		back = !gone;
 	}
 	if (elsewhere != !!(repo.flags & RK_REPO_MOVED)) {
 		rk_log(RK_LOG_INFO, "identity",
 			elsewhere ? "an account moved away" : "an account is at home again",
-			RK_LOG_SLICE("did", found->did), RK_LOG_STR("host", found->doc.pds));
+			RK_LOG_SLICE("did", repo.did), RK_LOG_SLICE("host", held.pds));
 		back |= !elsewhere;
 	}
 	if (elsewhere)
-		rk_repo_happen(&repo, RK_REPO_EVENT_WENT_AWAY, found->now_ms, 0);
+		rk_repo_happen(&repo, RK_REPO_EVENT_WENT_AWAY, rk_clock_wall_ms(), 0);
 	else if (back)
-		rk_repo_happen(&repo, RK_REPO_EVENT_CAME_BACK, found->now_ms, 0);
+		rk_repo_happen(&repo, RK_REPO_EVENT_CAME_BACK, rk_clock_wall_ms(), 0);
 	return rk_write_repo(w, &repo);
+}
+
+static int home_note(const struct identity *found, struct rk_write *w)
+{
+	struct rk_repo repo;
+	int r = rk_read_repo_by_did(rk_write_view(w), &repo, found->did);
+
+	return r ? rk_read_ended(r) : rk_identity_home(found->indexer, w, repo.id);
 }
 
 /* What was lost while it waited must be fetched. */

@@ -292,6 +292,7 @@ void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id)
 	struct rk_pds_reply reply;
 	struct rk_signer signer;
 	bool purge;
+	int r;
 
 	if (!s)
 		return;
@@ -301,9 +302,12 @@ void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id)
 	/* Where an account that is said to be deleted lives must be known as of now. */
 	purge = s->copy.repo.flags & RK_REPO_PURGE;
 	rk_identity_refresh(fetcher, s->copy.did, purge ? RK_KEY_TRUST_MS : RK_IDENTITY_FRESH_MS);
-	if (rk_resync_signer_read(s, &signer) != 0 || signer.elsewhere)
-		goto done; /* it moved: no longer the source's to tell of */
-	if (indexer->options.relay) {
+	r = rk_resync_signer_read(s, &signer);
+	if (r) {
+		rk_resync_failed(s, strerror(-r));
+	} else if (signer.elsewhere) {
+		rk_resync_elsewhere(s);
+	} else if (indexer->options.relay) {
 		ask_host(s);
 	} else {
 		snprintf(s->host, sizeof(s->host), "%s", indexer->options.source);

@@ -59,6 +59,8 @@ void rk_resync_happened(struct rk_resync *s, enum rk_repo_event event, const cha
 void rk_resync_failed(struct rk_resync *s, const char *reason);
 void rk_resync_put_off(
 	struct rk_resync *s, enum rk_repo_event event, int64_t wait_ms, const char *reason);
+/* Its DID document names another PDS: what it has is no longer the source's to tell of. */
+void rk_resync_elsewhere(struct rk_resync *s);
 /* result, of a call of net/pds.h, is not RK_PDS_OK. */
 void rk_resync_not_fetched(struct rk_resync *s, int result, const struct rk_pds_reply *reply);
 /* Writer's jobs for which the resync is the context: the verified repo is in; it is as it was. */

@@ -227,6 +227,20 @@ void rk_resync_put_off(
 	outcome_write(&o);
 }
 
+static int elsewhere_run(void *context, struct rk_write *w)
+{
+	const struct rk_resync *s = context;
+
+	return rk_identity_home(s->fetcher->indexer, w, s->copy.repo.id);
+}
+
+/* Its document may have been read before there was a repo that could be marked as moved. */
+void rk_resync_elsewhere(struct rk_resync *s)
+{
+	if (rk_writer_call(s->fetcher->indexer->writer, elsewhere_run, s) != 0)
+		rk_log(RK_LOG_DEBUG, "resync", "stopped before it was marked as moved");
+}
+
 int rk_resync_signer_read(struct rk_resync *s, struct rk_signer *out)
 {
 	struct rk_fetcher *fetcher = s->fetcher;

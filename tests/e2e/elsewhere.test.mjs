@@ -1,0 +1,63 @@
+// Accounts that live elsewhere by their DID documents, when that is known before there is a repo to be marked, and
+// when it is another address that counts as this PDS.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { Secp256k1Keypair } from '@atproto/crypto';
+import { Client } from '@did-plc/lib';
+import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
+import { until } from '../kit/wait.mjs';
+import { assertChecks, explain, metrics, seen, soon, startScene, status } from './scene.mjs';
+
+const ELSEWHERE = 'https://elsewhere.example';
+
+describe('accounts that live elsewhere', () => {
+  let scene;
+  let refkey;
+
+  before(async () => {
+    scene = await startScene({ mongo: false, proxy: true });
+  });
+  after(() => scene?.close());
+  afterEach(async (t) => {
+    explain(t, refkey);
+    scene?.proxy.honest();
+    await refkey?.stop();
+  });
+
+  const write = (account, mood) => scene.pds.createRecord(account, MOOD, moodRecord({ mood, ref: objectId() }));
+  async function moves({ did }, url) {
+    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
+    await new Client(scene.net.plc.url).updatePds(did, rotation, url);
+  }
+
+  it('are settled, also where that was known before the source listed them', async () => {
+    const ada = await scene.stranger();
+    const first = await write(ada, 'at home');
+    refkey = await scene.refkey({ REFKEY_SWEEP_SECONDS: '1' });
+    await seen(refkey, first);
+    const list = scene.proxy.http({ status: 503 }, { method: 'com.atproto.sync.listRepos' });
+    await until(() => list.fired > 0, { ...soon, what: 'no list is to be had' });
+    scene.proxy.stall();
+    const bea = await scene.stranger();
+    await moves(bea, ELSEWHERE);
+    scene.proxy.stall(false);
+    await write(bea, 'where it does not live');
+    const refused = async () => (await metrics(refkey))['refkey_refused_total{reason="repo_elsewhere"}'];
+    await until(async () => (await refused()) > 0, { ...soon, what: 'its document is known' });
+    // The sweep lists it, and waits for the stream before it judges anybody else.
+    scene.proxy.stall();
+    scene.proxy.pongs = false;
+    const second = await write(ada, 'not told');
+    list.end();
+    const settled = async () => {
+      const { repos, desynchronized } = await status(refkey);
+      return repos === 2 && desynchronized === 0;
+    };
+    await until(settled, { ...soon, what: 'nothing is left to be fetched' });
+    scene.proxy.honest();
+    await seen(refkey, second);
+    await refkey.ready();
+    await assertChecks(refkey);
+  });
+});
