@@ -125,9 +125,11 @@ static void line(void *context, const struct rk_accounts_line *line)
 	struct printing *p = context;
 
 	print_line(p, line);
-	/* Elsewhere than on a terminal lines say it themselves. */
-	if (p->options->create && (p->progress.terminal || !p->lines))
-		rk_progress_show(&p->progress, line->n, line->total);
+	if (!p->options->create)
+		return;
+	rk_progress_show(&p->progress, line->n, line->total);
+	/* Whoever reads along is not to wait for a full buffer. */
+	fflush(stdout);
 }
 
 static void waiting(void *context, int64_t ms)

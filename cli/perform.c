@@ -33,6 +33,8 @@ static void hear(void *context, const json_t *event)
 	else if (strcmp(kind, "result") != 0 || rk_event_number(event, "exit") != RK_EXIT_USAGE)
 		printer->print(printer->context, given);
 	json_decref(given);
+	/* Whoever reads along is not to wait for a full buffer. */
+	fflush(stdout);
 }
 
 static bool emit(void *context, json_t *event)

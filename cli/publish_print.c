@@ -158,8 +158,7 @@ static void print_summary(struct rk_publish_print *print, const json_t *event)
 
 static void show(struct rk_publish_print *print, const json_t *event, const char *done)
 {
-	/* Elsewhere than on a terminal lines say it themselves. */
-	if (!print->options->watch && (print->progress.terminal || !print->lines))
+	if (!print->options->watch)
 		rk_progress_show(&print->progress, (uint64_t)rk_event_number(event, done),
 			(uint64_t)rk_event_number(event, "total"));
 }
@@ -181,9 +180,6 @@ void rk_publish_print_event(void *context, const json_t *event)
 	} else if (!rk_event_print_usual(&print->progress, event)) {
 		print_summary(print, event);
 	}
-	/* Whoever reads along is not to wait for a full buffer. */
-	if (print->options->watch)
-		fflush(stdout);
 }
 
 int rk_publish_print_end(struct rk_publish_print *print, int code)
