@@ -24,6 +24,20 @@ int rk_publish_print_begin(struct rk_publish_print *print, const struct rk_comma
 	return rk_report_folder(options->report);
 }
 
+static void told_begin(struct rk_publish_print *print, json_int_t found)
+{
+	print->told = json_pack("{s:b, s:I, s:i, s:b, s:b}", "dryRun", print->options->dry_run,
+		"found", found, "putOff", 0, "stopped", true, "limited", false);
+	for (int i = 0; i < RK_PUBLISH_OUTCOME_COUNT; i++)
+		json_object_set_new(print->told, rk_publish_outcome_rows[i].name, json_integer(0));
+}
+
+static void told_add(struct rk_publish_print *print, const char *outcome, json_int_t count)
+{
+	json_object_set_new(
+		print->told, outcome, json_integer(rk_event_number(print->told, outcome) + count));
+}
+
 /* One element of "records"; takes over nothing. */
 static void print_json(struct rk_publish_print *print, const json_t *event)
 {
@@ -41,7 +55,7 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 	const char *verb = print->options->dry_run ? "Would be synced" : "Synced";
 	const char *words = rk_event_text(event, "words"), *user = rk_event_text(event, "user");
 
-	print->settled++;
+	told_add(print, outcome, 1);
 	if (strcmp(outcome, "failed") == 0 && !print->options->watch) {
 		json_t *error = rk_event_copy(event);
 
@@ -80,6 +94,8 @@ static void print_without(struct rk_publish_print *print, const json_t *event)
 	json_t *copy = rk_event_copy(event);
 
 	json_array_append_new(print->without, copy);
+	told_add(print, rk_publish_outcome_rows[RK_PUBLISH_SKIPPED].name,
+		rk_event_number(event, "count"));
 	if (print->options->json || !print->lines)
 		return;
 	rk_progress_make_way(&print->progress);
@@ -93,7 +109,7 @@ static void print_begin(struct rk_publish_print *print, const json_t *event)
 	const struct rk_command_options *options = print->options;
 	unsigned long long batch = options->batch_size;
 
-	print->found = true;
+	told_begin(print, rk_event_number(event, "found"));
 	rk_progress_make_way(&print->progress);
 	if (options->json)
 		return;
@@ -143,7 +159,7 @@ static void print_summary(struct rk_publish_print *print, const json_t *event)
 		rk_event_list_end(&print->list, print->summary);
 		return;
 	}
-	if (!print->found)
+	if (!print->told)
 		return;
 	printf("%sSynced:  %" JSON_INTEGER_FORMAT "\nSkipped: %" JSON_INTEGER_FORMAT
 	       "\nFailed:  %" JSON_INTEGER_FORMAT "\n",
@@ -186,18 +202,25 @@ int rk_publish_print_end(struct rk_publish_print *print, int code)
 {
 	const char *folder = print->options->report;
 
+	/* Whoever did it ended before it could sum up. */
+	if (!print->summary && print->told && !print->options->watch)
+		print_summary(print, print->told);
 	rk_progress_finish(&print->progress);
 	if (folder && print->summary) {
 		json_t *without = rk_report_most_first(print->without);
 		bool ok = rk_report_write(folder, "users-without-atproto.json", without);
 
-		if (json_array_size(print->errors))
-			ok = rk_report_write(folder, "migration-errors.json", print->errors) && ok;
+		ok = (json_array_size(print->errors)
+				     ? rk_report_write(
+					       folder, "migration-errors.json", print->errors)
+				     : rk_report_remove(folder, "migration-errors.json")) &&
+			ok;
 		ok = rk_report_write(folder, "publish-summary.json", print->summary) && ok;
 		if (!ok && code == RK_EXIT_DONE)
 			code = RK_EXIT_FINDINGS;
 		json_decref(without);
 	}
+	json_decref(print->told);
 	json_decref(print->without);
 	json_decref(print->errors);
 	json_decref(print->summary);

@@ -11,10 +11,9 @@
 struct rk_publish_print {
 	const struct rk_command_options *options;
 	bool lines;
-	bool found; /* what is to be done was told */
 	struct rk_event_list list;
+	json_t *told; /* the result, as far as it was told of; NULL: not even what is to be done */
 	json_t *without, *errors, *summary;
-	uint64_t settled;
 	struct rk_progress progress;
 };
 

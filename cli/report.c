@@ -120,13 +120,29 @@ bool rk_report_write_file(const char *path, const char *what, const json_t *json
 	return ok;
 }
 
+static bool path_make(char path[4096], const char *folder, const char *name)
+{
+	return snprintf(path, 4096, "%s/%s", folder, name) < 4096 ||
+		rk_report_fail("report", folder, strerror(ENAMETOOLONG));
+}
+
 bool rk_report_write(const char *folder, const char *name, const json_t *json)
 {
 	char path[4096];
 
-	if (snprintf(path, sizeof(path), "%s/%s", folder, name) < (int)sizeof(path))
-		return rk_report_write_file(path, "report", json);
-	return rk_report_fail("report", folder, strerror(ENAMETOOLONG));
+	return path_make(path, folder, name) && rk_report_write_file(path, "report", json);
+}
+
+bool rk_report_remove(const char *folder, const char *name)
+{
+	char path[4096];
+	struct stat status;
+
+	if (!path_make(path, folder, name))
+		return false;
+	if (lstat(path, &status) != 0 || !S_ISREG(status.st_mode) || unlink(path) == 0)
+		return true;
+	return rk_report_fail("report", path, strerror(errno));
 }
 
 static json_int_t count_of(const json_t *object)

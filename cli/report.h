@@ -11,7 +11,9 @@
 int rk_report_folder(const char *folder);
 /* False, after saying why: it could not be written. What is there under its name is replaced. */
 bool rk_report_write(const char *folder, const char *name, const json_t *json);
-/* The same for any file; what: a word for the message. */
+/* What an earlier run wrote under that name goes; anything but a file stays. False, after saying why: it could not. */
+bool rk_report_remove(const char *folder, const char *name);
+/* The same as writing, for any file; what: a word for the message. */
 bool rk_report_write_file(const char *path, const char *what, const json_t *json);
 /* Says that it could not be written, and why; false. */
 bool rk_report_fail(const char *what, const char *path, const char *why);

@@ -241,6 +241,14 @@ describe('publish moods', () => {
     for (const name of readdirSync(report)) assert.equal(statSync(path.join(report, name)).mode & 0o777, 0o600);
     const errors = JSON.parse(readFileSync(path.join(report, 'migration-errors.json'), 'utf8'));
     assert.deepEqual(Object.fromEntries(errors.map((e) => [e.ref, e.reason])), ids);
+    // A later run without errors leaves none of an earlier one's.
+    await scene.mongo.moods.deleteMany({ user: person.user, 'atproto.rkey': { $exists: false } });
+    writeFileSync(path.join(report, 'mine.json'), '');
+    for (const more of [['--dry-run'], []]) {
+      const clean = await publish('--report', report, ...more, ...users(person));
+      assert.equal(clean.code, 0, clean.shown);
+      assert.deepEqual(readdirSync(report).sort(), ['mine.json', 'publish-summary.json', 'users-without-atproto.json']);
+    }
     rmSync(report, { recursive: true });
     await scene.mongo.moods.deleteMany({ user: person.user });
   });

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -74,6 +74,30 @@ describe('what is told meanwhile', () => {
       });
     }
   }
+
+  it('publish --json --report beside a serve that is killed: what was told', async () => {
+    await (await refkey.start()).ready();
+    const report = mkdtempSync(path.join(os.tmpdir(), 'refkey-report-'));
+    let asked = 0;
+    const fault = scene.proxy.http({ hold: true }, { method: 'com.atproto.repo.applyWrites', query: () => asked++ > 0 });
+    try {
+      const args = ['publish', 'moods', '--batch-size', '1', '--json', '--report', report];
+      const told = run(...args, ...users(person));
+      await until(() => /"outcome":"created"/.test(told.out), { what: 'the first in standard output', ...soon });
+      await refkey.kill();
+      assert.equal(await told.ended, 3, told.out + told.err);
+      assert.match(told.err, /did not answer to the end/);
+      const { records, summary } = JSON.parse(told.out);
+      const of = ({ created, linked, skipped, failed, found, stopped }) => ({ created, linked, skipped, failed, found, stopped });
+      const expected = { created: 1, linked: 0, skipped: 0, failed: 0, found: 3, stopped: true };
+      assert.deepEqual([records.length, of(summary)], [1, expected]);
+      assert.deepEqual(JSON.parse(readFileSync(path.join(report, 'publish-summary.json'), 'utf8')), summary);
+    } finally {
+      fault.end();
+      rmSync(report, { recursive: true });
+      await refkey.kill();
+    }
+  });
 
   for (const [how, line] of [
     [[], /^\[1\/2\] .*\n/m],

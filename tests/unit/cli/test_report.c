@@ -68,6 +68,23 @@ static void a_link_in_its_place_is_replaced(void **state)
 	unlink(victim);
 }
 
+static void what_is_removed_is_a_file_or_nothing(void **state)
+{
+	char path[256], folder[256];
+	struct stat status;
+
+	file_make(in_folder(path, "errors.json"), "[]");
+	assert_true(rk_report_remove(dir, "errors.json"));
+	assert_int_equal(lstat(path, &status), -1);
+	assert_true(rk_report_remove(dir, "errors.json"));
+	assert_int_equal(symlink("elsewhere", path), 0);
+	assert_int_equal(mkdir(in_folder(folder, "folder.json"), 0700), 0);
+	assert_true(rk_report_remove(dir, "errors.json"));
+	assert_true(rk_report_remove(dir, "folder.json"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 /* The number of this process comes again, and who was killed left its part. */
 static void what_a_killed_run_left_is_in_nobodys_way(void **state)
 {
@@ -95,6 +112,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_link_in_its_place_is_replaced),
+		cmocka_unit_test(what_is_removed_is_a_file_or_nothing),
 		cmocka_unit_test(what_a_killed_run_left_is_in_nobodys_way),
 	};
 	return cmocka_run_group_tests_name("cli/report", tests, folder_make, NULL);
