@@ -134,6 +134,7 @@ static void print_records(const struct rk_collection *collection, const json_t *
 	line(counts, "conflicts", "Conflicts (somebody else's document)");
 	line(counts, "invalid", "Invalid");
 	line(counts, "absent", "Without a document");
+	line(counts, "forgotten", "Of a forgotten user");
 	if (count_of(counts, "indexUnknown"))
 		printf("  ⏳ Not looked up by the index yet: %" JSON_INTEGER_FORMAT "\n",
 			count_of(counts, "indexUnknown"));

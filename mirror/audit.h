@@ -32,6 +32,8 @@
 	X(INVALID, "invalid", RECORD, "that fails its lexicon", "that fail their lexicon")         \
 	X(ABSENT, "absent", RECORD, "without a document, for `refkey recover`",                    \
 		"without a document, for `refkey recover`")                                        \
+	X(FORGOTTEN, "forgotten", RECORD, "of a forgotten user, for `refkey forget`",              \
+		"of a forgotten user, for `refkey forget`")                                        \
 	X(INDEX_MISSING, "indexMissing", INDEX, "that the index lacks", "that the index lacks")    \
 	X(INDEX_EXTRA, "indexExtra", INDEX, "that only the index has", "that only the index has")  \
 	X(INDEX_DIFFERS, "indexDiffers", INDEX, "that the index has otherwise",                    \
@@ -101,6 +103,7 @@ struct rk_audit_collection {
 	struct rk_audit_document *documents; /* by _id, those without an ObjectId last */
 	struct rk_audit_record *records;     /* by key, which is by age */
 	size_t document_count, record_count;
+	bool forgotten; /* the user is, so that no record is taken in or linked, and no document published */
 	uint64_t living, synced, gone, vanished, matched; /* living: documents that are not gone */
 	uint64_t counts[RK_AUDIT_KIND_COUNT];
 	struct rk_audit_index index;

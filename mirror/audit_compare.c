@@ -105,6 +105,13 @@ static void stray(struct rk_audit_record *record)
 		record_is(record, RK_AUDIT_ABSENT, "");
 }
 
+/* Whatever else they are, nothing else will be done about them. */
+static void records_forget(struct rk_audit_collection *c)
+{
+	for (size_t i = 0; c->forgotten && i < c->record_count; i++)
+		record_is(&c->records[i], RK_AUDIT_FORGOTTEN, "");
+}
+
 /* The records of each document, first those that are named, then by age. */
 static void documents_judge(struct rk_audit_collection *c)
 {
@@ -152,6 +159,7 @@ void rk_audit_compare(struct rk_audit_collection *c)
 {
 	documents_join(c);
 	documents_judge(c);
+	records_forget(c);
 	c->living = c->synced = c->gone = c->vanished = c->matched = 0;
 	memset(c->counts, 0, sizeof(c->counts));
 	for (size_t i = 0; i < c->document_count; i++) {
@@ -172,6 +180,8 @@ void rk_audit_compare(struct rk_audit_collection *c)
 		document->kind = document->rkey.len ? RK_AUDIT_DANGLING : RK_AUDIT_NOT_SYNCED;
 		if (document->flaw)
 			document->reason = document->flaw;
+		else if (c->forgotten && document->rkey.len == 0)
+			document->reason = "forgotten: never published again";
 		else if (document->vanished)
 			document->reason = "vanished";
 		else if (document->rkey.len &&

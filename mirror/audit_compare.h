@@ -3,7 +3,7 @@
  * decide.h told from both ends: what recovery would leave as it is, is matched.
  *
  * Of each record the caller has filled in what it is, its target, foreign, code_taken and known; of
- * each document what it is. The rest is filled in here.
+ * each document what it is; of the collection whether the user is forgotten. The rest is filled in here.
  */
 #ifndef RK_MIRROR_AUDIT_COMPARE_H
 #define RK_MIRROR_AUDIT_COMPARE_H

@@ -114,8 +114,10 @@ int rk_audit_index_facts(struct rk_audit_worker *w, struct rk_audit_person *pers
 		r = rk_read_repo_by_did(w->snapshot, &repo, person->user->did);
 	if (r == RK_STORE_ABSENT)
 		r = 0;
-	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++)
+	for (int i = 0; r == 0 && i < RK_COLLECTION_COUNT; i++) {
+		person->collections[i].forgotten = repo.flags & RK_REPO_TOMBSTONE;
 		r = known_read(w->snapshot, &person->collections[i], (uint8_t)i, repo.id);
+	}
 	if (r == 0 && repo.id) {
 		person->index_rev = repo.rev;
 		r = rk_read_issues(w->snapshot, RK_ISSUE_VANISHED, repo.id, (struct rk_slice){0},
@@ -216,7 +218,7 @@ static int collection_compare(const struct comparing *c)
 
 		if (theirs)
 			order = r ? -1 : rk_slice_compare(theirs->rkey, ours.rkey);
-		if (order < 0 && !theirs->unshown)
+		if (order < 0 && !theirs->unshown && !collection->forgotten)
 			found = differ(c, RK_AUDIT_INDEX_MISSING, theirs->rkey, theirs->ref, "");
 		else if (order > 0)
 			found = differ(c, RK_AUDIT_INDEX_EXTRA, ours.rkey, ours.ref, "");
@@ -241,11 +243,13 @@ static bool is_stopping(void *run)
 }
 
 /* Whether the index has yet to take in what was read. Of an account that is gone nothing was, and nothing is
- * to be left. */
+ * to be left; of one that is forgotten nothing is taken in any more. */
 static bool is_behind(const struct rk_repo *repo, const struct rk_audit_person *person)
 {
 	bool records = false;
 
+	if (repo->flags & RK_REPO_TOMBSTONE)
+		return false;
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
 		records |= repo->counts[i] > 0;
 	return person->rev ? repo->rev < person->rev : records;

@@ -79,6 +79,46 @@ describe('audit beside serve', () => {
     await until(async () => (await audit(refkey, person)).code === 0, { what: 'the three to agree', ...soon });
   });
 
+  it('a forgotten user: nothing is waited for, and what comes later is for forget alone', async () => {
+    const person = await scene.writer();
+    const mood = document(person);
+    await scene.mongo.moods.insertOne(mood);
+    await linked(refkey, await record(person, mood));
+    const forget = async () => {
+      const { code, stdout, stderr } = await refkey.run(['forget', person.user, '--yes']);
+      assert.equal(code, 0, stdout + stderr);
+    };
+    await forget();
+    // Otherwise each would take the five seconds that the index has to take in what it lacks.
+    const took = [];
+    for (let i = 0; i < 4; i++) {
+      const since = performance.now();
+      const { code, shown } = await audit(refkey, person);
+      assert.equal(code, 0, shown);
+      took.push(performance.now() - since);
+    }
+    assert.ok(Math.min(...took) < 5000, took.join());
+    const [later, named] = [document(person), document(person)];
+    await scene.mongo.moods.insertMany([{ ...later, atproto: undefined }, named]);
+    await record(person, { ...later, _id: undefined });
+    await record(person, named);
+    const { code, users: [found], shown } = await audit(refkey, person);
+    assert.equal(code, 1, shown);
+    assert.deepEqual(
+      found.findings.map((f) => [f.kind, f.rkey, f.reason]),
+      [
+        ['notSynced', null, 'forgotten: never published again'],
+        ...[later, named].map((d) => ['forgotten', d.atproto.rkey, '']),
+      ],
+      shown,
+    );
+    const { stdout } = await refkey.run(['audit', '--user', person.user]);
+    assert.match(stdout, /2 ATProto records of a forgotten user, for `refkey forget`/);
+    assert.doesNotMatch(stdout, /recover|index/);
+    await forget();
+    assert.equal((await audit(refkey, person)).code, 0);
+  });
+
   it('a record that comes while the repo is read: it is read again', async () => {
     const [person] = await scene.people(1);
     const first = document(person);
