@@ -370,7 +370,8 @@ static int indexed_read(struct rk_snapshot *s, struct rk_audit_person *person)
 {
 	struct issues issues = {.person = person, .list = true};
 	struct rk_repo repo;
-	int r = rk_read_repo_by_did(s, &repo, person->user->did);
+	int r = person->user->did.len ? rk_read_repo_by_did(s, &repo, person->user->did)
+				      : RK_STORE_ABSENT;
 
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r;

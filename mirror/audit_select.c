@@ -283,29 +283,51 @@ static bool all_are_dids(const char *const *names)
 	return true;
 }
 
-/* A user for each repo of the index, known by its DID; where names are others, by what MongoDB says. */
+/* Beside those of MongoDB, where names were to be asked there, a user for each other repo of the index, known by its
+ * DID. */
 static int users_index(struct rk_audit_run *run, struct rk_snapshot *snapshot)
 {
-	struct rk_users users = {0};
 	struct rk_repo repo = {0};
 	int r = 0;
 
 	for (rk_repo_id id = 0; r == 0; id = repo.id) {
-		const struct rk_user *known;
-		struct rk_user user;
-
 		r = rk_read_repo_after(snapshot, &repo, id);
-		if (r)
-			break;
-		known = rk_users_by_did(&run->users, repo.did);
-		user = known ? *known : (struct rk_user){.id = repo.did, .did = repo.did};
-		r = rk_users_add(&users, &user);
+		if (r == 0 && !rk_users_by_did(&run->users, repo.did)) {
+			const struct rk_user user = {.id = repo.did, .did = repo.did};
+
+			r = rk_users_add(&run->users, &user);
+		}
 	}
 	if (r == RK_STORE_ABSENT)
-		r = rk_users_seal(&users);
-	rk_users_finish(&run->users);
-	run->users = users;
+		r = rk_users_seal(&run->users);
 	return rk_read_found(r);
+}
+
+/* Who was named, whether the index has of them or not; else all that it has. */
+static int subjects_indexed(const struct selection *s, struct rk_snapshot *snapshot)
+{
+	struct rk_audit_run *run = s->run;
+
+	run->subjects = calloc(run->users.count + 1, sizeof(*run->subjects));
+	if (!run->subjects)
+		return -ENOMEM;
+	for (size_t i = 0; i < run->users.count; i++) {
+		const struct rk_user *user = &run->users.list[i];
+		struct rk_repo repo;
+		int r = 0;
+
+		if (!is_wanted(s, user))
+			continue;
+		if (!s->only)
+			r = user == rk_users_by_did(&run->users, user->did)
+				? rk_read_repo_by_did(snapshot, &repo, user->did)
+				: RK_STORE_ABSENT;
+		if (r == 0)
+			subject_add(run, user, 0, 0);
+		else if (r != RK_STORE_ABSENT)
+			return rk_read_found(r);
+	}
+	return 0;
 }
 
 static int users_handles(struct rk_audit_run *run)
@@ -335,15 +357,16 @@ int rk_audit_select_indexed(struct rk_audit_run *run)
 		r = rk_snapshot_begin(snapshot);
 	if (r == 0) {
 		r = users_index(run, snapshot);
+		if (r == 0)
+			r = rk_users_by_names(
+				&run->users, &s.only, run->request->users, run->error);
+		if (r == 0)
+			r = rk_users_by_names(&run->users, &s.skip, run->request->skip, run->error);
+		if (r == 0)
+			r = subjects_indexed(&s, snapshot);
 		rk_snapshot_end(snapshot);
 	}
 	rk_snapshot_destroy(snapshot);
-	if (r == 0)
-		r = rk_users_by_names(&run->users, &s.only, run->request->users, run->error);
-	if (r == 0)
-		r = rk_users_by_names(&run->users, &s.skip, run->request->skip, run->error);
-	if (r == 0)
-		r = subjects_make(&s);
 	free(s.only);
 	free(s.skip);
 	return r;

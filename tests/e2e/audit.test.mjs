@@ -112,6 +112,26 @@ describe('audit', () => {
     assert.deepEqual(counts(summary), { documents: 4, synced: 4, softDeleted: 1, records: 4, matched: 4, indexed: 4, indexLinked: 4 });
   });
 
+  it('--index takes a user of whom the index has nothing as one with nothing', async () => {
+    const [person] = await scene.people(1);
+    await pair(person);
+    await index();
+    const account = await scene.mongo.user({ _id: 'auth0|elsewhere', handle: 'elsewhere', did: 'did:plc:ewvi7nxzyoun6zhxrhs64oiz' });
+    const none = await scene.mongo.user({ _id: 'auth0|none', handle: 'none' });
+    const { users: all } = await audit('--index');
+    for (const [name, did] of [['elsewhere', 'did:plc:ewvi7nxzyoun6zhxrhs64oiz'], ['none', null]]) {
+      const { code, users: [found], summary, shown } = await audit('--index', '--user', `@${name}`);
+      assert.deepEqual([code, summary.users, summary.found], [0, 1, 0], shown);
+      assert.deepEqual([found.user, found.did, found.indexRev, counts(found)], [`auth0|${name}`, did, null, {}], shown);
+      const { users: others, shown: said } = await audit('--index', '--skip', `@${name}`);
+      assert.deepEqual(others.map((u) => u.did).sort(), all.map((u) => u.did).sort(), said);
+    }
+    const { code, stderr } = await audit('--index', '--user', '@nobody-at-all');
+    assert.deepEqual([code, /no such user/.test(stderr)], [2, true], stderr);
+    await scene.mongo.users.deleteMany({ _id: { $in: [account, none] } });
+    await scene.mongo.handles.deleteMany({ _id: { $in: [account, none] } });
+  });
+
   it('tells each kind of finding, with ids and keys', async () => {
     const [person, other] = await scene.people(2);
     const fine = await pair(person);
