@@ -1,81 +1,43 @@
-/* See control.h. Lines are JSON without line breaks, as jansson's compact form is. */
+/* See control.h: the side of serve. */
 #include "cli/control.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/agree.h"
+#include "cli/control_line.h"
 #include "cli/event.h"
 
 enum {
-	LINE_MOST = 1 << 20,    /* of a request */
-	ANSWER_MOST = 64 << 20, /* of one of its lines: texts of documents are in it, whole */
-	CONNECTIONS_MOST = 16,  /* more are refused */
-	POLL_MS = 200,          /* between looks at whether to stop */
-	REQUEST_MS = 5000,      /* for a peer to send its request */
-	SEND_MS = 5000,         /* for a peer to take anything at all */
+	LINE_MOST = 1 << 20,   /* of a request */
+	CONNECTIONS_MOST = 16, /* more are refused */
+	REQUEST_MS = 5000,     /* for a peer to send its request */
 };
 
 struct rk_control {
 	struct rk_service *service;
-	int fd;
+	int folder, fd;
 	atomic_bool stopping;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of the count */
 	pthread_cond_t ended;
 	unsigned connections;
-	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
 struct connection {
 	int fd;
 	atomic_bool stop;  /* the peer wants no more, or we are stopping: the operation is to end */
 	atomic_bool ended; /* it has */
+	atomic_bool
+		gone; /* the peer took no whole line: nothing more is for it, least of all a summary */
 	struct rk_control *control;
 };
-
-static bool path_make(char *path, size_t size, const char *data_dir)
-{
-	return (size_t)snprintf(path, size, "%s/control.sock", data_dir) < size;
-}
-
-/* False when the peer is gone, or takes nothing for SEND_MS (stopping: for POLL_MS). */
-static bool line_send(int fd, const json_t *json, const atomic_bool *stopping)
-{
-	char *text = json_dumps(json, JSON_COMPACT);
-	size_t len = text ? strlen(text) : 0, sent = 0;
-	int64_t taken_ms = rk_clock_mono_ms();
-
-	if (!text)
-		return false;
-	text[len++] = '\n'; /* in place of the NUL */
-	while (sent < len) {
-		struct pollfd ready = {.fd = fd, .events = POLLOUT};
-		ssize_t n = send(fd, text + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n > 0) {
-			sent += (size_t)n;
-			taken_ms = rk_clock_mono_ms();
-			continue;
-		}
-		if (n == 0 || (errno != EINTR && errno != EAGAIN))
-			break;
-		poll(&ready, 1, POLL_MS);
-		if (rk_clock_mono_ms() - taken_ms >=
-			(stopping && atomic_load(stopping) ? POLL_MS : SEND_MS))
-			break;
-	}
-	free(text);
-	return sent == len;
-}
 
 /* Reads until a line is whole in buf; its length with the line break, 0 at the end, or negative:
  * -ETIMEDOUT when nothing came for that long, -EINTR by a signal, -EMSGSIZE when it is too long. */
@@ -109,12 +71,13 @@ static ssize_t line_read(int fd, struct rk_buf *buf, int timeout_ms)
 static bool emit(void *context, json_t *event)
 {
 	struct connection *c = context;
-	bool sent = line_send(c->fd, event, &c->control->stopping);
 
-	json_decref(event);
-	if (!sent)
+	if (!atomic_load(&c->gone) && !rk_control_line_send(c->fd, event, &c->control->stopping)) {
+		atomic_store(&c->gone, true);
 		atomic_store(&c->stop, true);
-	return sent;
+	}
+	json_decref(event);
+	return !atomic_load(&c->gone);
 }
 
 /* While an operation runs: notices that the peer closed its side or that we are to stop. */
@@ -125,7 +88,7 @@ static void *watch(void *context)
 	while (!atomic_load(&c->ended) && !atomic_load(&c->stop)) {
 		struct pollfd ready = {.fd = c->fd, .events = POLLRDHUP};
 
-		if (atomic_load(&c->control->stopping) || poll(&ready, 1, POLL_MS) > 0)
+		if (atomic_load(&c->control->stopping) || poll(&ready, 1, RK_CONTROL_POLL_MS) > 0)
 			atomic_store(&c->stop, true);
 	}
 	return NULL;
@@ -187,7 +150,7 @@ static ssize_t request_read(const struct connection *c, struct rk_buf *buf)
 	ssize_t len;
 
 	do {
-		len = line_read(c->fd, buf, POLL_MS);
+		len = line_read(c->fd, buf, RK_CONTROL_POLL_MS);
 		if (len != -ETIMEDOUT && len != -EINTR)
 			return len;
 	} while (!atomic_load(&c->control->stopping) && rk_clock_mono_ms() < until);
@@ -261,7 +224,7 @@ static void *run(void *context)
 		struct pollfd ready = {.fd = control->fd, .events = POLLIN};
 		int fd;
 
-		if (poll(&ready, 1, POLL_MS) <= 0)
+		if (poll(&ready, 1, RK_CONTROL_POLL_MS) <= 0)
 			continue;
 		fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0)
@@ -270,10 +233,21 @@ static void *run(void *context)
 	return NULL;
 }
 
+static void control_free(struct rk_control *control)
+{
+	if (control->folder >= 0)
+		close(control->folder);
+	if (control->fd >= 0)
+		close(control->fd);
+	pthread_cond_destroy(&control->ended);
+	pthread_mutex_destroy(&control->lock);
+	free(control);
+}
+
 int rk_control_create(struct rk_control **out, struct rk_service *service)
 {
 	struct rk_control *control = calloc(1, sizeof(*control));
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address;
 	int r;
 
 	if (!control)
@@ -281,18 +255,18 @@ int rk_control_create(struct rk_control **out, struct rk_service *service)
 	control->service = service;
 	pthread_mutex_init(&control->lock, NULL);
 	pthread_cond_init(&control->ended, NULL);
+	control->folder = rk_control_folder_open(&address, service->settings->data_dir);
 	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (control->fd < 0 ||
-		!path_make(control->path, sizeof(control->path), service->settings->data_dir)) {
-		r = control->fd < 0 ? -errno : -ENAMETOOLONG;
+	if (control->folder < 0 || control->fd < 0) {
+		r = control->folder < 0 ? control->folder : -errno;
 		goto fail;
 	}
 	/* The index's lock is ours, so a socket that is there is a dead one. */
-	unlink(control->path);
-	memcpy(address.sun_path, control->path, sizeof(control->path));
+	unlinkat(control->folder, RK_CONTROL_NAME, 0);
 	fchmod(control->fd, 0600);
 	if (bind(control->fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-		chmod(control->path, 0600) != 0 || listen(control->fd, 16) != 0) {
+		fchmodat(control->folder, RK_CONTROL_NAME, 0600, 0) != 0 ||
+		listen(control->fd, 16) != 0) {
 		r = -errno;
 		goto fail;
 	}
@@ -302,11 +276,7 @@ int rk_control_create(struct rk_control **out, struct rk_service *service)
 	*out = control;
 	return 0;
 fail:
-	if (control->fd >= 0)
-		close(control->fd);
-	pthread_cond_destroy(&control->ended);
-	pthread_mutex_destroy(&control->lock);
-	free(control);
+	control_free(control);
 	return r;
 }
 
@@ -317,63 +287,11 @@ void rk_control_destroy(struct rk_control *control)
 	atomic_store(&control->stopping, true);
 	pthread_join(control->thread, NULL);
 	close(control->fd);
-	unlink(control->path);
+	control->fd = -1;
+	unlinkat(control->folder, RK_CONTROL_NAME, 0);
 	pthread_mutex_lock(&control->lock);
 	while (control->connections)
 		pthread_cond_wait(&control->ended, &control->lock);
 	pthread_mutex_unlock(&control->lock);
-	pthread_cond_destroy(&control->ended);
-	pthread_mutex_destroy(&control->lock);
-	free(control);
-}
-
-int rk_control_ask(const char *data_dir, const json_t *request, const atomic_bool *stop,
-	void (*print)(void *context, const json_t *event), void *context, int *exit_code)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct rk_buf buf = {.limit = ANSWER_MOST};
-	ssize_t len = 0;
-	bool ended = false;
-	int r, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	if (!path_make(address.sun_path, sizeof(address.sun_path), data_dir) ||
-		connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-		close(fd);
-		return -ENOENT;
-	}
-	/* Where the request is not taken there may be an answer that says why. */
-	r = line_send(fd, request, stop) ? -ECONNRESET : -EIO;
-	while (!ended) {
-		const char *kind;
-		json_t *event;
-
-		len = line_read(fd, &buf, POLL_MS);
-		if (len == -ETIMEDOUT || len == -EINTR) {
-			if (atomic_load(stop))
-				shutdown(fd, SHUT_WR); /* the summary still comes */
-			continue;
-		}
-		if (len <= 0)
-			break;
-		event = json_loadb((const char *)buf.data, (size_t)len, JSON_ALLOW_NUL, NULL);
-		kind = json_string_value(json_object_get(event, "event"));
-		if (event)
-			print(context, event);
-		if (kind && strcmp(kind, "result") == 0) {
-			*exit_code = (int)json_integer_value(json_object_get(event, "exit"));
-			ended = true;
-		}
-		json_decref(event);
-		memmove(buf.data, buf.data + len, buf.len - (size_t)len);
-		buf.len -= (size_t)len;
-	}
-	if (ended)
-		r = 0;
-	else if (len < 0)
-		r = (int)len;
-	rk_buf_finish(&buf);
-	close(fd);
-	return r;
+	control_free(control);
 }

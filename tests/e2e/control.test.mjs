@@ -2,12 +2,13 @@
 // what else may connect to its control socket keeps nobody waiting, least of all its end.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { moodDocument } from '../kit/shapes.mjs';
+import { binary } from '../kit/refkey.mjs';
+import { MOOD, moodDocument } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { explain, soon, startScene } from './scene.mjs';
 
@@ -108,6 +109,42 @@ describe('beside a running serve', () => {
     }
   });
 
+  it('who reads its output late holds up no work, and is told all of it', async () => {
+    const { mongo, pds } = scene;
+    const ada = await scene.writer();
+    await mongo.handles.updateOne({ _id: ada.user }, { $set: { handle: 'long'.repeat(1000) } });
+    const moods = Array.from({ length: 400 }, (_, i) => moodDocument({ user: ada.user, mood: `mood ${i}`, when: new Date(1e12 + i) }));
+    await mongo.moods.insertMany(moods);
+    // More than pipe and socket take: nothing is read until all is done, and the turn at writing is another's.
+    const reading = `"$0" publish moods --json | { until [ -e "$1" ]; do sleep 0.05; done; cat; }; exit "\${PIPESTATUS[0]}"`;
+    const now = path.join(refkey.dataDirectory, 'now');
+    const ran = refkey.run(['-c', reading, binary, now], { program: 'bash' });
+    try {
+      const left = () => mongo.moods.countDocuments({ user: ada.user, atproto: { $exists: false } });
+      await until(async () => (await left()) === 0, { what: 'all are published', ...soon });
+      await until(async () => (await refkey.run(['publish', 'moods'])).code === 0, { what: 'it is done', ...soon });
+    } finally {
+      writeFileSync(now, '');
+    }
+    const { code, stdout, stderr } = await ran;
+    assert.equal(code, 0, stderr);
+    const { records, summary } = JSON.parse(stdout);
+    assert.deepEqual([records.length, summary.created, summary.stopped], [400, 400, false], stderr);
+    assert.equal((await pds.listRecordsAll(ada.did, MOOD)).length, 400);
+  });
+
+  it('is reached however long the path of the data folder is', async () => {
+    const above = mkdtempSync(path.join(os.tmpdir(), 'refkey-test-long-'));
+    try {
+      const long = await scene.refkey({ REFKEY_DATA_DIR: path.join(above, 'x'.repeat(200)), REFKEY_MONGO_URI: undefined });
+      const { code, stderr } = await long.run(['status']); // its own look would be refused: the index is another's
+      assert.equal(code, 0, stderr);
+      await long.stop();
+    } finally {
+      rmSync(above, { recursive: true });
+    }
+  });
+
   describe('the control socket', () => {
     const open = [];
     // text: what it sends; what comes back is collected in .got.
@@ -187,7 +224,14 @@ describe('beside a running serve', () => {
       const deaf = await client();
       deaf.pause();
       deaf.write(status);
+      // … also what is more than the socket takes.
+      await scene.mongo.moods.insertOne(moodDocument({ user: `auth0|${'long'.repeat(300_000)}` }));
+      const overfull = await client();
+      overfull.pause();
+      overfull.write('{"operation":"publish","documents":"moods","dryRun":true}\n');
+      await until(() => overfull.readableLength > 0, { what: 'it is answered', ...soon });
       await refkey.stop();
+      await scene.mongo.moods.deleteMany({});
       await refkey.start();
       await refkey.ready();
     });

@@ -155,12 +155,12 @@ export class Refkey {
     );
   }
 
-  // Runs a command with the same settings: { code, signal, stdout, stderr }.
-  async run(args, { deadline = 2 * patience, env = {} } = {}) {
+  // Runs a command with the same settings: { code, signal, stdout, stderr }. program: another one.
+  async run(args, { deadline = 2 * patience, env = {}, program = binary } = {}) {
     await this.prepare();
     return new Promise((resolve) => {
       const options = { env: { ...this.env, ...env }, timeout: deadline, maxBuffer: 1 << 28 };
-      execFile(binary, args, options, (e, stdout, stderr) => {
+      execFile(program, args, options, (e, stdout, stderr) => {
         resolve({ code: e ? (typeof e.code === 'number' ? e.code : null) : 0, signal: e?.signal, stdout, stderr });
       });
     });
