@@ -140,3 +140,36 @@ int rk_claims_refresh(struct rk_mirror *mirror)
 	}
 	return r;
 }
+
+int rk_claims_moved(struct rk_round *round, bool *moved)
+{
+	struct rk_mirror *mirror = round->mirror;
+	struct rk_slice *ids = rk_arena_calloc(&round->arena, round->count + 1, sizeof(*ids));
+	struct rk_users now = {0};
+	size_t count = 0;
+	int r = ids ? 0 : -ENOMEM;
+
+	*moved = false;
+	for (size_t i = 0; r == 0 && i < round->count; i++) {
+		const struct rk_item *item = &round->items[i];
+		struct rk_slice id;
+
+		if (item->state != RK_ITEM_OPEN ||
+			(item->decision.action != RK_ACTION_MARK_GONE &&
+				item->decision.action != RK_ACTION_UNLINK))
+			continue;
+		id = rk_document_owner(item->document, mirror->options.guest_user);
+		if (count == 0 || !rk_slice_equal(ids[count - 1], id))
+			ids[count++] = id;
+	}
+	if (count > 0)
+		r = rk_mongo_users_by_id(mirror->mongo, &now, ids, count);
+	for (size_t i = 0; r == 0 && !*moved && i < count; i++) {
+		const struct rk_user *before = rk_users_by_id(&mirror->users, ids[i]);
+		const struct rk_user *user = rk_users_by_id(&now, ids[i]);
+
+		*moved = !before || !user || !rk_slice_equal(before->did, user->did);
+	}
+	rk_users_finish(&now);
+	return r;
+}

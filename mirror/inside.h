@@ -191,6 +191,9 @@ void *rk_worker_main(void *mirror);
 bool rk_claims_old(const struct rk_mirror *mirror, int64_t age_ms);
 /* Reads the users again and marks the records of repos that were, or no longer are, somebody's. */
 int rk_claims_refresh(struct rk_mirror *mirror) __attribute__((warn_unused_result));
+/* Whether an owner whose document the round is to mark gone, or to unlink, has by now another DID than the users
+ * as last read say, or none. Asks for those owners alone. */
+int rk_claims_moved(struct rk_round *round, bool *moved) __attribute__((warn_unused_result));
 /* Marks all records of a repo. */
 int rk_claims_mark(struct rk_mirror *mirror, rk_repo_id repo) __attribute__((warn_unused_result));
 

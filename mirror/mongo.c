@@ -170,21 +170,18 @@ static struct rk_slice text_at(const bson_t *bson, const char *path)
 	return rk_slice_make(text, len);
 }
 
-static int users_read(struct rk_mongo *mongo, struct rk_users *users, bool all)
+/* Those the filter matches; all: also without a DID. */
+static int users_read(
+	struct rk_mongo *mongo, struct rk_users *users, const bson_t *filter, bool all)
 {
 	mongoc_collection_t *collection = rk_mongo_collection(mongo, "users");
-	bson_t filter = BSON_INITIALIZER, fields = BSON_INITIALIZER, exists;
+	bson_t fields = BSON_INITIALIZER;
 	mongoc_cursor_t *cursor;
 	const bson_t *one;
 	int r = 0;
 
-	if (!all) {
-		BSON_APPEND_DOCUMENT_BEGIN(&filter, "atproto.did", &exists);
-		BSON_APPEND_BOOL(&exists, "$exists", true);
-		bson_append_document_end(&filter, &exists);
-	}
 	BSON_APPEND_INT32(&fields, "atproto.did", 1); /* and never the password beside it */
-	cursor = rk_mongo_find(collection, &filter, &fields);
+	cursor = rk_mongo_find(collection, filter, &fields);
 	while (r == 0 && mongoc_cursor_next(cursor, &one)) {
 		const struct rk_user user = {
 			.id = text_at(one, "_id"),
@@ -197,9 +194,8 @@ static int users_read(struct rk_mongo *mongo, struct rk_users *users, bool all)
 	if (r == 0 && mongoc_cursor_error(cursor, &mongo->error))
 		r = -EIO;
 	mongoc_cursor_destroy(cursor);
-	bson_destroy(&filter);
 	mongoc_collection_destroy(collection);
-	return r;
+	return r ? r : rk_users_seal(users);
 }
 
 static int handles_read(struct rk_mongo *mongo, struct rk_users *users)
@@ -238,10 +234,16 @@ static int handles_read(struct rk_mongo *mongo, struct rk_users *users)
 int rk_mongo_users(struct rk_mongo *mongo, struct rk_users *users, bool handles)
 {
 	struct rk_users fresh = {0};
-	int r = users_read(mongo, &fresh, handles);
+	bson_t filter = BSON_INITIALIZER, exists;
+	int r;
 
-	if (r == 0)
-		r = rk_users_seal(&fresh);
+	if (!handles) {
+		BSON_APPEND_DOCUMENT_BEGIN(&filter, "atproto.did", &exists);
+		BSON_APPEND_BOOL(&exists, "$exists", true);
+		bson_append_document_end(&filter, &exists);
+	}
+	r = users_read(mongo, &fresh, &filter, handles);
+	bson_destroy(&filter);
 	if (r == 0 && handles)
 		r = handles_read(mongo, &fresh);
 	if (r) {
@@ -252,6 +254,28 @@ int rk_mongo_users(struct rk_mongo *mongo, struct rk_users *users, bool handles)
 	rk_users_finish(users);
 	*users = fresh;
 	return 0;
+}
+
+int rk_mongo_users_by_id(
+	struct rk_mongo *mongo, struct rk_users *out, const struct rk_slice *ids, size_t count)
+{
+	bson_t filter = BSON_INITIALIZER, in, list;
+	int r;
+
+	BSON_APPEND_DOCUMENT_BEGIN(&filter, "_id", &in);
+	BSON_APPEND_ARRAY_BEGIN(&in, "$in", &list);
+	for (size_t i = 0; i < count; i++) {
+		char at[24];
+		const char *key;
+		size_t len = bson_uint32_to_string((uint32_t)i, &key, at, sizeof(at));
+
+		bson_append_utf8(&list, key, (int)len, (const char *)ids[i].data, (int)ids[i].len);
+	}
+	bson_append_array_end(&in, &list);
+	bson_append_document_end(&filter, &in);
+	r = users_read(mongo, out, &filter, true);
+	bson_destroy(&filter);
+	return r;
 }
 
 void rk_documents_finish(struct rk_documents *documents)

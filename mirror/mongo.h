@@ -35,6 +35,10 @@ bool rk_mongo_is_away(const struct rk_mongo *mongo);
 int rk_mongo_users(struct rk_mongo *mongo, struct rk_users *users, bool handles)
 	__attribute__((warn_unused_result));
 
+/* Into an empty table: the users with these _ids, without their @handles. */
+int rk_mongo_users_by_id(struct rk_mongo *mongo, struct rk_users *out, const struct rk_slice *ids,
+	size_t count) __attribute__((warn_unused_result));
+
 struct rk_documents {
 	struct rk_document *list;
 	size_t count, room;

@@ -338,18 +338,31 @@ static bool presumptions_end(struct rk_round *round)
 	return any;
 }
 
+/* Somebody may own now what a key was found by. */
+static int look_with_fresh_users(struct rk_round *round)
+{
+	int r = rk_claims_refresh(round->mirror);
+
+	return r ? r : rk_round_look(round);
+}
+
 static int look_and_decide(struct rk_round *round)
 {
-	struct rk_mirror *mirror = round->mirror;
+	bool moved = false;
 	int r = rk_round_look(round);
 
-	if (r == 0 && has_strangers(round) && rk_claims_old(mirror, RK_USERS_FRESH_MS)) {
-		r = rk_claims_refresh(mirror);
-		/* Somebody may own now what a key was found by. */
-		if (r == 0)
-			r = rk_round_look(round);
-	}
-	return r ? r : rk_round_decide(round);
+	if (r == 0 && has_strangers(round) && rk_claims_old(round->mirror, RK_USERS_FRESH_MS))
+		r = look_with_fresh_users(round);
+	if (r == 0)
+		r = rk_round_decide(round);
+	/* Users change unseen, and what is marked is not unmarked by anybody. */
+	if (r == 0)
+		r = rk_claims_moved(round, &moved);
+	if (r == 0 && moved)
+		r = look_with_fresh_users(round);
+	if (r == 0 && moved)
+		r = rk_round_decide(round);
+	return r;
 }
 
 int rk_round_run(struct rk_round *round)

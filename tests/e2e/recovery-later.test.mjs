@@ -89,6 +89,32 @@ describe('recovery, later', () => {
     await refkey.ready();
   });
 
+  describe('a user whose DID changed in MongoDB', () => {
+    const changes = {
+      'to another': () => ({ $set: { 'atproto.did': `did:plc:${'z'.repeat(24)}` } }),
+      'to none': () => ({ $unset: { atproto: 1 } }),
+    };
+    const deletions = {
+      'whose record is deleted': (p, { rkey }) => scene.pds.deleteRecord(p, MOOD, rkey),
+      'whose account is deleted': (p) => scene.pds.deleteAccount(p.did),
+    };
+    for (const [to, change] of Object.entries(changes)) {
+      for (const [what, remove] of Object.entries(deletions)) {
+        it(`${to}, ${what} before a sweep: the document stays`, async () => {
+          const p = await scene.person();
+          const thing = kinds[MOOD].thing(p);
+          const record = await linked(refkey, await rows.publish(p, MOOD, thing));
+          const before = await rows.find(MOOD, thing._id);
+          await scene.mongo.users.updateOne({ _id: p.user }, change());
+          await remove(p, record);
+          await unseen(refkey, record);
+          await settled(refkey);
+          assert.deepEqual(await rows.find(MOOD, thing._id), before);
+        });
+      }
+    }
+  });
+
   it('a user with a new DID shows at the sweep', async () => {
     const [p, q] = [person(), person()];
     const thing = kinds[MOOD].thing(p);
