@@ -21,7 +21,7 @@ struct rk_recover_call;
 struct rk_refusal {
 	uint64_t key, hash;
 };
-enum { RK_REFUSALS_MOST = 256 };
+enum { RK_REFUSALS_MOST = 4096 };
 
 struct rk_mirror {
 	struct rk_store *store;
@@ -36,6 +36,8 @@ struct rk_mirror {
 	int64_t sweep_ms, ping_ms; /* monotonic: next due */
 	struct rk_refusal refusals[RK_REFUSALS_MOST];
 	size_t refusal_next;
+	/* Where the last sweep ended with records that were refused; empty: at the end of them. */
+	struct rk_buf rejected_from, conflict_from;
 	pthread_t thread;
 	atomic_bool connected;
 

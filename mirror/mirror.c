@@ -57,6 +57,8 @@ void rk_mirror_destroy(struct rk_mirror *mirror)
 	pthread_mutex_unlock(&mirror->lock);
 	pthread_join(mirror->thread, NULL);
 	rk_users_finish(&mirror->users);
+	rk_buf_finish(&mirror->rejected_from);
+	rk_buf_finish(&mirror->conflict_from);
 	rk_snapshot_destroy(mirror->snapshot);
 	pthread_cond_destroy(&mirror->done);
 	pthread_cond_destroy(&mirror->work);

@@ -284,6 +284,7 @@ static int issues_over(struct rk_sweep *sweep, enum rk_issue_kind kind)
 /* Records that MongoDB refused: for a value that was taken, or by another rule. */
 struct refused {
 	struct rk_sweep *sweep;
+	struct rk_buf *from; /* of the last one taken */
 	int error;
 };
 
@@ -315,25 +316,32 @@ static bool refused_add(void *context, const struct rk_issue *issue, struct rk_s
 		item->flags = record.link == RK_LINK_NONE ? 0 : RK_PENDING_UPDATED;
 		r = rk_round_prepare(&sweep->round, item, &record);
 	}
+	rk_buf_clear(refused->from);
+	rk_buf_add_slice(refused->from, position);
+	if (r == 0)
+		r = rk_buf_failed(refused->from);
 	refused->error = r == RK_STORE_ABSENT ? 0 : r;
 	return refused->error == 0 && sweep->round.count < REFUSED_MOST;
 }
 
-/* Those whose value is free now, or whose document has changed, are looked at again. */
-static int refused_retry(struct rk_sweep *sweep, enum rk_issue_kind kind)
+/* Those whose value is free now, or whose document has changed, are looked at again: some in each sweep, going on
+ * where the one before ended. */
+static int refused_retry(struct rk_sweep *sweep, enum rk_issue_kind kind, struct rk_buf *from)
 {
 	struct rk_mirror *mirror = sweep->mirror;
-	struct refused refused = {.sweep = sweep};
+	struct refused refused = {.sweep = sweep, .from = from};
 	int r = rk_snapshot_begin(mirror->snapshot);
 
 	if (r)
 		return r;
 	sweep->round.now_ms = rk_clock_wall_ms();
 	r = rk_read_issues(
-		mirror->snapshot, (int)kind, 0, (struct rk_slice){0}, refused_add, &refused);
+		mirror->snapshot, (int)kind, 0, rk_buf_slice(from), refused_add, &refused);
 	rk_snapshot_end(mirror->snapshot);
 	if (r == 0)
 		r = refused.error;
+	if (sweep->round.count < REFUSED_MOST)
+		rk_buf_clear(from);
 	for (size_t i = 0; r == 0 && i < sweep->round.count; i++) {
 		struct rk_item *item = &sweep->round.items[i];
 		struct rk_mongo_taken who = {0};
@@ -359,6 +367,6 @@ int rk_sweep_issues(struct rk_sweep *sweep)
 	if (r == 0)
 		r = issues_over(sweep, RK_ISSUE_VANISHED);
 	if (r == 0)
-		r = refused_retry(sweep, RK_ISSUE_REJECTED);
-	return r ? r : refused_retry(sweep, RK_ISSUE_CONFLICT);
+		r = refused_retry(sweep, RK_ISSUE_REJECTED, &sweep->mirror->rejected_from);
+	return r ? r : refused_retry(sweep, RK_ISSUE_CONFLICT, &sweep->mirror->conflict_from);
 }

@@ -142,6 +142,32 @@ static void taken_values_are_told_apart(void **state)
 	world_close(w);
 }
 
+static void the_last_of_many_refused_is_tried_again(void **state)
+{
+	enum { MANY = 204 }; /* more than a sweep takes */
+	struct world *w = world_open();
+	rk_repo_id a = world_repo(w, "did:plc:a");
+
+	insert_document(w, "paintings", ID("01") ",'user':'auth0|a','code':'c1','slug':'mine'}");
+	insert_document(w, "paintings", ID("02") ",'user':'auth0|a','code':'c2','slug':'last'}");
+	for (int i = 0; i < MANY; i++) {
+		char rkey[16], ref[32], code[8];
+
+		snprintf(rkey, sizeof(rkey), "3kaaaaaaa%c%c22", 'a' + i / 26, 'a' + i % 26);
+		snprintf(ref, sizeof(ref), "65e1c0ffee65e1c0ffee%04x", i + 16);
+		snprintf(code, sizeof(code), "r%d", i);
+		put_painting(w, a, rkey, ref, "mine", code, RK_CHANGE_LIVE);
+	}
+	put_painting(w, a, "3kzzzzzzzzzz2", OLD_OID("03"), "last", "c3", RK_CHANGE_LIVE);
+	w->options.sweep_seconds = 1;
+	world_mirror(w);
+	wait_issue(w, RK_ISSUE_REJECTED, MANY + 1);
+	delete_document(w, "paintings", OLD_OID("02"));
+	wait_document(w, "paintings", ID("03") ",'slug':'last'}");
+	wait_issue(w, RK_ISSUE_REJECTED, MANY);
+	world_close(w);
+}
+
 static void updates_touch_owned_fields(void **state)
 {
 	struct world *w = world_open();
@@ -321,6 +347,7 @@ int main(void)
 		cmocka_unit_test(what_must_not_be_written_is_not),
 		cmocka_unit_test(absent_documents_are_inserted),
 		cmocka_unit_test(taken_values_are_told_apart),
+		cmocka_unit_test(the_last_of_many_refused_is_tried_again),
 		cmocka_unit_test(updates_touch_owned_fields),
 		cmocka_unit_test(deletions_do_as_set),
 		cmocka_unit_test(duplicates_inherit),
