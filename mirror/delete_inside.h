@@ -38,7 +38,7 @@ struct rk_delete_target {
 	struct rk_slice rkey; /* the record with it goes; empty: by ref alone */
 	const struct rk_document *document;
 	const char *reason;
-	const char *rkeys[RK_SESSION_WRITES_MOST];
+	const char **rkeys; /* in the listing's arena */
 	size_t rkey_count;
 	bool marked;
 };

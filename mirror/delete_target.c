@@ -122,12 +122,23 @@ static bool is_meant(const struct rk_delete_target *t, const struct rk_delete_li
 /* Deletes what is meant. Positive: as for rk_delete_list. */
 static int records_delete(struct rk_deleting *d, struct rk_delete_target *t)
 {
-	struct rk_account_write writes[RK_SESSION_WRITES_MOST] = {0};
-	struct rk_account_write *each[RK_SESSION_WRITES_MOST];
-	struct rk_delete_listed *meant[RK_SESSION_WRITES_MOST];
+	struct rk_arena *arena = &d->list_arena;
+	struct rk_account_write *writes, **each;
+	struct rk_delete_listed **meant;
+	size_t count = 0;
 	int r;
 
-	for (size_t i = 0; i < d->count && t->rkey_count < RK_SESSION_WRITES_MOST; i++) {
+	for (size_t i = 0; i < d->count; i++)
+		count += is_meant(t, &d->list[i]);
+	if (count == 0)
+		return 0;
+	writes = rk_arena_calloc(arena, count, sizeof(*writes));
+	each = rk_arena_calloc(arena, count, sizeof(*each));
+	meant = rk_arena_calloc(arena, count, sizeof(*meant));
+	t->rkeys = rk_arena_calloc(arena, count, sizeof(*t->rkeys));
+	if (!writes || !each || !meant || !t->rkeys)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->count; i++) {
 		if (!is_meant(t, &d->list[i]))
 			continue;
 		each[t->rkey_count] = &writes[t->rkey_count];
@@ -137,7 +148,7 @@ static int records_delete(struct rk_deleting *d, struct rk_delete_target *t)
 			.rkey = d->list[i].rkey};
 		t->rkeys[t->rkey_count++] = d->list[i].rkey;
 	}
-	if (d->request->dry_run || t->rkey_count == 0)
+	if (d->request->dry_run)
 		return 0;
 	if (t->user.id.len == 0) {
 		t->reason =

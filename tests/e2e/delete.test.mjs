@@ -157,6 +157,20 @@ describe('delete', () => {
     await assertGone(d);
   });
 
+  it('by a ref more of them go than one request takes', async () => {
+    const person = await writer();
+    const { document: d, record } = await mood(person);
+    await linked(refkey, record);
+    const create = { action: 'create', collection: MOOD, value: moodRecord({ ...d, ref: d._id }) };
+    const more = (await scene.pds.applyWrites(person, Array(200).fill(create))).results;
+    for (const r of more) await seen(refkey, r);
+    const all = await del(d._id);
+    assert.equal(all.code, 0, all.shown);
+    assert.deepEqual(all.records[0].records.sort(), [record, ...more].map((r) => r.uri).sort());
+    assert.deepEqual(await rkeys(person), []);
+    await assertGone(d);
+  });
+
   it("somebody else's document stays, whatever the record says", async () => {
     const [ada, eve] = await Promise.all([writer(), writer()]);
     const { document: d, record } = await mood(ada);
