@@ -26,7 +26,7 @@ struct rk_publish_item {
 	struct rk_document document; /* texts in the parcel's arena */
 	struct rk_record_key key;
 	uint64_t tid; /* of the record to be written; 0: none */
-	char rkey[64], reason[256], words[RK_DRAFT_WORDS_MOST];
+	char rkey[RK_RKEY_MOST + 1], reason[256], words[RK_DRAFT_WORDS_MOST];
 	char refusal[RK_DRAFT_REASON_MOST]; /* why there is no record to be written */
 	struct rk_account_write write;      /* under way */
 	struct rk_picture picture; /* of run->pictures; url: in the parcel's arena, NULL: none */

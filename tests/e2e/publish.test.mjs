@@ -126,13 +126,20 @@ describe('publish moods', () => {
 
   it('what is on the PDS already is linked, under whatever key', async () => {
     const person = await writer();
-    const [a, b, c] = await moods(person, 3);
+    const [a, b, c, d, e] = await moods(person, 5);
     const theirs = await scene.pds.createRecord(person, MOOD, moodRecord({ ...a, ref: a._id }));
+    const keys = [64, 512].map((length) => 'k'.repeat(length));
+    await scene.pds.createRecord(person, MOOD, moodRecord({ ...d, ref: d._id }), keys[0]);
+    await scene.pds.createRecord(person, MOOD, moodRecord({ ...e, ref: e._id }), keys[1]);
     await scene.pds.createRecord(person, MOOD, { text: b.mood, when: b.when.toISOString(), mongoId: String(b._id).toUpperCase() });
-    const { code, summary, shown } = await publish(...users(person));
-    assert.deepEqual([code, summary.created, summary.linked], [0, 1, 2], shown);
+    const { code, summary, records: lines, shown } = await publish(...users(person));
+    assert.deepEqual([code, summary.created, summary.linked], [0, 1, 4], shown);
     assert.equal((await find(a._id)).atproto.rkey, theirs.rkey);
-    assert.equal((await records(person)).length, 3);
+    for (const [i, { _id }] of [d, e].entries()) {
+      assert.equal((await find(_id)).atproto.rkey, keys[i]);
+      assert.equal(lines.find(({ ref }) => ref === String(_id)).rkey, keys[i]);
+    }
+    assert.equal((await records(person)).length, 5);
     assert.ok((await find(c._id)).atproto.rkey);
   });
 
