@@ -158,20 +158,28 @@ static void print_found(const json_t *event)
 	putchar('\n');
 }
 
-static void print_end(const json_t *event)
+/* Without an account there is nothing in the index, and its file stays as it is. */
+static bool has_account(const json_t *all)
 {
-	bool dry_run = json_is_true(json_object_get(event, "dryRun"));
+	return json_is_string(json_object_get(all, "did"));
+}
 
-	if (json_is_true(json_object_get(event, "clean")) && dry_run)
+static void print_end(const json_t *all)
+{
+	bool dry_run = json_is_true(json_object_get(all, "dryRun"));
+
+	if (json_is_true(json_object_get(all, "clean")) && dry_run)
 		/* A run that was killed may have come so far, and not to this. */
-		puts("✅ Nothing is left: neither on the PDS, nor in MongoDB, in undo files or in the index.\n"
-		     "   Once more with --yes writes the index's file anew, if an earlier run was ended before that.");
-	else if (json_is_true(json_object_get(event, "clean")))
+		printf("✅ Nothing is left: neither on the PDS, nor in MongoDB, in undo files or in the index.\n%s",
+			has_account(all)
+				? "   Once more with --yes writes the index's file anew, if an earlier run was ended before that.\n"
+				: "");
+	else if (json_is_true(json_object_get(all, "clean")))
 		puts("✅ Nothing is left: looked again on the PDS, in MongoDB, in undo files and in the index.\n"
 		     "   Backups that were made before still have it.");
-	else if (json_is_true(json_object_get(event, "stopped")))
+	else if (json_is_true(json_object_get(all, "stopped")))
 		puts("Stopped; running it again continues.");
-	else if (dry_run && json_integer_value(json_object_get(event, "exit")) == RK_EXIT_DONE)
+	else if (dry_run && json_integer_value(json_object_get(all, "exit")) == RK_EXIT_DONE)
 		puts("Nothing was erased: to erase all of it for good, run it again with --yes.");
 }
 
@@ -195,11 +203,11 @@ static void print(void *context, const json_t *event)
 		if (!p->json && *kind == 'f')
 			print_found(event);
 		else if (!p->json)
-			print_end(event);
+			print_end(p->all);
 	} else if (strcmp(kind, "cleaned") == 0 && !p->json && side) {
 		printf("✅ %s: %" JSON_INTEGER_FORMAT " removed%s\n", side->text,
 			json_integer_value(json_object_get(event, "count")),
-			side == &rk_forget_side_rows[RK_FORGET_INDEX]
+			side == &rk_forget_side_rows[RK_FORGET_INDEX] && has_account(p->all)
 				? ", and its file written anew"
 				: "");
 	}

@@ -276,6 +276,23 @@ describe('forget', () => {
     await assertForgotten(person);
   });
 
+  it('who has an account reads that the index was written anew, who has none does not', async () => {
+    await started();
+    const person = await citizen({ moods: 1, paintings: 0 });
+    await taken(person);
+    const user = await scene.mongo.user({ _id: `auth0|${person.name}-none`, handle: `${person.name}-none` });
+    await scene.mongo.moods.insertOne(moodDocument({ user }));
+    for (const [who, anew] of [[person.user, true], [user, false]]) {
+      const done = await refkey.run(['forget', who, '--yes']);
+      const again = await refkey.run(['forget', who]);
+      assert.deepEqual([done.code, again.code], [0, 0], done.stderr + again.stderr);
+      for (const { stdout } of [done, again]) {
+        assert.match(stdout, /^✅ Nothing is left: /m);
+        assert.equal(/file (written )?anew/.test(stdout), anew, stdout);
+      }
+    }
+  });
+
   it('a document whose user is a list is nobody’s, whoever is in it: it stays', async () => {
     await started();
     const person = await citizen();
