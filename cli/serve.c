@@ -20,7 +20,7 @@ static void status_fill(void *context, struct rk_service_status *out)
 	struct rk_buf reasons = {0};
 
 	out->ready = rk_service_ready(service, &reasons);
-	out->was_ready = atomic_load(&service->was_ready);
+	out->was_ready = rk_service_was_complete(service);
 	snprintf(out->reasons, sizeof(out->reasons), "%s", rk_buf_cstr(&reasons));
 	rk_buf_finish(&reasons);
 	if (service->indexer)

@@ -19,8 +19,18 @@ bool rk_service_index_exists(const struct rk_settings *settings)
 	return access(path, F_OK) == 0;
 }
 
+static bool is_swept(struct rk_service *service)
+{
+	struct rk_indexer *indexer = service->indexer;
+	struct rk_indexer_status status = {0};
+
+	if (indexer)
+		rk_indexer_status(indexer, &status);
+	return status.swept;
+}
+
 /* Whether the service is unready because of repos that are still to be fetched. Behind a relay they hold up
- * nobody for long, and nothing any more once all was ready. */
+ * nobody for long, and nothing any more once all was in. */
 static bool repos_are_awaited(struct rk_service *service, bool swept)
 {
 	unsigned long long unready = atomic_load(&service->unready);
@@ -33,7 +43,18 @@ static bool repos_are_awaited(struct rk_service *service, bool swept)
 		rk_patience_note(&service->patience, unready, rk_clock_mono_ms());
 	over = rk_patience_is_over(&service->patience, rk_clock_mono_ms());
 	pthread_mutex_unlock(&service->lock);
-	return unready > 0 && !over && !atomic_load(&service->was_ready);
+	return unready > 0 && !over && !atomic_load(&service->was_complete);
+}
+
+/* A commit alone changes how many repos are awaited: asked before it counts, and by whoever wants to know, this
+ * misses nothing of what was between. */
+bool rk_service_was_complete(struct rk_service *service)
+{
+	bool swept = is_swept(service);
+
+	if (swept && !repos_are_awaited(service, swept))
+		atomic_store(&service->was_complete, true);
+	return atomic_load(&service->was_complete);
 }
 
 /* After each commit: what status and health show, without asking the index at every request. */
@@ -44,6 +65,7 @@ static void committed(void *context)
 	struct rk_mirror *mirror;
 	struct rk_counts counts = {0};
 
+	rk_service_was_complete(service);
 	if (rk_snapshot_begin(service->counting) == 0) {
 		if (rk_read_counts(service->counting, &counts) == 0) {
 			atomic_store(&service->desynchronized, counts.desynchronized);
@@ -184,8 +206,5 @@ bool rk_service_ready(struct rk_service *service, struct rk_buf *reasons)
 		reason(reasons, "the index cannot be written: ");
 		rk_buf_add_str(reasons, strerror(-fault));
 	}
-	if (reasons->len)
-		return false;
-	atomic_store(&service->was_ready, true);
-	return true;
+	return reasons->len == 0;
 }

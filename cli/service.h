@@ -28,7 +28,7 @@ struct rk_service {
 	atomic_bool stop;                                     /* end what is under way, cleanly */
 	struct rk_turns turns;                                /* at writing to the PDS */
 	struct rk_watch_figures figures[RK_COLLECTION_COUNT]; /* of the dual write */
-	atomic_bool was_ready;
+	atomic_bool was_complete;
 	atomic_ullong desynchronized, unready; /* as of the last commit */
 	struct rk_snapshot *counting;          /* of the writer's thread */
 	pthread_mutex_t lock;                  /* of what follows */
@@ -44,6 +44,8 @@ int rk_service_mirror(struct rk_service *service, bool working);
 /* Closes what is open, in order. */
 void rk_service_close(struct rk_service *service);
 
+/* Whether, once since the start, the first sweep was done and every repo in: what is not in the index then is nowhere. */
+bool rk_service_was_complete(struct rk_service *service);
 /* Why the service is not ready, appended to reasons for people; true if it is. */
 bool rk_service_ready(struct rk_service *service, struct rk_buf *reasons);
 

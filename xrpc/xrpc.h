@@ -10,8 +10,8 @@ enum { RK_NOT_READY_MOST = 256 };
 
 /* What the rest of the service says of itself; filled anew for each request that shows it. */
 struct rk_service_status {
-	bool ready;                      /* stream connected, first sweep done, repos in */
-	bool was_ready;                  /* once since the start: until then a miss is NotReady */
+	bool ready;     /* stream connected, first sweep done, repos in */
+	bool was_ready; /* once since the start, but for the stream: until then a miss is NotReady */
 	char reasons[RK_NOT_READY_MOST]; /* why not ready, for people; "" when ready */
 	bool stream_connected;
 	int64_t lag_ms; /* age of the newest event indexed since the start; of the start before one */

@@ -421,4 +421,18 @@ describe('a service that is not ready', () => {
     await refkey.ready();
     assert.equal((await refkey.xrpc('getByRkey', params)).body.error, 'RecordNotFound');
   });
+
+  it('answers misses once it was ready, whether or not anybody asked then', async () => {
+    await refkey.restart();
+    const logged = (what) =>
+      until(() => refkey.log().some(({ message }) => what.test(message ?? '')), { what: String(what), ...soon });
+    await logged(/^compared with the source/);
+    await scene.proxy.down();
+    await logged(/^the connection ended/);
+    const miss = await refkey.xrpc('getByRef', { ref: String(objectId()) });
+    assert.deepEqual([miss.status, miss.body.error], [400, 'RecordNotFound']);
+    assert.equal((await refkey.get('/xrpc/_health')).status, 503);
+    await scene.proxy.up();
+    await refkey.ready();
+  });
 });
