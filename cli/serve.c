@@ -69,6 +69,7 @@ static int indexer_start(struct rk_service *service)
 		.threads = settings->threads,
 		.sweep_seconds = settings->sweep_seconds,
 		.user_agent = RK_USER_AGENT,
+		.bypass_key = settings->pds_bypass_key,
 	};
 	struct rk_indexer *indexer;
 	int r = rk_indexer_create(&indexer, service->store, service->writer, &options);

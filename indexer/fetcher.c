@@ -15,6 +15,8 @@ int rk_fetcher_init(struct rk_fetcher *fetcher, struct rk_indexer *indexer, long
 			},
 		.timeout_ms = answer_ms,
 		.idle_ms = answer_ms,
+		.bypass_key = indexer->options.relay ? NULL : indexer->options.bypass_key,
+		.bypass_origin = indexer->options.source,
 	};
 
 	*fetcher = (struct rk_fetcher){

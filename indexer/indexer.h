@@ -19,6 +19,7 @@ struct rk_indexer_options {
 	unsigned threads;     /* verify workers */
 	unsigned sweep_seconds;
 	const char *user_agent;
+	const char *bypass_key; /* secret; sent to the source, if that is a PDS; NULL: none */
 };
 
 struct rk_indexer;

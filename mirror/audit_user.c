@@ -467,6 +467,7 @@ static int worker_open(struct rk_audit_worker *w)
 			.trusted = {options->pds},
 			.cancel = &w->run->cancel},
 		.bypass_key = options->relay ? NULL : options->bypass_key, /* that PDS's alone */
+		.bypass_origin = options->pds,
 	};
 	char error[256];
 	int r = rk_snapshot_create(&w->snapshot, w->run->store);

@@ -16,6 +16,7 @@ enum {
 	PAGE_MOST = 1 << 20,    /* of one page of repos: 500 entries are about 100 KB */
 	PAGE_REPOS = 500,
 	DID_MOST = 2048,
+	ORIGIN_SIZE = 512,
 	PLC_ID_LEN = 24,
 	TIMEOUT_MS = 30 * 1000,
 	IDLE_MS = 15 * 1000,
@@ -26,6 +27,8 @@ enum {
 struct rk_pds {
 	struct rk_http *http;
 	struct rk_pds_options options;
+	struct rk_buf bypass; /* a whole header line; empty: none */
+	char bypass_origin[ORIGIN_SIZE];
 };
 
 static long or_default(long value, long otherwise)
@@ -44,8 +47,11 @@ struct rk_pds *rk_pds_create(const struct rk_pds_options *options)
 	pds->options.idle_ms = or_default(options->idle_ms, IDLE_MS);
 	pds->options.repo_timeout_ms = or_default(options->repo_timeout_ms, REPO_TIMEOUT_MS);
 	pds->http = rk_http_create(&options->http);
-	if (!pds->http) {
-		free(pds);
+	if (options->bypass_key &&
+		rk_http_origin(pds->bypass_origin, ORIGIN_SIZE, options->bypass_origin))
+		rk_buf_printf(&pds->bypass, "x-ratelimit-bypass: %s", options->bypass_key);
+	if (!pds->http || rk_buf_failed(&pds->bypass)) {
+		rk_pds_destroy(pds);
 		return NULL;
 	}
 	return pds;
@@ -55,6 +61,7 @@ void rk_pds_destroy(struct rk_pds *pds)
 {
 	if (!pds)
 		return;
+	rk_buf_wipe(&pds->bypass);
 	rk_http_destroy(pds->http);
 	free(pds);
 }
@@ -63,6 +70,8 @@ void rk_pds_destroy(struct rk_pds *pds)
 static int ask(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_http_response *response,
 	struct rk_http_request *request, struct rk_buf *url, bool xrpc)
 {
+	const char *headers[2] = {0};
+	char origin[ORIGIN_SIZE];
 	int rc;
 
 	*reply = (struct rk_pds_reply){.retry_after_ms = -1};
@@ -71,8 +80,16 @@ static int ask(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_http_re
 		return -ENOMEM;
 	request->url = rk_buf_cstr(url);
 	request->idle_ms = pds->options.idle_ms;
+	request->headers = headers;
+	if (xrpc && pds->bypass.len && rk_http_origin(origin, sizeof(origin), request->url) &&
+		strcmp(origin, pds->bypass_origin) == 0)
+		headers[0] = rk_buf_cstr(&pds->bypass);
 	rc = rk_http_perform(pds->http, response, request);
-	return rk_pds_answer(reply, response, rc, xrpc);
+	request->headers = NULL;
+	rc = rk_pds_answer(reply, response, rc, xrpc);
+	if (headers[0])
+		rk_pds_secret_hide(reply, response, pds->options.bypass_key);
+	return rc;
 }
 
 static void add_origin(struct rk_buf *url, const char *origin)
@@ -332,8 +349,7 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_pd
 {
 	struct rk_http_request request = RK_HTTP_REQUEST_INIT;
 	struct rk_http_response response;
-	struct rk_buf url = {0}, bypass = {0};
-	const char *headers[2] = {0};
+	struct rk_buf url = {0};
 	off_t end;
 	int rc;
 
@@ -353,11 +369,6 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_pd
 	request.rate_least = REPO_RATE_LEAST;
 	add_method(&url, origin, "com.atproto.sync.getRepo?did=");
 	rk_http_escape(&url, rk_slice_str(did));
-	if (pds->options.bypass_key) {
-		rk_buf_printf(&bypass, "x-ratelimit-bypass: %s", pds->options.bypass_key);
-		headers[0] = rk_buf_cstr(&bypass);
-		request.headers = headers;
-	}
 	rc = ask(pds, reply, &response, &request, &url, true);
 	if (rc == RK_PDS_OK) {
 		end = lseek(request.body_fd, 0, SEEK_CUR);
@@ -371,7 +382,6 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_pd
 	else
 		close(request.body_fd);
 	rk_http_response_finish(&response);
-	rk_buf_finish(&bypass);
 	rk_buf_finish(&url);
 	return rc;
 }

@@ -40,10 +40,12 @@ struct rk_pds_reply {
 
 struct rk_pds_options {
 	struct rk_http_options http;
-	long timeout_ms;        /* of a small answer; 0: 30 s */
-	long idle_ms;           /* without a byte; 0: 15 s */
-	long repo_timeout_ms;   /* of a repo; 0: 20 min */
-	const char *bypass_key; /* sent with getRepo as x-ratelimit-bypass; NULL: none */
+	long timeout_ms;      /* of a small answer; 0: 30 s */
+	long idle_ms;         /* without a byte; 0: 15 s */
+	long repo_timeout_ms; /* of a repo; 0: 20 min */
+	const char *
+		bypass_key; /* sent as x-ratelimit-bypass to one origin, nowhere else; NULL: none */
+	const char *bypass_origin;
 };
 
 struct rk_pds;

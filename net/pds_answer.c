@@ -132,3 +132,17 @@ int rk_pds_answer(
 {
 	return rc < 0 ? classify_failure(reply, response, rc) : classify(reply, response, xrpc);
 }
+
+void rk_pds_secret_hide(
+	struct rk_pds_reply *reply, const struct rk_http_response *response, const char *secret)
+{
+	if (!secret || !*secret || response->body.len == 0 ||
+		(!memmem(response->body.data, response->body.len, secret, strlen(secret)) &&
+			!strstr(reply->message, secret) && !strstr(reply->error, secret)))
+		return; /* in JSON it may be written otherwise */
+	if (strstr(reply->error, secret))
+		reply->error[0] = '\0';
+	snprintf(reply->message, sizeof(reply->message),
+		"HTTP %ld %s: what the PDS says is not shown, for it repeats a secret",
+		reply->http_status, reply->error);
+}

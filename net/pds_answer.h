@@ -13,4 +13,9 @@ int rk_pds_answer(
 /* RK_PDS_WRONG, with this message. */
 int rk_pds_wrong(struct rk_pds_reply *reply, const char *message);
 
+/* What a PDS says of a refusal goes to logs and reports, and some say back what they were sent: it is not shown where
+ * it repeats the secret, which may be NULL. */
+void rk_pds_secret_hide(
+	struct rk_pds_reply *reply, const struct rk_http_response *response, const char *secret);
+
 #endif

@@ -115,29 +115,14 @@ static bool is_denied(const struct rk_pds_reply *reply)
 	return false;
 }
 
-/* What a PDS says of a refusal goes to logs and reports, and some say back what they were sent. */
-static void secret_hide(
-	struct rk_pds_reply *reply, const struct rk_http_response *response, const char *secret)
-{
-	if (!secret || !*secret || response->body.len == 0 ||
-		(!memmem(response->body.data, response->body.len, secret, strlen(secret)) &&
-			!strstr(reply->message, secret) && !strstr(reply->error, secret)))
-		return; /* in JSON it may be written otherwise */
-	if (strstr(reply->error, secret))
-		reply->error[0] = '\0';
-	snprintf(reply->message, sizeof(reply->message),
-		"HTTP %ld %s: what the PDS says is not shown, for it repeats a secret",
-		reply->http_status, reply->error);
-}
-
 static void secrets_hide(const struct rk_session *session, struct rk_pds_reply *reply,
 	const struct rk_http_response *response, const struct rk_session_request *call)
 {
 	const char *token = call->header ? strrchr(rk_buf_cstr(call->header), ' ') : NULL;
 
-	secret_hide(reply, response, token ? token + 1 : NULL);
-	secret_hide(reply, response, session->options.bypass_key);
-	secret_hide(reply, response, call->secret);
+	rk_pds_secret_hide(reply, response, token ? token + 1 : NULL);
+	rk_pds_secret_hide(reply, response, session->options.bypass_key);
+	rk_pds_secret_hide(reply, response, call->secret);
 }
 
 int rk_session_perform(struct rk_session *session, struct rk_pds_reply *reply, json_t **root,

@@ -99,6 +99,24 @@ describe('a directory', () => {
     });
   }
 
+  it('is not told the key that lifts the limits of the PDS, which is told at every call', async () => {
+    const dora = await scene.stranger();
+    const record = await write('before it starts', dora);
+    const since = [directory, scene.proxy].map(({ requests }) => requests.length);
+    const keyed = await scene.refkey({ REFKEY_PLC_URL: directory.url, REFKEY_PDS_BYPASS_KEY: 'lifted' });
+    await seen(keyed, record);
+    await keyed.until('getRepoStatus', { repo: dora.handle });
+    await keyed.stop();
+    const key = ({ method, headers }) => ({ method, key: headers['x-ratelimit-bypass'] });
+    const [plc, pds] = [directory, scene.proxy].map(({ requests }, i) => requests.slice(since[i]).map(key));
+    assert.ok(plc.length > 0);
+    assert.deepEqual(plc.filter((r) => r.key), []);
+    for (const name of ['sync.listRepos', 'sync.getRepo', 'identity.resolveHandle']) {
+      const calls = pds.filter((r) => r.method === `com.atproto.${name}` && r.key === 'lifted');
+      assert.ok(calls.length > 0, JSON.stringify(pds));
+    }
+  });
+
   it('that wants fewer questions is left alone, which is said once', async () => {
     const fay = await scene.stranger();
     await seen(refkey, await write('of a new account', fay));

@@ -11,7 +11,7 @@
 //   a predicate of the decoded frame { header, body, type, bytes }.
 //   proxy.inject(bytes), proxy.sendRaw(bytes), proxy.disconnect(), proxy.stall(),
 //   proxy.down(), proxy.up() act at once.
-// Seen: proxy.requests [{ method, query, status }], proxy.count(method),
+// Seen: proxy.requests [{ method, query, headers, status }], proxy.count(method),
 //   proxy.connections [{ cursor, open, sent }].
 //
 // A fault that never fired proves nothing: tests assert `fired`.
@@ -168,7 +168,7 @@ export class Proxy {
   #request(req, res) {
     const [path, query = ''] = req.url.split('?');
     const method = path.replace(/^\/xrpc\//, '');
-    const seen = { method, query: new URLSearchParams(query), at: performance.now(), status: undefined };
+    const seen = { method, query: new URLSearchParams(query), headers: req.headers, at: performance.now(), status: undefined };
     this.requests.push(seen);
     res.on('close', () => (seen.status = res.statusCode));
 
@@ -240,7 +240,7 @@ export class Proxy {
     const url = new URL(req.url, this.url);
     const refuse = (status) => socket.end(`HTTP/1.1 ${status} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
     const method = url.pathname.replace(/^\/xrpc\//, '');
-    this.requests.push({ method, query: url.searchParams, at: performance.now(), status: 101 });
+    this.requests.push({ method, query: url.searchParams, headers: req.headers, at: performance.now(), status: 101 });
 
     const fault = this.httpFaults.find((f) => f.times > 0 && (!f.method || f.method === method));
     if (fault) {

@@ -491,6 +491,54 @@ static void a_repo_s_status_is_of_that_repo(void **state)
 	rk_pds_destroy(pds);
 }
 
+static void repeat_the_key(struct server_conn *conn, void *user)
+{
+	bool ok = true;
+
+	while (ok && server_read_request(conn)) {
+		bool sent = strstr(conn->request, "x-ratelimit-bypass: the-key\r\n");
+
+		ok = server_answer(conn, "400 Bad", "",
+			sent ? "{\"error\":\"the-key\",\"message\":\"the-key\"}"
+			     : "{\"error\":\"None\",\"message\":\"no key\"}");
+	}
+}
+
+static void the_bypass_key_is_for_one_origin_and_no_log(void **state)
+{
+	static const char *const methods[] = {"getRepo", "resolveHandle", "listRepos"};
+	struct server own, other;
+	struct rk_pds_options options = {.http.allow_private = true, .bypass_key = "the-key"};
+	struct rk_pds *pds;
+
+	server_start(&own, repeat_the_key, NULL);
+	server_start(&other, repeat_the_key, NULL);
+	options.bypass_origin = own.http;
+	pds = rk_pds_create(&options);
+	assert_non_null(pds);
+	for (size_t i = 0; i < 2 * sizeof(methods) / sizeof(methods[0]); i++) {
+		const char *origin = i % 2 ? other.http : own.http, *method = methods[i / 2];
+		struct rk_pds_spool spool = {.dir = "/tmp", .bytes_most = 16};
+		struct rk_pds_reply reply;
+		struct rk_buf did = {0};
+		int r;
+
+		if (strcmp(method, "getRepo") == 0)
+			r = rk_pds_get_repo(pds, &reply, &spool, origin, DID);
+		else if (strcmp(method, "resolveHandle") == 0)
+			r = rk_pds_resolve_handle(pds, &reply, &did, origin, "a.test");
+		else
+			r = rk_pds_list_repos(pds, &reply, origin, NULL, NULL);
+		assert_int_equal(r, RK_PDS_WRONG);
+		assert_string_equal(reply.error, i % 2 ? "None" : "");
+		assert_null(strstr(reply.message, "the-key"));
+		assert_int_equal(strstr(reply.message, "repeats a secret") != NULL, i % 2 == 0);
+	}
+	rk_pds_destroy(pds);
+	server_stop(&own);
+	server_stop(&other);
+}
+
 static int setup(void **state)
 {
 	return rk_http_global_init();
@@ -512,6 +560,7 @@ int main(void)
 		cmocka_unit_test(documents_come_from_where_the_did_says),
 		cmocka_unit_test(a_relay_lists_by_collection),
 		cmocka_unit_test(a_repo_s_status_is_of_that_repo),
+		cmocka_unit_test(the_bypass_key_is_for_one_origin_and_no_log),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
