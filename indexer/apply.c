@@ -260,15 +260,20 @@ static int sync_apply(struct applying *a)
 	return rk_write_repo(a->w, &a->repo);
 }
 
-/* The account's state is another: if no fetch comes any more for what waits, who reads its DID document does. */
+/* The account's state is another. One that is not active may have moved: its DID document of after this tells. And if
+ * no fetch comes any more for what waits, who reads the document does. */
 static int account_write(struct applying *a)
 {
+	struct rk_slice did = a->event->did.text;
 	int r = rk_write_repo(a->w, &a->repo);
 
-	return r == 0 && !rk_repo_is_queued(&a->repo) &&
-			a->apply->waits(a->apply->context, a->event->did.text)
-		? identity_stale(a)
-		: r;
+	if (r)
+		return r;
+	if (!a->event->active)
+		a->apply->doubt(a->apply->context, did);
+	else if (rk_repo_is_queued(&a->repo) || !a->apply->waits(a->apply->context, did))
+		return 0;
+	return identity_stale(a);
 }
 
 /* Nothing is hidden, shown or removed on a relay's word: the account's host is asked, by way of the queue
@@ -300,8 +305,9 @@ static int account_apply(struct applying *a)
 		account = RK_ACCOUNT_INACTIVE;
 	if (a->apply->relay)
 		return account_said(a, account);
+	/* Where a fetch was answered so already, the document held may be of before. */
 	if (account == a->repo.account)
-		return 0;
+		return a->event->active ? 0 : account_write(a);
 	rk_log(RK_LOG_INFO, "indexer", "an account changed", RK_LOG_SLICE("did", a->repo.did),
 		RK_LOG_INT("seq", a->event->seq), RK_LOG_STR("status", rk_account_name(account)));
 	a->apply->told(a->apply->context, a->repo.id);

@@ -299,7 +299,8 @@ void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id)
 	s->fetcher = fetcher;
 	if (rk_repo_copy_read(fetcher, &s->copy, id) != 0)
 		goto done;
-	/* Where an account that is said to be deleted lives must be known as of now. */
+	/* Where an account that is said to be deleted lives must be known as of now, and of after it was said
+	 * (apply.c has the document that is held then read again). */
 	purge = s->copy.repo.flags & RK_REPO_PURGE;
 	rk_identity_refresh(fetcher, s->copy.did, purge ? RK_KEY_TRUST_MS : RK_IDENTITY_FRESH_MS);
 	r = rk_resync_signer_read(s, &signer);

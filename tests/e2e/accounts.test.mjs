@@ -37,6 +37,11 @@ describe('accounts', () => {
   const repoStatus = async (account) => (await refkey.xrpc('getRepoStatus', { repo: account.did })).body;
   const is = (account, fits, what) => until(async () => fits(await repoStatus(account)), { ...soon, what });
 
+  async function moves({ did }, url) {
+    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
+    await new Client(scene.net.plc.url).updatePds(did, rotation, url);
+  }
+
   // Somebody with two linked moods.
   async function person() {
     const who = await scene.person();
@@ -170,10 +175,8 @@ describe('accounts', () => {
     const documents = await documentsOf(who);
     const other = await startPds({ plc: scene.net.plc });
     try {
-      const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
-      const plc = new Client(scene.net.plc.url);
       const moved = async (url, said) => {
-        await plc.updatePds(who.did, rotation, url);
+        await moves(who, url);
         send('#identity', { did: who.did, seq: (await status(refkey)).cursor });
         const fits = ({ status, body }) => status === 200 && body.moved === said;
         return (await refkey.until('getByRkey', parts(who.records[0].uri), fits, soon)).body;
@@ -192,7 +195,7 @@ describe('accounts', () => {
       await is(who, (s) => s.active === false, 'it is not active here');
       for (const record of who.records) await seen(refkey, record);
       // Home again: with what it wrote meanwhile.
-      await plc.updatePds(who.did, rotation, scene.pds.url);
+      await moves(who, scene.pds.url);
       await scene.pds.activate(who);
       await linked(refkey, stray);
       assert.equal((await seen(refkey, stray)).moved, undefined);
@@ -202,6 +205,26 @@ describe('accounts', () => {
     assert.equal((await issues(refkey)).vanished ?? 0, 0);
     await assertChecks(refkey);
   });
+
+  // Its document was read just now, and the stream says nothing of the other one.
+  for (const [how, leave] of Object.entries({
+    deactivated: (who) => scene.pds.deactivate(who),
+    'taken down': (who) => scene.pds.takedown(who.did),
+    deleted: (who) => scene.pds.deleteAccount(who.did),
+  })) {
+    it(`moved without a word, and then ${how} here, it is answered as moved, and its documents stay`, async () => {
+      const who = await person();
+      const documents = await documentsOf(who);
+      await moves(who, 'https://elsewhere.example');
+      await leave(who);
+      for (const { uri } of who.records)
+        await refkey.until('getByRkey', parts(uri), ({ status, body }) => status === 200 && body.moved === true, soon);
+      assert.equal((await repoStatus(who)).active, false);
+      await settled(refkey);
+      assert.deepEqual(await documentsOf(who), documents);
+      await assertChecks(refkey);
+    });
+  }
 });
 
 for (const [setting, fits] of [

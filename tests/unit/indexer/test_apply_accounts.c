@@ -156,6 +156,48 @@ static void what_waits_behind_a_word_taken_back_is_come_for(void **state)
 	world->apply.relay = world->waiting = false;
 }
 
+/* Whoever left may have moved, and what is being asked just now was asked before it was told. */
+static void of_who_is_not_active_the_document_is_read_anew(void **state)
+{
+	static const char *const statuses[] = {"deactivated", "takendown", "deleted"};
+	struct world *world = *state;
+	struct rk_identity held;
+	int reads = 0;
+
+	repo_in(world);
+	for (int relay = 0; relay <= 1; relay++) {
+		struct rk_decoded account = {
+			.event =
+				{
+					.type = RK_EVENT_ACCOUNT,
+					.did = {.text = rk_slice_str(did)},
+				},
+		};
+
+		world->apply.relay = relay;
+		for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+			account.event.status = rk_slice_str(statuses[i]);
+			document_read_at(world, NOW_US / 1000);
+			account.event.seq++;
+			apply(world, &account);
+			assert_int_equal(rk_read_identity(rk_write_view(&world->w), &held,
+						 rk_slice_str(did)),
+				0);
+			assert_int_equal(held.fetched_ms, 0);
+			assert_int_equal(world->identities, ++reads);
+			assert_in_range(world->doubts, reads, 2 * reads);
+		}
+		/* Said again by its host, a fetch may have been answered so before. */
+		apply(world, &account);
+		assert_int_equal(world->identities, ++reads);
+		account.event.active = true;
+		apply(world, &account);
+		apply(world, &account);
+		assert_int_equal(world->identities, reads);
+	}
+	world->apply.relay = false;
+}
+
 static void what_waits_of_an_account_that_is_hidden_is_come_for(void **state)
 {
 	struct world *world = *state;
@@ -381,6 +423,7 @@ int main(void)
 		RULE(who_is_not_in_the_index_is_a_stranger),
 		RULE(account_events_of_a_relay_are_asked_at_the_host),
 		RULE(what_waits_behind_a_word_taken_back_is_come_for),
+		RULE(of_who_is_not_active_the_document_is_read_anew),
 		RULE(what_waits_of_an_account_that_is_hidden_is_come_for),
 		RULE(what_waits_for_nothing_is_come_for),
 		RULE(account_events_sent_again_change_nothing),
