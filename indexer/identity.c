@@ -61,40 +61,47 @@ static bool is_fresh(struct rk_fetcher *fetcher, struct rk_slice did, int64_t ag
 	return fresh;
 }
 
+bool rk_identity_judge(const struct rk_indexer *indexer, struct rk_repo *repo,
+	const struct rk_identity *held, int64_t now_ms)
+{
+	bool gone = held->failed, moved = repo->flags & RK_REPO_MOVED;
+	bool elsewhere = gone ? moved : rk_keys_elsewhere(indexer->origins, held->pds);
+	bool back = (repo->unreadable && !gone) || (moved && !elsewhere);
+
+	if (gone == repo->unreadable && elsewhere == moved)
+		return false;
+	repo->unreadable = gone;
+	if (elsewhere)
+		rk_repo_happen(repo, RK_REPO_EVENT_WENT_AWAY, now_ms, 0);
+	else if (back)
+		rk_repo_happen(repo, RK_REPO_EVENT_CAME_BACK, now_ms, 0);
+	return true;
+}
+
 int rk_identity_home(struct rk_indexer *indexer, struct rk_write *w, rk_repo_id id)
 {
-	bool gone, elsewhere, back = false;
 	struct rk_identity held;
-	struct rk_repo repo;
-	int r = rk_read_repo(rk_write_view(w), &repo, id);
+	struct rk_repo before, repo;
+	int r = rk_read_repo(rk_write_view(w), &before, id);
 
+	repo = before;
 	if (r == 0)
 		r = rk_read_identity(rk_write_view(w), &held, repo.did);
 	if (r)
 		return rk_read_ended(r);
-	gone = held.failed;
-	elsewhere =
-		gone ? repo.flags & RK_REPO_MOVED : rk_keys_elsewhere(indexer->origins, held.pds);
-	if (gone == repo.unreadable && elsewhere == !!(repo.flags & RK_REPO_MOVED))
+	if (!rk_identity_judge(indexer, &repo, &held, rk_clock_wall_ms()))
 		return 0;
-	if (gone != repo.unreadable) {
-		rk_log(gone ? RK_LOG_WARN : RK_LOG_INFO, "identity",
-			gone ? "an account has no DID document any more: its records are hidden"
-			     : "an account has a DID document again",
+	if (repo.unreadable != before.unreadable)
+		rk_log(repo.unreadable ? RK_LOG_WARN : RK_LOG_INFO, "identity",
+			repo.unreadable
+				? "an account has no DID document any more: its records are hidden"
+				: "an account has a DID document again",
 			RK_LOG_SLICE("did", repo.did));
-		repo.unreadable = gone;
-		back = !gone;
-	}
-	if (elsewhere != !!(repo.flags & RK_REPO_MOVED)) {
+	if ((repo.flags ^ before.flags) & RK_REPO_MOVED)
 		rk_log(RK_LOG_INFO, "identity",
-			elsewhere ? "an account moved away" : "an account is at home again",
+			repo.flags & RK_REPO_MOVED ? "an account moved away"
+						   : "an account is at home again",
 			RK_LOG_SLICE("did", repo.did), RK_LOG_SLICE("host", held.pds));
-		back |= !elsewhere;
-	}
-	if (elsewhere)
-		rk_repo_happen(&repo, RK_REPO_EVENT_WENT_AWAY, rk_clock_wall_ms(), 0);
-	else if (back)
-		rk_repo_happen(&repo, RK_REPO_EVENT_CAME_BACK, rk_clock_wall_ms(), 0);
 	return rk_write_repo(w, &repo);
 }
 

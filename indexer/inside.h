@@ -128,8 +128,11 @@ bool rk_identity_refresh(struct rk_fetcher *fetcher, const char *did, int64_t ag
 /* … of a wish, whatever is held. */
 void rk_identity_grant(struct rk_fetcher *fetcher, const struct rk_wish *wish);
 /* Whether the account has a DID document, and lives at the source, decides if its repo is answered, fetched and its
- * commits taken: makes the repo's state what the document held says of it, whoever read that, and when. On the
- * writer's thread; 0 or negative. */
+ * commits taken: makes the repo's state what the document held says of it, whoever read that, and when, and whatever
+ * counted as the source then. True: it was another. */
+bool rk_identity_judge(const struct rk_indexer *indexer, struct rk_repo *repo,
+	const struct rk_identity *held, int64_t now_ms);
+/* … in the index. On the writer's thread; 0 or negative. */
 int rk_identity_home(struct rk_indexer *indexer, struct rk_write *w, rk_repo_id id)
 	__attribute__((warn_unused_result));
 /* What is being asked of the account now may be old already: it is not believed. On the writer's thread. */

@@ -107,20 +107,26 @@ static int entries_run(void *context, struct rk_write *w)
 	return r;
 }
 
-struct unlisted {
+/* Repos that are not in the index as they should be. */
+struct walked {
+	struct rk_indexer *indexer;
 	rk_repo_id ids[RK_SWEEP_BATCH];
+	bool missing[RK_SWEEP_BATCH]; /* it should have been listed, and was not */
 	size_t count;
 };
 
-static int unlisted_run(void *context, struct rk_write *w)
+static int walked_run(void *context, struct rk_write *w)
 {
-	const struct unlisted *u = context;
+	const struct walked *walked = context;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < u->count; i++) {
+	for (size_t i = 0; r == 0 && i < walked->count; i++) {
 		struct rk_repo repo;
 
-		r = rk_read_repo(rk_write_view(w), &repo, u->ids[i]);
+		r = rk_identity_home(walked->indexer, w, walked->ids[i]);
+		if (r || !walked->missing[i])
+			continue;
+		r = rk_read_repo(rk_write_view(w), &repo, walked->ids[i]);
 		if (r)
 			return rk_read_found(r);
 		rk_repo_happen(&repo, RK_REPO_EVENT_LISTED_BEHIND, rk_clock_wall_ms(), 0);
@@ -129,52 +135,62 @@ static int unlisted_run(void *context, struct rk_write *w)
 	return r;
 }
 
-/* One pass over all repos: those that should have been listed and were not, and DID documents to be
- * read again. */
+/* In an open snapshot. */
+static void repo_look(struct rk_sweep *s, struct walked *walked, struct rk_repo *repo)
+{
+	struct rk_indexer *indexer = s->fetcher.indexer;
+	int64_t now_ms = rk_clock_wall_ms();
+	struct rk_identity held = {0};
+	int r = rk_read_identity(s->fetcher.snapshot, &held, repo->did);
+	bool other, missing, stale;
+
+	/* What counts as the source may have changed with the settings. */
+	other = r == 0 && rk_identity_judge(indexer, repo, &held, now_ms);
+	missing = !indexer->options.relay && !s->refused && repo->account == RK_ACCOUNT_ACTIVE &&
+		!(repo->flags & RK_REPO_MOVED) && repo->sync == RK_SYNC_SYNCHRONIZED &&
+		!rk_sweep_listed(s, repo->id) && rk_tid_unix_us(repo->rev) / 1000 < s->started_ms;
+	/* None held: it is as old as can be. Of who is to be fetched it is read then. */
+	stale = (repo->rev || repo->unreadable || repo->flags & RK_REPO_MOVED) && r >= 0 &&
+		now_ms - held.fetched_ms >
+			(held.failed ? RK_IDENTITY_FAILED_MS : RK_IDENTITY_FRESH_MS);
+	if (stale)
+		rk_identity_wish(indexer, repo->did, RK_WISH_SWEEP, 0, 0);
+	if (!other && !missing)
+		return;
+	walked->missing[walked->count] = missing;
+	walked->ids[walked->count++] = repo->id;
+}
+
+/* One pass over all repos: those whose accounts live elsewhere, or here, by the document held, and are not marked
+ * so; those that should have been listed and were not; and DID documents to be read again. */
 static int repos_walk(struct rk_sweep *s)
 {
 	struct rk_indexer *indexer = s->fetcher.indexer;
-	struct unlisted unlisted = {0};
+	struct walked walked = {.indexer = indexer};
 	rk_repo_id at = 0;
 	int r = 0;
 
 	while (r == 0 && !atomic_load(&indexer->stopping)) {
-		struct rk_identity identity = {0};
 		struct rk_repo repo;
-		bool missing, stale;
 
 		r = rk_snapshot_begin(s->fetcher.snapshot);
 		if (r)
 			return r;
 		r = rk_read_repo_after(s->fetcher.snapshot, &repo, at);
-		if (r) {
-			rk_snapshot_end(s->fetcher.snapshot);
-			break;
+		if (r == 0) {
+			at = repo.id;
+			repo_look(s, &walked, &repo);
 		}
-		at = repo.id;
-		missing = !indexer->options.relay && !s->refused &&
-			repo.account == RK_ACCOUNT_ACTIVE && !(repo.flags & RK_REPO_MOVED) &&
-			repo.sync == RK_SYNC_SYNCHRONIZED && !rk_sweep_listed(s, repo.id) &&
-			rk_tid_unix_us(repo.rev) / 1000 < s->started_ms;
-		/* None held: it is as old as can be. */
-		stale = (repo.rev || repo.unreadable) &&
-			rk_read_identity(s->fetcher.snapshot, &identity, repo.did) >= 0 &&
-			rk_clock_wall_ms() - identity.fetched_ms >
-				(identity.failed ? RK_IDENTITY_FAILED_MS : RK_IDENTITY_FRESH_MS);
-		if (stale)
-			rk_identity_wish(indexer, repo.did, RK_WISH_SWEEP, 0, 0);
 		rk_snapshot_end(s->fetcher.snapshot);
-		if (missing)
-			unlisted.ids[unlisted.count++] = at;
-		if (unlisted.count == RK_SWEEP_BATCH) {
-			r = rk_writer_call(indexer->writer, unlisted_run, &unlisted);
-			unlisted.count = 0;
+		if (walked.count == RK_SWEEP_BATCH) {
+			r = rk_writer_call(indexer->writer, walked_run, &walked);
+			walked.count = 0;
 		}
 	}
 	if (r == RK_STORE_ABSENT)
 		r = 0;
-	if (r == 0 && unlisted.count)
-		r = rk_writer_call(indexer->writer, unlisted_run, &unlisted);
+	if (r == 0 && walked.count)
+		r = rk_writer_call(indexer->writer, walked_run, &walked);
 	return r;
 }
 

@@ -5,9 +5,10 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { Secp256k1Keypair } from '@atproto/crypto';
 import { Client } from '@did-plc/lib';
+import { startProxy } from '../kit/proxy.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, explain, metrics, seen, soon, startScene, status } from './scene.mjs';
+import { assertChecks, explain, listAll, metrics, parts, seen, soon, startScene, status } from './scene.mjs';
 
 const ELSEWHERE = 'https://elsewhere.example';
 
@@ -58,6 +59,35 @@ describe('accounts that live elsewhere', () => {
     scene.proxy.honest();
     await seen(refkey, second);
     await refkey.ready();
+    await assertChecks(refkey);
+  });
+
+  it('are those of other addresses than the settings name by now, whose documents need not be read for that', async () => {
+    const right = { REFKEY_PDS_PUBLIC_URL: scene.pds.url };
+    const wrong = { REFKEY_PDS_PUBLIC_URL: 'https://wrong.example' };
+    const directory = await startProxy(scene.net.plc.url);
+    scene.ends.push(() => directory.close());
+    const people = [await scene.stranger(), await scene.stranger()];
+    const records = [];
+    for (const who of people) records.push(await write(who, 'at home'));
+    const again = async (settings) => {
+      await refkey.restart(settings);
+      await refkey.ready();
+    };
+    const moved = async ({ uri }) => (await refkey.xrpc('getByRkey', parts(uri))).body.moved;
+
+    refkey = await scene.refkey({ ...wrong, REFKEY_PLC_URL: directory.url });
+    for (const { did } of people) assert.deepEqual(await listAll(refkey, { repo: did, collection: MOOD }), []);
+    directory.http({ status: 503 });
+    await again(right);
+    for (const record of records) assert.equal(await moved(record), undefined);
+    for (const { did } of people) assert.equal((await listAll(refkey, { repo: did, collection: MOOD })).length, 1);
+    await again(wrong);
+    for (const record of records) assert.equal(await moved(record), true);
+    const meanwhile = await write(people[0], 'while it was taken for somewhere else');
+    await again(right);
+    for (const record of records) assert.equal(await moved(record), undefined);
+    await seen(refkey, meanwhile);
     await assertChecks(refkey);
   });
 });
