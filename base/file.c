@@ -31,3 +31,14 @@ int rk_file_open_folder(const char *path)
 
 	return fd < 0 ? -errno : fd;
 }
+
+void rk_file_give(int fd, int folder, const char *beside)
+{
+	struct stat ours, theirs;
+
+	if (fstat(fd, &ours) != 0 || fstatat(folder, beside, &theirs, AT_SYMLINK_NOFOLLOW) != 0 ||
+		(ours.st_uid == theirs.st_uid && ours.st_gid == theirs.st_gid))
+		return;
+	if (fchown(fd, theirs.st_uid, theirs.st_gid) != 0)
+		return;
+}

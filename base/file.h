@@ -12,5 +12,8 @@
 int rk_file_open(const char *path, int64_t size_most) __attribute__((warn_unused_result));
 /* A folder, and no link to one. A descriptor, or negative errno. */
 int rk_file_open_folder(const char *path) __attribute__((warn_unused_result));
+/* Gives what this process made to whoever has the file that it stands beside or for (as openat has it): a service that runs as another
+ * user must be able to open what a command of root's left. Where that may not be, it stays as it is. */
+void rk_file_give(int fd, int folder, const char *beside);
 
 #endif

@@ -15,7 +15,7 @@
 #include "cli/event.h"
 
 enum {
-	LINE_MOST = 1 << 20,   /* of a request */
+	LINE_MOST = 64 << 20,  /* of a request: a plan is in it, whole */
 	CONNECTIONS_MOST = 16, /* more are refused */
 	REQUEST_MS = 5000,     /* for a peer to send its request */
 };
@@ -39,33 +39,25 @@ struct connection {
 	struct rk_control *control;
 };
 
-/* Reads until a line is whole in buf; its length with the line break, 0 at the end, or negative:
- * -ETIMEDOUT when nothing came for that long, -EINTR by a signal, -EMSGSIZE when it is too long. */
+/* Reads on until a line is whole in buf; its length with the line break, 0 at the end, or negative: -ETIMEDOUT when
+ * nothing came for that long, -EINTR when it is not whole yet, -EMSGSIZE when it is too long. */
 static ssize_t line_read(int fd, struct rk_buf *buf, int timeout_ms)
 {
-	for (;;) {
-		const uint8_t *end = buf->len ? memchr(buf->data, '\n', buf->len) : NULL;
-		struct pollfd ready = {.fd = fd, .events = POLLIN};
-		uint8_t chunk[16384];
-		ssize_t n;
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	uint8_t chunk[16384];
+	const uint8_t *end;
+	ssize_t n = poll(&ready, 1, timeout_ms);
 
-		if (end)
-			return end - buf->data + 1;
-		n = poll(&ready, 1, timeout_ms);
-		if (n <= 0)
-			return n ? -errno : -ETIMEDOUT;
-		n = recv(fd, chunk, sizeof(chunk), 0);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (n > 0)
-			rk_buf_add(buf, chunk, (size_t)n);
-		if (rk_buf_failed(buf))
-			return -EMSGSIZE;
-		if (n < 1 || !memchr(chunk, '\n', (size_t)n))
-			return -EINTR; /* a look at the clock: it may come byte by byte */
-	}
+	if (n <= 0)
+		return n ? -errno : -ETIMEDOUT;
+	n = recv(fd, chunk, sizeof(chunk), 0);
+	if (n <= 0)
+		return n ? -errno : 0;
+	rk_buf_add(buf, chunk, (size_t)n);
+	if (rk_buf_failed(buf))
+		return -EMSGSIZE;
+	end = memchr(chunk, '\n', (size_t)n);
+	return end ? (ssize_t)buf->len - (chunk + n - end) + 1 : -EINTR;
 }
 
 static bool emit(void *context, json_t *event)

@@ -141,9 +141,10 @@ static unsigned kinds_of(const json_t *names)
 	return kinds;
 }
 
-static int operate(const struct rk_operation_run *run, json_t *result,
-	const struct rk_repair_options *options, json_t *plan)
+static int operate(
+	const struct rk_operation_run *run, json_t *result, const struct rk_repair_options *options)
 {
+	const json_t *plan = json_object_get(run->request, "plan");
 	const char *undo = json_string_value(json_object_get(run->request, "undo"));
 	const json_t *max_wait = json_object_get(run->request, "maxWait");
 	const char **users = rk_operation_texts(json_object_get(run->request, "users"));
@@ -193,55 +194,20 @@ static int operate(const struct rk_operation_run *run, json_t *result,
 	return code;
 }
 
-/* NULL after saying why. */
-static json_t *plan_read(const struct rk_operation_run *run, const char *path)
-{
-	int fd = rk_file_open(path, PLAN_MOST);
-	json_t *plan = NULL;
-	json_error_t wrong;
-	char message[512];
-
-	if (fd >= 0) {
-		plan = json_loadfd(fd, JSON_REJECT_DUPLICATES, &wrong);
-		close(fd);
-	}
-	if (!plan) {
-		snprintf(message, sizeof(message), "the plan: %s%s",
-			fd >= 0 ? "it is none of --plan: " : "",
-			fd >= 0                 ? wrong.text
-				: fd == -EINVAL ? "it is no file"
-				: fd == -EFBIG  ? "it is too large for one"
-						: strerror(-fd));
-		rk_operation_error(run, message);
-	}
-	return plan;
-}
-
 int rk_operation_repair(const struct rk_operation_run *run, json_t *result)
 {
 	const struct rk_settings *settings = run->service->settings;
-	const char *apply = json_string_value(json_object_get(run->request, "apply"));
 	struct rk_repair_options options = {
 		.mongo_batch = settings->mongo_batch,
 		.on_delete = settings->on_delete,
 	};
-	json_t *plan = NULL;
 	int code;
 
-	if (!rk_audit_options_make(&options.audit, run, "repair", false))
+	if (!rk_audit_options_make(&options.audit, run, "repair", false) ||
+		!rk_operation_writes_to_pds(run))
 		return RK_EXIT_USAGE;
-	if (apply) {
-		plan = plan_read(run, apply);
-		if (!plan)
-			return RK_EXIT_USAGE;
-	}
-	if (!rk_operation_writes_to_pds(run)) {
-		json_decref(plan);
-		return RK_EXIT_USAGE;
-	}
-	code = operate(run, result, &options, plan);
+	code = operate(run, result, &options);
 	rk_turn_command_end(&run->service->turns);
-	json_decref(plan);
 	return code;
 }
 
@@ -292,20 +258,55 @@ static bool plan_path_is_wrong(const char *path)
 	return r != 0;
 }
 
-/* The operation may run in another process, with another folder. */
-static bool path_set(json_t *request, const char *name, const char *path)
+/* As --apply or --undo has it; NULL after saying why. To be freed. */
+static char *path_real(const char *option, const char *path)
 {
-	char *real;
+	char *real = realpath(path, NULL);
 
-	if (!path)
-		return true;
-	real = realpath(path, NULL);
-	if (!real) {
-		fprintf(stderr, "refkey: --%s %s: %s\n", name, path, strerror(errno));
+	if (!real)
+		fprintf(stderr, "refkey: %s %s: %s\n", option, path, strerror(errno));
+	return real;
+}
+
+/* The operation may run in another process, with another folder. */
+static bool undo_set(json_t *request, const char *path)
+{
+	char *real = path ? path_real("--undo", path) : NULL;
+
+	if (real)
+		json_object_set_new(request, "undo", json_string(real));
+	free(real);
+	return real || !path;
+}
+
+/* The plan itself: a process of another user's may not read what this one may. */
+static bool plan_set(json_t *request, const char *path)
+{
+	char *real = path ? path_real("--apply", path) : NULL;
+	int fd = real ? rk_file_open(real, PLAN_MOST) : -1;
+	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+	json_t *plan = NULL;
+	json_error_t wrong = {.text = "out of memory"};
+	char message[512];
+
+	free(real);
+	if (!real)
+		return !path;
+	if (file) {
+		plan = json_loadf(file, JSON_REJECT_DUPLICATES, &wrong);
+		fclose(file);
+	}
+	if (!plan) {
+		snprintf(message, sizeof(message), "the plan: %s%s",
+			fd >= 0 ? "it is none of --plan: " : "",
+			fd >= 0                 ? wrong.text
+				: fd == -EINVAL ? "it is no file"
+				: fd == -EFBIG  ? "it is too large for one"
+						: strerror(-fd));
+		rk_event_print_failure(message);
 		return false;
 	}
-	json_object_set_new(request, name, json_string(real));
-	free(real);
+	json_object_set_new(request, "plan", plan);
 	return true;
 }
 
@@ -331,8 +332,7 @@ int rk_command_repair(const struct rk_command_call *call)
 	rk_operation_list_set(request, "skip", options->skip);
 	code = rk_report_folder(options->report);
 	if (code == RK_EXIT_DONE &&
-		(!path_set(request, "apply", options->apply) ||
-			!path_set(request, "undo", options->undo) ||
+		(!plan_set(request, options->apply) || !undo_set(request, options->undo) ||
 			plan_path_is_wrong(options->plan)))
 		code = RK_EXIT_USAGE;
 	if (code) {

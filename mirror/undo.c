@@ -85,18 +85,25 @@ static int file_make(struct rk_undo *undo, const char *folder, int at, struct rk
 
 static int undo_make(struct rk_undo *undo, const char *data_dir, struct rk_slice lines)
 {
-	char folder[sizeof(undo->path) - NAME_SIZE];
+	char folder[sizeof(undo->path) - NAME_SIZE], index[sizeof(undo->path)];
+	bool made;
 	int at, r;
 
 	if (snprintf(folder, sizeof(folder), "%s/undo", data_dir) >= (int)sizeof(folder))
 		return -ENAMETOOLONG;
-	if (mkdir(folder, FOLDER_MODE) != 0 && errno != EEXIST)
+	snprintf(index, sizeof(index), "%s/data.mdb", data_dir);
+	made = mkdir(folder, FOLDER_MODE) == 0;
+	if (!made && errno != EEXIST)
 		return -errno;
 	at = rk_file_open_folder(folder);
 	if (at < 0)
 		return at;
+	if (made)
+		rk_file_give(at, AT_FDCWD, index);
 	*undo = (struct rk_undo){.fd = -1};
 	r = file_make(undo, folder, at, lines);
+	if (r == 0)
+		rk_file_give(undo->fd, AT_FDCWD, index);
 	if (r == 0)
 		r = data_sync(data_dir);
 	close(at);

@@ -86,6 +86,7 @@ static int file_rewrite(const struct purge *purge, const char *name, FILE *from)
 	to = file_open(purge, part, O_WRONLY | O_CREAT | O_TRUNC, "w");
 	if (!to)
 		return -errno;
+	rk_file_give(fileno(to), purge->folder, name);
 	rewind(from);
 	r = lines_copy(&again, from, to, &kept, &dropped);
 	if (r == 0 && (fflush(to) != 0 || fsync(fileno(to)) != 0))

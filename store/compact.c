@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "store/inside.h"
 
 enum {
@@ -121,6 +122,27 @@ static int tables_copy(const struct rk_store *store, MDB_env *env, MDB_dbi dbi[R
 	return code;
 }
 
+/* Empty, which is as good as absent to LMDB. Opened later, the lock on it would go as it is closed. */
+static int file_make(const char *path, const char *beside)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return -errno;
+	rk_file_give(fd, AT_FDCWD, beside);
+	close(fd);
+	return 0;
+}
+
+static int files_make(const struct names *names)
+{
+	int r = leftover_remove(names);
+
+	if (r == 0)
+		r = file_make(names->new_data, names->data);
+	return r ? r : file_make(names->new_lock, names->data);
+}
+
 /* A copy that is whole and on disk, and open. */
 static int copy_make(struct rk_store *store, const struct names *names, MDB_env **out,
 	MDB_dbi dbi[RK_TABLE_COUNT])
@@ -201,7 +223,7 @@ int rk_store_compact(struct rk_store *store)
 	int r = names_make(&names, store->dir);
 
 	if (r == 0)
-		r = leftover_remove(&names);
+		r = files_make(&names);
 	if (r == 0)
 		r = copy_make(store, &names, &env, dbi);
 	if (r) {

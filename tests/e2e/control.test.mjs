@@ -180,7 +180,7 @@ describe('beside a running serve', () => {
         ['{}\n', /operation/],
         ['{"operation":7}\n', /operation/],
         ['{"operation":"nonsense"}\n', /operation/],
-        [`{"operation":"status","users":"${'a'.repeat(2 << 20)}"}\n`, /too long/],
+        [`{"operation":"status","users":"${'a'.repeat(65 << 20)}"}\n`, /too long/],
         [`${'['.repeat(100_000)}\n`, /JSON/],
       ]) {
         const events = await ended(await client(text));

@@ -22,6 +22,7 @@ export class Refkey {
   // handed on: a test means what it says.
   constructor(settings = {}) {
     this.settings = settings;
+    this.as = []; // what `serve` is started by
     this.earlier = []; // the logs of earlier runs
   }
 
@@ -52,7 +53,7 @@ export class Refkey {
     for (const [name, value] of Object.entries(this.settings)) if (value === undefined) delete this.settings[name];
     await this.prepare();
     if (this.child) this.earlier.push(...this.child.lines);
-    this.child = new Child('refkey', [binary, 'serve'], { env: this.env });
+    this.child = new Child('refkey', [...this.as, binary, 'serve'], { env: this.env });
     const addr = await this.child.ready(() => this.#listening(), { deadline, what: 'listening' });
     this.url = `http://${addr}`;
     return this;
