@@ -1,7 +1,8 @@
 // What documents say of tables is what the tables say.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { envExample } from '../docker/env-example.mjs';
@@ -127,6 +128,23 @@ describe('documents', () => {
         .filter((name) => !settings.includes(name) && !/^REFKEY_(TEST_\w+|PARTS_DIR|BIN)$/.test(name)),
     ]);
     assert.deepEqual([...new Set(wrong)], []);
+  });
+  // With what a shell takes for its own.
+  it('what docs/operations.md reads a file of settings with keeps every value', async () => {
+    const lines = /^while IFS[^]*?^done < refkey\.env$/m.exec(text('docs/operations.md'))[0];
+    const values = { REFKEY_MONGO_URI: 'mongodb://a:b@c/?tls=true&w=1;2=', REFKEY_ADMIN_PASSWORD: 'a $b  `c` "d"', REFKEY_MONGO_DB: ' x#y*' };
+    const file = `# REFKEY_NONE=1\n\n#REFKEY_NONE=2\n${Object.entries(values).map(([name, value]) => `${name}=${value.includes('$') ? `'${value}'` : value}\n`).join('')}`;
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'refkey-settings-'));
+    try {
+      writeFileSync(path.join(folder, 'refkey.env'), file);
+      for (const shell of ['dash', 'bash']) {
+        const { output } = await tool(shell, ['-c', `${lines}\nenv -0`], { cwd: folder });
+        const read = output.split('\0').filter((one) => Object.keys(values).some((name) => one.startsWith(`${name}=`)) || one.startsWith('REFKEY_NONE'));
+        assert.deepEqual(read.sort(), Object.entries(values).map((pair) => pair.join('=')).sort(), shell);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
   it('links lead somewhere', () => {
     const wrong = endingIn('.md').flatMap((file) =>
