@@ -137,7 +137,7 @@ static void *tick(void *context)
 		struct timespec until;
 
 		if (now >= due &&
-			(progress->terminal || progress->total || seconds_left(progress, now)))
+			(progress->terminal || progress->begun || seconds_left(progress, now)))
 			draw(progress, now);
 		if (now >= due)
 			due = now + every_ms;

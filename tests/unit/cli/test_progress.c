@@ -269,6 +269,21 @@ static void elsewhere_work_is_a_line_every_few_seconds(void **state)
 	assert_null(strchr(a.text, '\r'));
 }
 
+static void elsewhere_too_what_takes_long_shows_that_it_goes_on(void **state)
+{
+	struct rk_progress progress;
+	struct aside a;
+	bool said;
+
+	aside_pipe(&a);
+	rk_progress_init(&progress);
+	rk_progress_show(&progress, 0, 0);
+	said = aside_until(&a, " s so far\n");
+	rk_progress_finish(&progress);
+	aside_end(&a);
+	assert_true(said);
+}
+
 static void elsewhere_a_wait_is_a_line(void **state)
 {
 	struct rk_progress progress;
@@ -296,6 +311,7 @@ int main(void)
 		cmocka_unit_test(a_bar_is_no_longer_than_a_line),
 		cmocka_unit_test(lines_stand_above_the_bar),
 		cmocka_unit_test(elsewhere_work_is_a_line_every_few_seconds),
+		cmocka_unit_test(elsewhere_too_what_takes_long_shows_that_it_goes_on),
 		cmocka_unit_test(elsewhere_a_wait_is_a_line),
 	};
 
