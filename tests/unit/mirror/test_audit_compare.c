@@ -135,6 +135,28 @@ static void tells_by_the_table(void **state)
 	}
 }
 
+/* Whatever they would be else, linked or not; documents are what they are. */
+static void all_records_of_who_is_forgotten_are_that(void **state)
+{
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rk_audit_document documents[MOST] = {{.foreign = false}};
+		struct rk_audit_record records[MOST] = {{.derived = false}};
+		struct rk_audit_collection c = {
+			.documents = documents, .records = records, .forgotten = true};
+
+		fill(&c, cases[i].documents, cases[i].records);
+		rk_audit_sort(&c);
+		rk_audit_compare(&c);
+		assert_int_equal(c.counts[RK_AUDIT_FORGOTTEN], c.record_count);
+		for (size_t k = 0; k < c.document_count; k++) {
+			assert_int_equal(documents[k].kind, cases[i].documents[k].kind);
+			if (documents[k].kind == RK_AUDIT_NOT_SYNCED)
+				assert_string_equal(
+					documents[k].reason, "forgotten: never published again");
+		}
+	}
+}
+
 static void names_documents_and_records(void **state)
 {
 	struct rk_audit_document documents[] = {
@@ -165,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_by_the_table),
+		cmocka_unit_test(all_records_of_who_is_forgotten_are_that),
 		cmocka_unit_test(names_documents_and_records),
 	};
 
