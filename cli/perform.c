@@ -66,7 +66,7 @@ static int fail(struct printer *printer, int code, const char *format, ...)
 static int run_here(const struct rk_command_call *call, const struct rk_operation_row *row,
 	const json_t *request, const atomic_bool *stop, struct printer *printer)
 {
-	struct rk_service service;
+	struct rk_service service = {.settings = call->settings};
 	struct rk_operation_run run = {
 		.service = &service,
 		.request = request,
@@ -86,11 +86,11 @@ static int run_here(const struct rk_command_call *call, const struct rk_operatio
 			"REFKEY_MONGO_URI is not set: `%s` needs MongoDB", row->name);
 	if (row->http && rk_http_global_init() != 0)
 		return fail(printer, RK_EXIT_FINDINGS, "libcurl cannot be initialised");
-	code = rk_service_open(&service, call->settings);
+	code = rk_service_open(&service);
 	if (code)
 		return code;
 	if (row->mirror)
-		code = rk_service_mirror(&service, false);
+		code = rk_service_mirror(&service);
 	result = json_object();
 	if (code == 0) {
 		code = row->run(&run, result);

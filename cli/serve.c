@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "atproto/origin.h"
 #include "base/log.h"
 #include "cli/control.h"
 #include "cli/service.h"
@@ -96,8 +97,20 @@ static int xrpc_start(struct rk_service *service, struct rk_xrpc **xrpc)
 
 	if (r == 0)
 		return 0;
-	fprintf(stderr, "refkey: REFKEY_LISTEN: %s\n", error[0] ? error : strerror(-r));
+	rk_service_failed(service, "REFKEY_LISTEN: %s", error[0] ? error : strerror(-r));
 	return RK_EXIT_USAGE;
+}
+
+/* A port that was picked is told whatever the level: there is no other way to know it. */
+static void listening_tell(const char *asked, const char *address)
+{
+	const struct rk_log_field addr = RK_LOG_STR("addr", address);
+	char host[RK_HOST_SIZE];
+	int32_t port;
+	bool picked = rk_host_port_parse(host, &port, rk_slice_str(asked)) && port == 0;
+
+	if (picked || rk_log_enabled(RK_LOG_INFO))
+		rk_log_write(RK_LOG_INFO, "xrpc", "listening", &addr, 1);
 }
 
 int rk_command_serve(const struct rk_command_call *call)
@@ -106,7 +119,7 @@ int rk_command_serve(const struct rk_command_call *call)
 	struct rk_control *control = NULL;
 	struct rk_xrpc *xrpc = NULL;
 	struct rk_watch *watch = NULL;
-	struct rk_service service;
+	struct rk_service service = {.settings = settings, .serving = true};
 	sigset_t signals;
 	int signal_number, code, r;
 
@@ -114,14 +127,14 @@ int rk_command_serve(const struct rk_command_call *call)
 	files_raise();
 	rk_settings_log_unbuilt(settings);
 	if (rk_http_global_init() != 0) {
-		fputs("refkey: libcurl cannot be initialised\n", stderr);
+		rk_service_failed(&service, "libcurl cannot be initialised");
 		return RK_EXIT_FINDINGS;
 	}
-	code = rk_service_open(&service, settings);
+	code = rk_service_open(&service);
 	if (code)
 		return code;
 	if (settings->mongo_uri)
-		code = rk_service_mirror(&service, true);
+		code = rk_service_mirror(&service);
 	else
 		rk_log(RK_LOG_INFO, "mirror",
 			"REFKEY_MONGO_URI is not set: no recovery to MongoDB");
@@ -133,7 +146,7 @@ int rk_command_serve(const struct rk_command_call *call)
 	if (r == 0)
 		r = rk_control_create(&control, &service);
 	if (r) {
-		fprintf(stderr, "refkey: cannot start: %s\n", strerror(-r));
+		rk_service_failed(&service, "cannot start: %s", strerror(-r));
 		code = RK_EXIT_FINDINGS;
 		goto close;
 	}
@@ -141,7 +154,7 @@ int rk_command_serve(const struct rk_command_call *call)
 	if (code)
 		goto close;
 	/* Who waits for this line may send commands, too. */
-	rk_log(RK_LOG_INFO, "xrpc", "listening", RK_LOG_STR("addr", rk_xrpc_address(xrpc)));
+	listening_tell(settings->listen, rk_xrpc_address(xrpc));
 	sigwait(&signals, &signal_number);
 	rk_log(RK_LOG_INFO, "serve", "stopping", RK_LOG_STR("signal", strsignal(signal_number)));
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second one ends it at once */

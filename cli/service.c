@@ -2,10 +2,12 @@
 #include "cli/service.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "cli/event.h"
 
@@ -84,20 +86,32 @@ static void committed(void *context)
 		rk_indexer_wake(indexer);
 }
 
-static int open_failed(const struct rk_settings *settings, int result, const char *error)
+void rk_service_failed(const struct rk_service *service, const char *format, ...)
 {
-	char text[480];
+	char text[512];
+	va_list list;
 
-	snprintf(text, sizeof(text), "%s (REFKEY_DATA_DIR is %.200s)", error, settings->data_dir);
-	rk_event_print_failure(text);
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	if (service->serving && service->settings->log_format == RK_LOG_JSON)
+		rk_log(RK_LOG_ERROR, "serve", "cannot start", RK_LOG_STR("reason", text));
+	else
+		rk_event_print_failure(text);
+}
+
+static int open_failed(const struct rk_service *service, int result, const char *error)
+{
+	rk_service_failed(
+		service, "%s (REFKEY_DATA_DIR is %.200s)", error, service->settings->data_dir);
 	switch (result) {
 	case RK_STORE_LOCKED:
-		rk_event_print_failure(
-			"stop the other process, or give this one a folder of its own");
+		rk_service_failed(
+			service, "stop the other process, or give this one a folder of its own");
 		return RK_EXIT_USAGE;
 	case RK_STORE_NEWER:
-		rk_event_print_failure(
-			"run the newer version, or restore a backup made by this one");
+		rk_service_failed(
+			service, "run the newer version, or restore a backup made by this one");
 		return RK_EXIT_USAGE;
 	case -EACCES:
 	case -ENOENT:
@@ -109,21 +123,22 @@ static int open_failed(const struct rk_settings *settings, int result, const cha
 	}
 }
 
-int rk_service_open(struct rk_service *service, const struct rk_settings *settings)
+int rk_service_open(struct rk_service *service)
 {
-	const struct rk_store_options options = {.dir = settings->data_dir, .wait_ms = LOCKED_MS};
+	const struct rk_store_options options = {
+		.dir = service->settings->data_dir, .wait_ms = LOCKED_MS};
 	char error[256];
 	int r;
 
-	*service = (struct rk_service){.settings = settings, .lock = PTHREAD_MUTEX_INITIALIZER};
+	pthread_mutex_init(&service->lock, NULL);
 	r = rk_store_open(&service->store, &options, error);
 	if (r)
-		return open_failed(settings, r, error);
+		return open_failed(service, r, error);
 	r = rk_snapshot_create(&service->counting, service->store);
 	if (r == 0)
 		r = rk_writer_create(&service->writer, service->store);
 	if (r) {
-		fprintf(stderr, "refkey: cannot start: %s\n", strerror(-r));
+		rk_service_failed(service, "cannot start: %s", strerror(-r));
 		rk_service_close(service);
 		return RK_EXIT_FINDINGS;
 	}
@@ -132,7 +147,7 @@ int rk_service_open(struct rk_service *service, const struct rk_settings *settin
 	return 0;
 }
 
-int rk_service_mirror(struct rk_service *service, bool working)
+int rk_service_mirror(struct rk_service *service)
 {
 	const struct rk_settings *settings = service->settings;
 	const struct rk_mirror_options options = {
@@ -143,7 +158,7 @@ int rk_service_mirror(struct rk_service *service, bool working)
 		.on_delete = settings->on_delete,
 		.guest_user = settings->guest_user,
 		.sweep_seconds = settings->sweep_seconds,
-		.on_request_only = !working,
+		.on_request_only = !service->serving,
 	};
 	struct rk_mirror *mirror;
 	int r = rk_mirror_create(&mirror, service->store, service->writer, &options);
@@ -153,10 +168,10 @@ int rk_service_mirror(struct rk_service *service, bool working)
 		return 0;
 	}
 	if (r == -EINVAL)
-		fputs("refkey: REFKEY_MONGO_URI: not a MongoDB connection string the driver accepts\n",
-			stderr);
+		rk_service_failed(service,
+			"REFKEY_MONGO_URI: not a MongoDB connection string the driver accepts");
 	else
-		fprintf(stderr, "refkey: cannot start the MongoDB side: %s\n", strerror(-r));
+		rk_service_failed(service, "cannot start the MongoDB side: %s", strerror(-r));
 	return r == -EINVAL ? RK_EXIT_USAGE : RK_EXIT_FINDINGS;
 }
 

@@ -20,6 +20,7 @@
 
 struct rk_service {
 	const struct rk_settings *settings;
+	bool serving; /* as serve: the MongoDB side does work of its own, and failures go to the log */
 	struct rk_store *store;
 	struct rk_writer *writer;
 	/* Set once, while other threads look: NULL where MongoDB is not configured, or outside serve. */
@@ -37,10 +38,14 @@ struct rk_service {
 
 /* Whether the data folder holds an index at all: opening makes one. */
 bool rk_service_index_exists(const struct rk_settings *settings);
-/* Opens index and writer. 0, or an exit code, after saying on standard error what is wrong. */
-int rk_service_open(struct rk_service *service, const struct rk_settings *settings);
-/* Adds the MongoDB side, which does its own work only if `working`. 0 or an exit code. */
-int rk_service_mirror(struct rk_service *service, bool working);
+/* Opens index and writer of a service of which the first two members are set. 0, or an exit code, after saying what
+ * is wrong. */
+int rk_service_open(struct rk_service *service);
+/* Adds the MongoDB side. 0 or an exit code. */
+int rk_service_mirror(struct rk_service *service);
+/* Says why it does not start: a line on standard error, of the log where that is JSON and the service's. */
+void rk_service_failed(const struct rk_service *service, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* Closes what is open, in order. */
 void rk_service_close(struct rk_service *service);
 

@@ -107,7 +107,6 @@ int rk_watch_create(struct rk_watch **out, struct rk_service *service)
 	const struct rk_settings *settings = service->settings;
 	const char *wrong = rk_operation_pds_refusal(settings);
 	struct rk_watch *watch;
-	char text[256];
 
 	*out = NULL;
 	if (settings->publish == RK_PUBLISH_OFF)
@@ -115,8 +114,7 @@ int rk_watch_create(struct rk_watch **out, struct rk_service *service)
 	if (!settings->mongo_uri)
 		wrong = "REFKEY_MONGO_URI is not set: `%s` needs MongoDB";
 	if (wrong) {
-		snprintf(text, sizeof(text), wrong, "REFKEY_PUBLISH");
-		rk_event_print_failure(text);
+		rk_service_failed(service, wrong, "REFKEY_PUBLISH");
 		return RK_EXIT_USAGE;
 	}
 	watch = calloc(1, sizeof(*watch));
@@ -135,7 +133,7 @@ int rk_watch_create(struct rk_watch **out, struct rk_service *service)
 		return RK_EXIT_DONE;
 	}
 	rk_watch_destroy(watch);
-	fputs("refkey: cannot start to publish: out of memory\n", stderr);
+	rk_service_failed(service, "cannot start to publish: out of memory");
 	return RK_EXIT_FINDINGS;
 }
 

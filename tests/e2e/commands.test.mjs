@@ -22,7 +22,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { Child } from '../kit/child.mjs';
 import { binary } from '../kit/refkey.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
-import { until } from '../kit/wait.mjs';
+import { freePort, until } from '../kit/wait.mjs';
 import {
   assertChecks,
   assertIndexEqualsPds,
@@ -245,7 +245,7 @@ describe('the program', () => {
 
     it('an address that is taken', async () => {
       const { port } = new URL(refkey.url);
-      const text = await refused(['serve'], { ...good(), REFKEY_LISTEN: `127.0.0.1:${port}` }, /REFKEY_LISTEN/);
+      const text = await refused(['serve', '--log-format', 'text'], { ...good(), REFKEY_LISTEN: `127.0.0.1:${port}` }, /REFKEY_LISTEN/);
       const line = `refkey: REFKEY_LISTEN: cannot listen on 127.0.0.1:${port}: Address already in use`;
       assert.ok(text.split('\n').includes(line), text);
     });
@@ -562,10 +562,14 @@ describe('the program', () => {
       assert.equal((await child.stop()).code, 0);
       for (const line of child.lines)
         assert.match(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z (error|warn |info |debug) [a-z]+: ./, line);
-      const quiet = new Child('refkey', [binary, 'serve', '--log-level', 'error'], { env: other.env });
-      await until(() => existsSync(path.join(dir, 'control.sock')), { what: 'it serves', ...soon });
-      assert.equal((await quiet.stop()).code, 0);
-      assert.deepEqual(quiet.lines, []);
+      // The port that it picked is told nowhere else.
+      for (const [port, told] of [[0, ['info  xrpc: listening addr=127.0.0.1']], [await freePort(), []]]) {
+        const command = [binary, 'serve', '--log-level', 'error', '--listen', `127.0.0.1:${port}`];
+        const quiet = new Child('refkey', command, { env: other.env });
+        await until(() => existsSync(path.join(dir, 'control.sock')), { what: 'it serves', ...soon });
+        assert.equal((await quiet.stop()).code, 0);
+        assert.deepEqual(quiet.lines.map((l) => l.replace(/^\S+Z |:\d+$/g, '')), told);
+      }
     });
   });
 

@@ -109,6 +109,19 @@ describe('beside a running serve', () => {
     }
   });
 
+  it('another serve says why it does not start, as an object a line where the log is that', async () => {
+    for (const [env, reason] of [
+      [{}, /in use/],
+      [{ REFKEY_DATA_DIR: '/dev/null/data' }, /REFKEY_DATA_DIR/],
+      [{ REFKEY_DATA_DIR: path.join(refkey.dataDirectory, 'other'), REFKEY_LISTEN: new URL(refkey.url).host }, /REFKEY_LISTEN/],
+    ]) {
+      const { code, stderr } = await refkey.run(['serve'], { env });
+      const lines = stderr.trim().split('\n').map((line) => JSON.parse(line));
+      assert.equal(code, 2, stderr);
+      assert.ok(lines.some((l) => l.level === 'error' && l.message === 'cannot start' && reason.test(l.reason)), stderr);
+    }
+  });
+
   it('who reads its output late holds up no work, and is told all of it', async () => {
     const { mongo, pds } = scene;
     const ada = await scene.writer();
