@@ -16,7 +16,7 @@ static void status_add(struct rk_buf *body, const struct rk_repo *repo, struct r
 	if (repo->account != RK_ACCOUNT_ACTIVE)
 		rk_json_str(body, "status", rk_account_name((enum rk_account)repo->account));
 	else if (repo->unreadable)
-		rk_json_str(body, "status", "unreadable");
+		rk_json_str(body, "status", RK_REPO_STATUS_UNREADABLE);
 	if (repo->rev) {
 		char rev[RK_TID_LEN + 1];
 

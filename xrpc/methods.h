@@ -7,6 +7,9 @@
 
 #include "xrpc/call.h"
 
+/* A status that getRepoStatus has beside those of accounts: there is no DID document to go by. */
+#define RK_REPO_STATUS_UNREADABLE "unreadable"
+
 typedef void rk_method_run(struct rk_call *call);
 
 struct rk_method {

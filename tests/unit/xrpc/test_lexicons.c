@@ -223,11 +223,26 @@ static void records_agree(void **state)
 	}
 }
 
+static void a_repo_has_no_other_status(void **state)
+{
+	json_t *file = file_read("refkey/defs");
+	json_t *repo = json_object_get(json_object_get(file, "defs"), "repoStatus");
+	json_t *status = json_object_get(json_object_get(repo, "properties"), "status");
+	json_t *known = json_object_get(status, "knownValues");
+
+	for (int i = RK_ACCOUNT_ACTIVE + 1; i < RK_ACCOUNT_COUNT; i++)
+		assert_true(has(known, rk_account_name((enum rk_account)i)));
+	assert_true(has(known, RK_REPO_STATUS_UNREADABLE));
+	assert_int_equal(json_array_size(known), RK_ACCOUNT_COUNT);
+	json_decref(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(methods_agree),
 		cmocka_unit_test(every_lexicon_has_a_row),
+		cmocka_unit_test(a_repo_has_no_other_status),
 		cmocka_unit_test(records_agree),
 	};
 
