@@ -21,7 +21,7 @@ int rk_key_record_read(struct rk_call *call, struct rk_record *out, struct rk_re
 	if (!rk_repo_is_shown(repo))
 		return RK_STORE_ABSENT;
 	r = rk_read_record(call->snapshot, out, repo->id, (uint8_t)collection, rkey);
-	*unsure = r == RK_STORE_ABSENT && repo->sync == RK_SYNC_DESYNCHRONIZED;
+	*unsure = r == RK_STORE_ABSENT && rk_repo_is_queued(repo);
 	return r;
 }
 

@@ -23,7 +23,7 @@ static void status_add(struct rk_buf *body, const struct rk_repo *repo, struct r
 		rk_tid_format(rev, repo->rev);
 		rk_json_str(body, "rev", rev);
 	}
-	rk_json_bool(body, "desynchronized", repo->sync == RK_SYNC_DESYNCHRONIZED);
+	rk_json_bool(body, "desynchronized", rk_repo_is_queued(repo));
 	rk_json_key(body, "records");
 	rk_buf_add_byte(body, '[');
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {

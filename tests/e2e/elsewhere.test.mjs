@@ -43,7 +43,7 @@ describe('accounts that live elsewhere', () => {
     const bea = await scene.stranger();
     await moves(bea, ELSEWHERE);
     scene.proxy.stall(false);
-    await write(bea, 'where it does not live');
+    const foreign = await write(bea, 'where it does not live');
     const refused = async () => (await metrics(refkey))['refkey_refused_total{reason="repo_elsewhere"}'];
     await until(async () => (await refused()) > 0, { ...soon, what: 'its document is known' });
     // The sweep lists it, and waits for the stream before it judges anybody else.
@@ -59,6 +59,11 @@ describe('accounts that live elsewhere', () => {
     scene.proxy.honest();
     await seen(refkey, second);
     await refkey.ready();
+    // Nothing is to come of it any more: it is not there.
+    const { body } = await refkey.xrpc('getRepoStatus', { repo: bea.did });
+    assert.equal(body.desynchronized, false);
+    const miss = await refkey.xrpc('getByRkey', parts(foreign.uri));
+    assert.deepEqual([miss.status, miss.body.error], [400, 'RecordNotFound']);
     await assertChecks(refkey);
   });
 

@@ -183,7 +183,7 @@ static void inactive_accounts_are_absent(void **state)
 	kit_expect(k, "getRepoStatus?repo=ann.test",
 		"{\"did\":\"" ANN
 		"\",\"handle\":\"ann.test\",\"active\":false,\"status\":\"takendown\","
-		"\"desynchronized\":true,\"records\":[{\"collection\":\"" MOOD "\",\"count\":1},"
+		"\"desynchronized\":false,\"records\":[{\"collection\":\"" MOOD "\",\"count\":1},"
 		"{\"collection\":\"" PAINTING "\",\"count\":0}]}");
 }
 
