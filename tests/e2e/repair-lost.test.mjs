@@ -2,7 +2,7 @@
 // not there was removed by somebody. Nothing goes that a person has not looked at.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -117,7 +117,7 @@ describe('repair --orphans, with documents that are not there', () => {
       assert.deepEqual(await progress({ ...some, kinds: ['orphans'] }), of(3));
       assert.deepEqual(await progress({ ...some, kinds: ['orphans'], yes: true }), of(6));
       assert.deepEqual(await progress({ ...some, kinds: ['unlinked'], yes: true }), of(3));
-      assert.deepEqual(await progress({ apply: file, yes: true }), of(6));
+      assert.deepEqual(await progress({ plan: JSON.parse(readFileSync(file, 'utf8')), yes: true }), of(6));
     } finally {
       await refkey.stop();
     }
