@@ -126,23 +126,16 @@ static int bulk_until_done(struct rk_publish_run *run, struct rk_mongo *mongo,
 	return r;
 }
 
-/* What is to be linked. */
-struct linking {
-	struct rk_publish_item **items;
-	const struct rk_publish_person **persons;
-	size_t count;
-};
-
-static int link_all(
-	struct rk_publish_run *run, struct rk_mongo *mongo, const struct linking *linking)
+static int link_all(struct rk_publish_run *run, struct rk_mongo *mongo,
+	struct rk_publish_item **items, const struct rk_publish_person **persons, size_t count)
 {
 	int r = 0;
 
-	for (size_t at = 0, count; r == 0 && at < linking->count; at += count) {
-		count = linking->count - at;
-		if (count > run->options->mongo_batch)
-			count = run->options->mongo_batch;
-		r = bulk_until_done(run, mongo, linking->items + at, linking->persons + at, count);
+	for (size_t at = 0, some; r == 0 && at < count; at += some) {
+		some = count - at;
+		if (some > run->options->mongo_batch)
+			some = run->options->mongo_batch;
+		r = bulk_until_done(run, mongo, items + at, persons + at, some);
 	}
 	return r;
 }
@@ -150,29 +143,30 @@ static int link_all(
 int rk_publish_link(
 	struct rk_publish_run *run, struct rk_mongo *mongo, struct rk_publish_parcel *parcels)
 {
-	struct linking linking = {0};
-	size_t most = 0;
+	struct rk_publish_item **items;
+	const struct rk_publish_person **persons;
+	size_t most = 0, count = 0;
 	int r = 0;
 
 	for (const struct rk_publish_parcel *parcel = parcels; parcel; parcel = parcel->next)
 		most += parcel->count;
 	if (most == 0)
 		return 0;
-	linking.items = calloc(most, sizeof(*linking.items));
-	linking.persons = calloc(most, sizeof(*linking.persons));
-	if (!linking.items || !linking.persons)
+	items = calloc(most, sizeof(*items));
+	persons = calloc(most, sizeof(*persons));
+	if (!items || !persons)
 		r = -ENOMEM;
 	for (struct rk_publish_parcel *parcel = parcels; r == 0 && parcel; parcel = parcel->next) {
 		for (size_t i = 0; i < parcel->count; i++) {
 			if (!wants_link(&parcel->items[i]))
 				continue;
-			linking.items[linking.count] = &parcel->items[i];
-			linking.persons[linking.count++] = parcel->person;
+			items[count] = &parcel->items[i];
+			persons[count++] = parcel->person;
 		}
 	}
 	if (r == 0)
-		r = link_all(run, mongo, &linking);
-	free(linking.items);
-	free(linking.persons);
+		r = link_all(run, mongo, items, persons, count);
+	free(items);
+	free(persons);
 	return r;
 }
