@@ -3,8 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { Secp256k1Keypair } from '@atproto/crypto';
-import { Client } from '@did-plc/lib';
 import { encodeFrame } from '../kit/firehose.mjs';
 import { startPds } from '../kit/pds.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
@@ -36,11 +34,6 @@ describe('accounts', () => {
   const send = (t, body) => scene.proxy.inject(encodeFrame({ op: 1, t }, { time: new Date().toISOString(), ...body }));
   const repoStatus = async (account) => (await refkey.xrpc('getRepoStatus', { repo: account.did })).body;
   const is = (account, fits, what) => until(async () => fits(await repoStatus(account)), { ...soon, what });
-
-  async function moves({ did }, url) {
-    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
-    await new Client(scene.net.plc.url).updatePds(did, rotation, url);
-  }
 
   // Somebody with two linked moods.
   async function person() {
@@ -176,7 +169,7 @@ describe('accounts', () => {
     const other = await startPds({ plc: scene.net.plc });
     try {
       const moved = async (url, said) => {
-        await moves(who, url);
+        await scene.moves(who, url);
         send('#identity', { did: who.did, seq: (await status(refkey)).cursor });
         const fits = ({ status, body }) => status === 200 && body.moved === said;
         return (await refkey.until('getByRkey', parts(who.records[0].uri), fits, soon)).body;
@@ -195,7 +188,7 @@ describe('accounts', () => {
       await is(who, (s) => s.active === false, 'it is not active here');
       for (const record of who.records) await seen(refkey, record);
       // Home again: with what it wrote meanwhile.
-      await moves(who, scene.pds.url);
+      await scene.moves(who, scene.pds.url);
       await scene.pds.activate(who);
       await linked(refkey, stray);
       assert.equal((await seen(refkey, stray)).moved, undefined);
@@ -215,7 +208,7 @@ describe('accounts', () => {
     it(`moved without a word, and then ${how} here, it is answered as moved, and its documents stay`, async () => {
       const who = await person();
       const documents = await documentsOf(who);
-      await moves(who, 'https://elsewhere.example');
+      await scene.moves(who, 'https://elsewhere.example');
       await leave(who);
       for (const { uri } of who.records)
         await refkey.until('getByRkey', parts(uri), ({ status, body }) => status === 200 && body.moved === true, soon);

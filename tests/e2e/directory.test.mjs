@@ -4,7 +4,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { Secp256k1Keypair } from '@atproto/crypto';
-import { Client } from '@did-plc/lib';
 import { encodeFrame } from '../kit/firehose.mjs';
 import { startProxy } from '../kit/proxy.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
@@ -40,10 +39,9 @@ describe('a directory', () => {
     scene.proxy.inject(
       encodeFrame({ op: 1, t: '#identity' }, { did, seq: (await status(service)).cursor, time: new Date().toISOString() }),
     );
-  const rotated = async ({ did }) => {
-    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
+  const rotated = async (account) => {
     const key = await Secp256k1Keypair.create();
-    await new Client(scene.net.plc.url).updateAtprotoKey(did, rotation, key.did());
+    await scene.signs(account, key.did());
     return key;
   };
 

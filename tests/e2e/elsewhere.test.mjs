@@ -3,8 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { Secp256k1Keypair } from '@atproto/crypto';
-import { Client } from '@did-plc/lib';
 import { startProxy } from '../kit/proxy.mjs';
 import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
@@ -27,10 +25,6 @@ describe('accounts that live elsewhere', () => {
   });
 
   const write = (account, mood) => scene.pds.createRecord(account, MOOD, moodRecord({ mood, ref: objectId() }));
-  async function moves({ did }, url) {
-    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
-    await new Client(scene.net.plc.url).updatePds(did, rotation, url);
-  }
 
   it('are settled, also where that was known before the source listed them', async () => {
     const ada = await scene.stranger();
@@ -41,7 +35,7 @@ describe('accounts that live elsewhere', () => {
     await until(() => list.fired > 0, { ...soon, what: 'no list is to be had' });
     scene.proxy.stall();
     const bea = await scene.stranger();
-    await moves(bea, ELSEWHERE);
+    await scene.moves(bea, ELSEWHERE);
     scene.proxy.stall(false);
     const foreign = await write(bea, 'where it does not live');
     const refused = async () => (await metrics(refkey))['refkey_refused_total{reason="repo_elsewhere"}'];

@@ -206,10 +206,9 @@ describe('identities', () => {
     const cleo = await scene.stranger('cleo');
     await seen(refkey, await write('under the first key', cleo));
     await named(refkey, cleo); // nothing is left to be asked again
-    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
     const key = await Secp256k1Keypair.create();
     const { record, frame } = await held('under the second key', cleo);
-    await new Client(scene.net.plc.url).updateAtprotoKey(cleo.did, rotation, key.did());
+    await scene.signs(cleo, key.did());
     const [reads, wrong] = [asked(cleo), await count('signature_wrong')];
     // As a PDS says it: the identity, and at once the commit.
     send('#identity', { did: cleo.did, seq: frame.body.seq, time: frame.body.time });
@@ -231,10 +230,9 @@ describe('identities', () => {
     const late = directory.http({ hold }, { method: `/${dora.did}` });
     await identity(dora);
     await until(() => late.held > 0, { ...soon, what: 'the first document is on its way' });
-    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
     const key = await Secp256k1Keypair.create();
     const { record, frame } = await held('under the second key', dora);
-    await new Client(scene.net.plc.url).updateAtprotoKey(dora.did, rotation, key.did());
+    await scene.signs(dora, key.did());
     const wrong = await count('signature_wrong');
     send('#identity', { did: dora.did, seq: frame.body.seq, time: frame.body.time });
     scene.proxy.inject(await resigned(frame, key));
@@ -246,13 +244,11 @@ describe('identities', () => {
   });
 
   it('nor when it is the first one that is read of the account', async () => {
-    const rotation = await Secp256k1Keypair.import(scene.pds.config.plcRotationKeyK256PrivateKeyHex);
-    const plc = new Client(scene.net.plc.url);
     // What the directory has when refkey first asks is not what the account signs with.
     scene.proxy.stall();
     const eve = await scene.stranger('eve');
-    const { signingKey } = await plc.getDocumentData(eve.did).then((d) => ({ signingKey: d.verificationMethods.atproto }));
-    await plc.updateAtprotoKey(eve.did, rotation, (await Secp256k1Keypair.create()).did());
+    const { verificationMethods } = await new Client(scene.net.plc.url).getDocumentData(eve.did);
+    await scene.signs(eve, (await Secp256k1Keypair.create()).did());
     const record = await write('under the key that comes later', eve);
     let release;
     const hold = new Promise((resolve) => (release = resolve));
@@ -260,7 +256,7 @@ describe('identities', () => {
     const wrong = await count('signature_wrong');
     scene.proxy.stall(false);
     await until(() => late.held > 0, { ...soon, what: 'the first document is on its way' });
-    await plc.updateAtprotoKey(eve.did, rotation, signingKey);
+    await scene.signs(eve, verificationMethods.atproto);
     await identity(eve);
     await seen(refkey, await write('behind it'));
     release();

@@ -11,6 +11,8 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import path from 'node:path';
+import { Secp256k1Keypair } from '@atproto/crypto';
+import { Client } from '@did-plc/lib';
 import { startMongo } from '../kit/mongo.mjs';
 import { startNetwork } from '../kit/pds.mjs';
 import { startProxy } from '../kit/proxy.mjs';
@@ -107,6 +109,21 @@ export class Scene {
   // An account that no user of the site has.
   async stranger(name = this.name()) {
     return { ...(await this.pds.account(`${name}.test`)), name };
+  }
+
+  // The account's DID document says from now on that it lives at another PDS; that it signs with another key. The stream
+  // is not told.
+  async moves({ did }, url) {
+    await this.#directory().updatePds(did, await this.#rotation(), url);
+  }
+  async signs({ did }, key) {
+    await this.#directory().updateAtprotoKey(did, await this.#rotation(), key);
+  }
+  #directory() {
+    return new Client(this.net.plc.url);
+  }
+  #rotation() {
+    return Secp256k1Keypair.import(this.pds.config.plcRotationKeyK256PrivateKeyHex);
   }
 
   name() {
