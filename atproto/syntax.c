@@ -216,6 +216,17 @@ bool rk_oid_parse(struct rk_oid *out, struct rk_slice in)
 	return true;
 }
 
+void rk_oid_format(char out[RK_OID_LEN + 1], const struct rk_oid *oid)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < sizeof(oid->bytes); i++) {
+		out[2 * i] = digits[oid->bytes[i] >> 4];
+		out[2 * i + 1] = digits[oid->bytes[i] & 15];
+	}
+	out[RK_OID_LEN] = '\0';
+}
+
 bool rk_uri_valid(struct rk_slice s)
 {
 	size_t i = 0;

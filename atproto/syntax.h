@@ -68,11 +68,13 @@ bool rk_language_valid(struct rk_slice in);
 /* A URI as Lexicon strings have them, as the reference checks it: scheme:[//]something, no spaces. */
 bool rk_uri_valid(struct rk_slice in);
 
-/* A MongoDB ObjectId as 24 hex digits, either case. */
+/* A MongoDB ObjectId: 24 hex digits, read in either case and written in lower case. */
+enum { RK_OID_LEN = 24 };
 struct rk_oid {
 	uint8_t bytes[12];
 };
 bool rk_oid_parse(struct rk_oid *out, struct rk_slice in);
+void rk_oid_format(char out[RK_OID_LEN + 1], const struct rk_oid *oid);
 static inline int64_t rk_oid_unix_sec(const struct rk_oid *oid)
 {
 	return (int64_t)((uint32_t)oid->bytes[0] << 24 | (uint32_t)oid->bytes[1] << 16 |

@@ -121,11 +121,11 @@ static int document_find(struct rk_deleting *d, struct rk_arena *arena, struct r
 			record = &d->list[i];
 	}
 	for (size_t i = 0; r == 0 && i < documents->count && !t->document; i++) {
-		uint8_t hex[24];
+		char hex[RK_OID_LEN + 1];
 
-		rk_oid_hex(hex, &documents->list[i].id);
+		rk_oid_format(hex, &documents->list[i].id);
 		if (is_of(d, &documents->list[i], t) &&
-			!(record && rk_delete_is_another(record, rk_slice_make(hex, sizeof(hex)))))
+			!(record && rk_delete_is_another(record, rk_slice_str(hex))))
 			t->document = &documents->list[i];
 	}
 	if (r || t->document || !record)

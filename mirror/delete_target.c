@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/encode.h"
 #include "base/list.h"
 #include "mirror/build.h"
 #include "mirror/delete_inside.h"
@@ -21,7 +20,7 @@ int rk_delete_mongo_result(struct rk_deleting *d, int r)
 void rk_delete_tell(
 	struct rk_deleting *d, const struct rk_delete_target *t, enum rk_delete_outcome outcome)
 {
-	struct rk_buf id = {0};
+	char id[RK_OID_LEN + 1] = "";
 	struct rk_delete_line line = {
 		.name = t->name,
 		.outcome = outcome,
@@ -33,11 +32,10 @@ void rk_delete_tell(
 	};
 
 	if (t->marked)
-		rk_hex_encode(&id, rk_slice_make(t->document->id.bytes, 12));
-	line.document = rk_buf_cstr(&id);
+		rk_oid_format(id, &t->document->id);
+	line.document = id;
 	d->summary->counts[outcome]++;
 	d->request->line(d->request->context, &line);
-	rk_buf_finish(&id);
 }
 
 /* The repo */

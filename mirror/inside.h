@@ -177,7 +177,6 @@ int rk_item_decide(struct rk_round *round, struct rk_item *item)
 /* Copies into the item what writing it takes. */
 int rk_round_prepare(struct rk_round *round, struct rk_item *item, const struct rk_record *record)
 	__attribute__((warn_unused_result));
-void rk_oid_hex(uint8_t out[24], const struct rk_oid *oid);
 /* The DID of a document's owner; empty: nobody known, and then *unknown. */
 struct rk_slice rk_document_did(
 	const struct rk_mirror *mirror, const struct rk_document *document, bool *unknown);

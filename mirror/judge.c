@@ -8,16 +8,6 @@
 
 enum { OTHERS_MOST = 64 };
 
-void rk_oid_hex(uint8_t out[24], const struct rk_oid *oid)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (int i = 0; i < 12; i++) {
-		out[2 * i] = (uint8_t)digits[oid->bytes[i] >> 4];
-		out[2 * i + 1] = (uint8_t)digits[oid->bytes[i] & 15];
-	}
-}
-
 struct rk_slice rk_document_did(
 	const struct rk_mirror *mirror, const struct rk_document *document, bool *unknown)
 {
@@ -74,11 +64,11 @@ static int explain_issues(struct rk_round *round, struct rk_item *item)
 		return explain(
 			round, item, "the ref's time is in the future", (struct rk_slice){0});
 	if (issues & RK_ISSUE_BIT(UNLINKED)) {
-		uint8_t hex[24];
+		char hex[RK_OID_LEN + 1];
 
-		rk_oid_hex(hex, &document->id);
+		rk_oid_format(hex, &document->id);
 		return explain(round, item, "the record has no ref, and is named by document",
-			rk_slice_make(hex, sizeof(hex)));
+			rk_slice_str(hex));
 	}
 	return 0;
 }
@@ -174,12 +164,11 @@ static int facts_absent(struct rk_round *round, struct rk_item *item, uint64_t f
 	struct rk_facts_document *facts)
 {
 	struct rk_owner_view owner = {0};
-	uint8_t hex[24];
+	char hex[RK_OID_LEN + 1];
 	int r;
 
-	rk_oid_hex(hex, &item->target);
-	r = rk_read_owner(
-		round->mirror->snapshot, &owner, item->collection, rk_slice_make(hex, sizeof(hex)));
+	rk_oid_format(hex, &item->target);
+	r = rk_read_owner(round->mirror->snapshot, &owner, item->collection, rk_slice_str(hex));
 	if (r && r != RK_STORE_ABSENT)
 		return r;
 	facts->known = r == 0 && owner.known;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/list.h"
 #include "mirror/publish_inside.h"
 
@@ -372,14 +371,13 @@ static void tell(struct rk_publish_run *run, const struct rk_publish_parcel *par
 			.reason = item->reason,
 			.of_account = item->write.of_account,
 		};
-		struct rk_buf ref = {0};
+		char ref[RK_OID_LEN + 1];
 
-		rk_hex_encode(&ref, rk_slice_make(item->document.id.bytes, 12));
-		line.ref = rk_buf_cstr(&ref);
+		rk_oid_format(ref, &item->document.id);
+		line.ref = ref;
 		run->summary->counts[item->outcome]++;
 		if (run->request->line)
 			run->request->line(run->request->context, &line);
-		rk_buf_finish(&ref);
 	}
 }
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/list.h"
 #include "base/metrics.h"
 #include "mirror/decide.h"
@@ -222,7 +221,7 @@ static int orphans_add(struct rk_watching *w)
 static int judge(
 	struct rk_watching *w, const struct rk_watch_candidate *candidate, bool *ours, bool *drop)
 {
-	struct rk_buf hex = {0};
+	char hex[RK_OID_LEN + 1];
 	struct rk_repo repo;
 	bool pending = false;
 	int r = rk_read_repo_by_did(w->snapshot, &repo, candidate->user->did);
@@ -234,12 +233,9 @@ static int judge(
 	/* A repo that cannot be fetched must not hold up its user for ever. */
 	if (w->request->ready && rk_repo_is_queued(&repo) && repo.failures < RK_FAILURES_READY)
 		return 0;
-	rk_hex_encode(&hex, rk_slice_make(candidate->id.bytes, sizeof(candidate->id.bytes)));
-	r = rk_buf_failed(&hex);
-	if (r == 0)
-		r = rk_read_pending_ref(w->snapshot, &pending, repo.id,
-			(uint8_t)w->request->collection, rk_buf_slice(&hex));
-	rk_buf_finish(&hex);
+	rk_oid_format(hex, &candidate->id);
+	r = rk_read_pending_ref(
+		w->snapshot, &pending, repo.id, (uint8_t)w->request->collection, rk_slice_str(hex));
 	*ours = !pending;
 	return r;
 }

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "mirror/decide.h"
@@ -46,7 +45,7 @@ static void failed(struct rk_watching *w, const struct rk_watch_candidate *candi
 				  : rk_watch_document_key(RK_WATCH_OF_DOCUMENT, &candidate->id);
 	const struct rk_later_entry *entry = rk_later_find(&w->later, key);
 	int64_t now_ms = rk_clock_mono_ms();
-	struct rk_buf hex = {0};
+	char hex[RK_OID_LEN + 1];
 
 	w->summary->counts[RK_PUBLISH_FAILED]++;
 	rk_metric_add(RK_METRIC_PUBLISH_FAILURES, 1);
@@ -57,12 +56,11 @@ static void failed(struct rk_watching *w, const struct rk_watch_candidate *candi
 		&w->later, key, now_ms, of_account ? ACCOUNT_MOST_MS : RK_AGAIN_MOST_MS);
 	if (said || (entry && entry->attempts > 1))
 		return;
-	rk_hex_encode(&hex, rk_slice_make(candidate->id.bytes, sizeof(candidate->id.bytes)));
+	rk_oid_format(hex, &candidate->id);
 	rk_log(RK_LOG_WARN, "publish", "not done; trying again",
 		RK_LOG_SLICE("did", candidate->user->did),
-		RK_LOG_STR("collection", w->collection->nsid), RK_LOG_STR("ref", rk_buf_cstr(&hex)),
+		RK_LOG_STR("collection", w->collection->nsid), RK_LOG_STR("ref", hex),
 		RK_LOG_STR("reason", reason));
-	rk_buf_finish(&hex);
 }
 
 static void settled(struct rk_watching *w, const struct rk_watch_candidate *candidate)
@@ -157,10 +155,10 @@ static void withdrawn(struct rk_watching *w, const struct rk_watch_candidate *ca
 		.reason = item->reason,
 		.of_account = item->of_account,
 	};
-	struct rk_buf hex = {0};
+	char hex[RK_OID_LEN + 1];
 
-	rk_hex_encode(&hex, rk_slice_make(item->id.bytes, sizeof(item->id.bytes)));
-	line.ref = rk_buf_cstr(&hex);
+	rk_oid_format(hex, &item->id);
+	line.ref = hex;
 	switch (item->state) {
 	case RK_WITHDRAWAL_DONE:
 		settled(w, candidate);
@@ -176,12 +174,10 @@ static void withdrawn(struct rk_watching *w, const struct rk_watch_candidate *ca
 			rk_clock_mono_ms(), LATER_MOST_MS);
 		/* fall through */
 	case RK_WITHDRAWAL_VOID:
-		rk_buf_finish(&hex);
 		return;
 	}
 	if (w->request->line)
 		w->request->line(w->request->context, &line, true);
-	rk_buf_finish(&hex);
 }
 
 static int repo_of(struct rk_watching *w, const struct rk_user *user, rk_repo_id *out)

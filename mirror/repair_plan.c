@@ -165,11 +165,11 @@ void rk_repair_print(char out[RK_REPAIR_PRINT_SIZE], const struct rk_audit_perso
 
 json_t *rk_repair_step_json(const struct rk_repair_step *step)
 {
-	struct rk_buf hex = {0}, cid = {0};
+	struct rk_buf cid = {0};
+	char ref[RK_OID_LEN + 1];
 	json_t *json;
 
-	if (step->has_id)
-		rk_hex_encode(&hex, rk_slice_make(step->id.bytes, sizeof(step->id.bytes)));
+	rk_oid_format(ref, &step->id);
 	if (rk_cid_is_set(&step->cid))
 		rk_cid_format(&cid, &step->cid);
 	json = json_pack("{s:s, s:s?, s:s, s:o, s:s?, s:s?, s:o}", "action",
@@ -177,11 +177,9 @@ json_t *rk_repair_step_json(const struct rk_repair_step *step)
 		step->kind < RK_REPAIR_KIND_COUNT ? rk_repair_kind_names[step->kind] : NULL,
 		"collection", rk_collections[step->collection].nsid, "rkey",
 		json_stringn((const char *)step->rkey.data, step->rkey.len), "ref",
-		hex.len ? rk_buf_cstr(&hex) : NULL, "cid", cid.len ? rk_buf_cstr(&cid) : NULL,
-		"was",
+		step->has_id ? ref : NULL, "cid", cid.len ? rk_buf_cstr(&cid) : NULL, "was",
 		step->was.len ? json_stringn((const char *)step->was.data, step->was.len)
 			      : json_null());
-	rk_buf_finish(&hex);
 	rk_buf_finish(&cid);
 	return json;
 }

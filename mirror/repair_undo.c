@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/encode.h"
 #include "mirror/build.h"
 #include "mirror/repair_inside.h"
 #include "mirror/undo_read.h"
@@ -82,7 +81,7 @@ static int documents_check(struct undoing *u, const struct rk_undo_entry *entrie
 /* A document that was removed is known to the index by whose it was. */
 static int owners_check(struct undoing *u)
 {
-	struct rk_buf hex = {0};
+	char hex[RK_OID_LEN + 1];
 	int r = rk_snapshot_begin(u->snapshot);
 
 	if (r)
@@ -92,12 +91,8 @@ static int owners_check(struct undoing *u)
 		struct rk_owner_view owner = {0};
 		struct rk_repo repo = {0};
 
-		rk_buf_clear(&hex);
-		rk_hex_encode(
-			&hex, rk_slice_make(entry->target.bytes, sizeof(entry->target.bytes)));
-		r = rk_buf_failed(&hex)
-			? -ENOMEM
-			: rk_read_owner(u->snapshot, &owner, entry->collection, rk_buf_slice(&hex));
+		rk_oid_format(hex, &entry->target);
+		r = rk_read_owner(u->snapshot, &owner, entry->collection, rk_slice_str(hex));
 		if (r == 0 && owner.known && owner.owner.repo)
 			r = rk_read_repo_by_did(u->snapshot, &repo, entry->did);
 		if (r >= 0 && owner.known && owner.owner.repo && owner.owner.repo != repo.id)
@@ -106,7 +101,6 @@ static int owners_check(struct undoing *u)
 			r = -EUCLEAN;
 	}
 	rk_snapshot_end(u->snapshot);
-	rk_buf_finish(&hex);
 	return r < 0 ? r : 0;
 }
 

@@ -173,24 +173,22 @@ static int tell(void *context, struct rk_write *w)
 
 	for (size_t i = 0; r == 0 && i < telling->count; i++) {
 		const struct rk_repair_step *step = telling->steps[i];
-		struct rk_buf hex = {0};
+		char hex[RK_OID_LEN + 1];
 
 		if (step->state != RK_REPAIR_DONE)
 			continue;
-		rk_hex_encode(&hex, rk_slice_make(step->id.bytes, sizeof(step->id.bytes)));
-		r = rk_buf_failed(&hex);
-		if (r == 0 && step->action == RK_REPAIR_LINK)
+		rk_oid_format(hex, &step->id);
+		if (step->action == RK_REPAIR_LINK)
 			r = rk_write_pending(
 				w, repo.id, step->collection, step->rkey, 0, rk_clock_wall_ms());
 		if (r == RK_STORE_ABSENT)
 			r = 0;
 		if (r == 0)
-			r = rk_write_issue_clear(w, RK_ISSUE_VANISHED, repo.id, step->collection,
-				rk_buf_slice(&hex));
+			r = rk_write_issue_clear(
+				w, RK_ISSUE_VANISHED, repo.id, step->collection, rk_slice_str(hex));
 		if (r == 0)
-			r = rk_write_issue_clear(w, RK_ISSUE_DANGLING, repo.id, step->collection,
-				rk_buf_slice(&hex));
-		rk_buf_finish(&hex);
+			r = rk_write_issue_clear(
+				w, RK_ISSUE_DANGLING, repo.id, step->collection, rk_slice_str(hex));
 	}
 	return r < 0 ? r : 0;
 }
@@ -259,9 +257,10 @@ static int look_visit(void *context, const struct rk_session_record *record)
 static void undo_line(
 	struct rk_buf *out, const struct rk_user *user, const struct rk_repair_step *step)
 {
-	struct rk_buf ref = {0}, cid = {0};
+	struct rk_buf cid = {0};
+	char ref[RK_OID_LEN + 1];
 
-	rk_hex_encode(&ref, rk_slice_make(step->id.bytes, sizeof(step->id.bytes)));
+	rk_oid_format(ref, &step->id);
 	rk_cid_format(&cid, &step->cid);
 	rk_buf_add_str(out, "{\"did\":");
 	rk_buf_add_json(out, user->did);
@@ -270,10 +269,9 @@ static void undo_line(
 	rk_buf_add_json(out, step->rkey);
 	rk_buf_printf(out,
 		",\"cid\":\"%s\",\"ref\":\"%s\",\"kind\":\"%s\",\"record\":", rk_buf_cstr(&cid),
-		rk_buf_cstr(&ref), rk_repair_kind_names[step->kind]);
+		ref, rk_repair_kind_names[step->kind]);
 	rk_buf_add_slice(out, step->json);
 	rk_buf_add_str(out, "}\n");
-	rk_buf_finish(&ref);
 	rk_buf_finish(&cid);
 }
 

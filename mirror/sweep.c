@@ -47,7 +47,7 @@ static int item_compare(struct rk_sweep *sweep, struct rk_item *item,
 	struct rk_owner_view owner = {0};
 	struct rk_record record;
 	bool write, own, differs;
-	uint8_t hex[24];
+	char hex[RK_OID_LEN + 1];
 	int r;
 
 	item->document = document;
@@ -56,8 +56,8 @@ static int item_compare(struct rk_sweep *sweep, struct rk_item *item,
 	if (r || item->state != RK_ITEM_OPEN)
 		return r;
 	item->state = RK_ITEM_STALE;
-	rk_oid_hex(hex, &document->id);
-	r = rk_read_owner(s, &owner, item->collection, rk_slice_make(hex, sizeof(hex)));
+	rk_oid_format(hex, &document->id);
+	r = rk_read_owner(s, &owner, item->collection, rk_slice_str(hex));
 	if (r == 0 || r == RK_STORE_ABSENT)
 		r = rk_read_record(s, &record, item->repo, item->collection, item->rkey);
 	if (r)
@@ -124,12 +124,12 @@ static int document_compare(struct rk_sweep *sweep, const struct rk_document *do
 {
 	struct same_ref same = {.sweep = sweep};
 	size_t from = sweep->round.count;
-	uint8_t hex[24];
+	char hex[RK_OID_LEN + 1];
 	int r;
 
-	rk_oid_hex(hex, &document->id);
-	r = rk_read_ref_all(sweep->mirror->snapshot, collection, rk_slice_make(hex, sizeof(hex)),
-		same_ref_add, &same);
+	rk_oid_format(hex, &document->id);
+	r = rk_read_ref_all(
+		sweep->mirror->snapshot, collection, rk_slice_str(hex), same_ref_add, &same);
 	if (r == 0)
 		r = same.error;
 	for (size_t i = from; r == 0 && i < from + same.count; i++)
@@ -172,17 +172,17 @@ static int dangling_write(void *context, struct rk_write *w)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < dangling->documents->count; i++) {
-		uint8_t hex[24];
+		char hex[RK_OID_LEN + 1];
 		const struct rk_issue issue = {
 			.kind = RK_ISSUE_DANGLING,
 			.repo = dangling->repos[i],
 			.collection = dangling->collection,
-			.ref = rk_slice_make(hex, sizeof(hex)),
+			.ref = rk_slice_str(hex),
 			.at_ms = dangling->now_ms,
 			.message = rk_slice_str("the document names a record that is not there"),
 		};
 
-		rk_oid_hex(hex, &dangling->documents->list[i].id);
+		rk_oid_format(hex, &dangling->documents->list[i].id);
 		if (dangling->repos[i])
 			r = rk_write_issue(w, &issue);
 	}

@@ -247,11 +247,11 @@ static int over_write(void *context, struct rk_write *w)
 
 	for (size_t i = 0; r == 0 && i < over->count; i++) {
 		const struct rk_issue *issue = &over->list[i];
-		uint8_t hex[24];
+		char hex[RK_OID_LEN + 1];
 
-		rk_oid_hex(hex, &over->ids[i]);
+		rk_oid_format(hex, &over->ids[i]);
 		r = rk_write_issue_clear(w, (enum rk_issue_kind)issue->kind, issue->repo,
-			issue->collection, rk_slice_make(hex, sizeof(hex)));
+			issue->collection, rk_slice_str(hex));
 	}
 	return r;
 }

@@ -6,15 +6,15 @@
 #include "base/clock.h"
 
 /* An issue of the document that the item was about. */
-static struct rk_issue document_issue(
-	const struct rk_item *item, enum rk_issue_kind kind, uint8_t hex[24], int64_t now_ms)
+static struct rk_issue document_issue(const struct rk_item *item, enum rk_issue_kind kind,
+	char hex[RK_OID_LEN + 1], int64_t now_ms)
 {
-	rk_oid_hex(hex, item->document ? &item->document->id : &item->target);
+	rk_oid_format(hex, item->document ? &item->document->id : &item->target);
 	return (struct rk_issue){
 		.kind = (uint8_t)kind,
 		.repo = item->repo,
 		.collection = item->collection,
-		.ref = rk_slice_make(hex, 24),
+		.ref = rk_slice_str(hex),
 		.at_ms = now_ms,
 	};
 }
@@ -36,7 +36,7 @@ static int mark(struct rk_write *w, rk_repo_id repo, uint8_t collection, struct 
 
 static int tell_gone(struct rk_write *w, const struct rk_round *round, const struct rk_item *item)
 {
-	uint8_t hex[24];
+	char hex[RK_OID_LEN + 1];
 	struct rk_issue issue = document_issue(item, RK_ISSUE_DANGLING, hex, round->now_ms);
 	int r = document_issue_clear(w, &issue);
 
@@ -67,7 +67,7 @@ static int tell_linked(struct rk_write *w, const struct rk_round *round, const s
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(over) / sizeof(over[0]); i++) {
-		uint8_t hex[24];
+		char hex[RK_OID_LEN + 1];
 		struct rk_issue issue = document_issue(item, over[i], hex, round->now_ms);
 
 		r = document_issue_clear(w, &issue);
@@ -137,11 +137,11 @@ static int tell_settled(
 		.owner = {item->owner},
 	};
 	bool gone = item->flags & RK_PENDING_GONE;
-	uint8_t hex[24];
+	char hex[RK_OID_LEN + 1];
 	int r;
 
-	rk_oid_hex(hex, &item->owner_of);
-	result.owner_ref = rk_slice_make(hex, sizeof(hex));
+	rk_oid_format(hex, &item->owner_of);
+	result.owner_ref = rk_slice_str(hex);
 	if (decision->action == RK_ACTION_WAIT) {
 		int64_t wait = decision->due_ms ? decision->due_ms
 						: round->now_ms + rk_again_ms(item->attempts);

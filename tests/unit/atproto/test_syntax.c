@@ -150,10 +150,13 @@ static void tid_values_both_ways(void **state)
 static void oid_either_case_and_its_time(void **state)
 {
 	struct rk_oid lower, upper;
+	char hex[RK_OID_LEN + 1];
 
 	assert_true(rk_oid_parse(&lower, rk_slice_str("65a0b1c2d3e4f5061728394a")));
 	assert_true(rk_oid_parse(&upper, rk_slice_str("65A0B1C2D3E4F5061728394A")));
 	assert_memory_equal(lower.bytes, upper.bytes, 12);
+	rk_oid_format(hex, &upper);
+	assert_string_equal(hex, "65a0b1c2d3e4f5061728394a");
 	assert_int_equal(rk_oid_unix_sec(&lower), 0x65a0b1c2);
 	assert_true(rk_oid_parse(&lower, rk_slice_str("ffffffff0000000000000000")));
 	assert_true(rk_oid_unix_sec(&lower) == INT64_C(0xffffffff));
