@@ -1,5 +1,7 @@
-/* Hex, base32, base58btc, base64, UTF-8; see encode.h. */
+/* Hex, base32, base58btc, base64, percent, UTF-8; see encode.h. */
 #include "base/encode.h"
+
+#include <ctype.h>
 
 enum { BASE58_INPUT_MOST = 256 };
 
@@ -198,6 +200,23 @@ bool rk_base58_decode(struct rk_buf *out, struct rk_slice in)
 	while (len)
 		rk_buf_add_byte(out, digits[--len]);
 	return !rk_buf_failed(out);
+}
+
+void rk_percent_encode(struct rk_buf *out, struct rk_slice text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.data[i];
+
+		if (c < 0x80 && (isalnum(c) || strchr("-._~", c)) && c != '\0') {
+			rk_buf_add_byte(out, c);
+		} else {
+			rk_buf_add_byte(out, '%');
+			rk_buf_add_byte(out, (uint8_t)digits[c >> 4]);
+			rk_buf_add_byte(out, (uint8_t)digits[c & 15]);
+		}
+	}
 }
 
 bool rk_utf8_valid(struct rk_slice in)

@@ -27,6 +27,9 @@ void rk_base64_encode(struct rk_buf *out, struct rk_slice bytes);
 bool rk_base64_decode(struct rk_buf *out, struct rk_slice in, bool url)
 	__attribute__((warn_unused_result));
 
+/* All but RFC 3986's unreserved letters as %XX: a component of a query or path. */
+void rk_percent_encode(struct rk_buf *out, struct rk_slice text);
+
 /* Well-formed UTF-8 (RFC 3629): no surrogates, no overlong forms, at most U+10FFFF. */
 bool rk_utf8_valid(struct rk_slice in);
 

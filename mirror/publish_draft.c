@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
-#include "net/http.h"
 
 /* Milliseconds of years 0 to 9999, which a datetime can tell. */
 #define WHEN_LEAST INT64_C(-62167219200000)
@@ -129,7 +128,7 @@ static bool image_add(struct rk_draft *out, struct rk_buf *json, const struct rk
 		uint32_t len;
 		const char *text = bson_iter_utf8(&iter, &len);
 
-		rk_http_escape(&url, rk_slice_make(text, len));
+		rk_percent_encode(&url, rk_slice_make(text, len));
 	}
 	ok = rk_buf_failed(&url) == 0 && url.len < sizeof(out->image);
 	if (ok) {

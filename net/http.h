@@ -77,8 +77,6 @@ int rk_http_perform(struct rk_http *http, struct rk_http_response *out,
 	const struct rk_http_request *request) __attribute__((warn_unused_result));
 void rk_http_response_finish(struct rk_http_response *response);
 
-/* Appends text percent-encoded as a query component. */
-void rk_http_escape(struct rk_buf *out, struct rk_slice text);
 /* "HTTP://Host:80/path" -> "http://host": scheme, host and a port only if not the scheme's own.
  * False unless it is http(s)/ws(s) with a host, or with user, password or an IPv6 zone. ws maps to
  * http. */

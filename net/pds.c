@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/encode.h"
 #include "net/pds_answer.h"
 #include "net/spool.h"
 
@@ -177,7 +178,7 @@ int rk_pds_resolve_handle(struct rk_pds *pds, struct rk_pds_reply *reply, struct
 	int rc;
 
 	add_method(&url, origin, "com.atproto.identity.resolveHandle?handle=");
-	rk_http_escape(&url, rk_slice_str(handle));
+	rk_percent_encode(&url, rk_slice_str(handle));
 	rc = ask_did(pds, reply, did, &url);
 	/* The reference PDS has no name for "not found" here. */
 	if (rc == RK_PDS_WRONG && reply->http_status == 400 &&
@@ -255,7 +256,7 @@ static int list(struct rk_pds *pds, struct rk_pds_reply *reply, const char *orig
 		rk_buf_printf(&url, "limit=%d", PAGE_REPOS);
 		if (cursor.len > 0) {
 			rk_buf_add_str(&url, "&cursor=");
-			rk_http_escape(&url, rk_buf_slice(&cursor));
+			rk_percent_encode(&url, rk_buf_slice(&cursor));
 		}
 		rc = ask_json(pds, reply, &root, &url, PAGE_MOST);
 		if (rc != RK_PDS_OK)
@@ -295,7 +296,7 @@ int rk_pds_list_repos_by_collection(struct rk_pds *pds, struct rk_pds_reply *rep
 	int rc;
 
 	rk_buf_add_str(&method, "com.atproto.sync.listReposByCollection?collection=");
-	rk_http_escape(&method, rk_slice_str(collection));
+	rk_percent_encode(&method, rk_slice_str(collection));
 	rk_buf_add_byte(&method, '&');
 	rc = rk_buf_failed(&method);
 	if (rc == 0)
@@ -323,7 +324,7 @@ int rk_pds_repo_status(struct rk_pds *pds, struct rk_pds_reply *reply, char rev[
 
 	rev[0] = '\0';
 	add_method(&url, origin, "com.atproto.sync.getRepoStatus?did=");
-	rk_http_escape(&url, rk_slice_str(did));
+	rk_percent_encode(&url, rk_slice_str(did));
 	rc = ask_json(pds, reply, &root, &url, ANSWER_MOST);
 	rk_buf_finish(&url);
 	if (rc != RK_PDS_OK)
@@ -368,7 +369,7 @@ int rk_pds_get_repo(struct rk_pds *pds, struct rk_pds_reply *reply, struct rk_pd
 	request.timeout_ms = pds->options.repo_timeout_ms;
 	request.rate_least = REPO_RATE_LEAST;
 	add_method(&url, origin, "com.atproto.sync.getRepo?did=");
-	rk_http_escape(&url, rk_slice_str(did));
+	rk_percent_encode(&url, rk_slice_str(did));
 	rc = ask(pds, reply, &response, &request, &url, true);
 	if (rc == RK_PDS_OK) {
 		end = lseek(request.body_fd, 0, SEEK_CUR);

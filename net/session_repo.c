@@ -197,7 +197,7 @@ static int list_refused(struct rk_session *session, struct rk_pds_reply *reply, 
 	int rc = -ENOMEM;
 
 	rk_buf_add_str(&method, "com.atproto.sync.getRepoStatus?did=");
-	rk_http_escape(&method, rk_slice_str(did));
+	rk_percent_encode(&method, rk_slice_str(did));
 	call.method = rk_buf_cstr(&method);
 	if (!rk_buf_failed(&method)) {
 		rc = rk_session_perform(session, reply, &root, &call);
@@ -256,10 +256,10 @@ int rk_session_list(struct rk_session *session, struct rk_pds_reply *reply, cons
 		rk_buf_printf(&method,
 			"com.atproto.repo.listRecords?limit=%d&collection=%s&repo=", PAGE_RECORDS,
 			collection);
-		rk_http_escape(&method, rk_slice_str(did));
+		rk_percent_encode(&method, rk_slice_str(did));
 		if (cursor.len) {
 			rk_buf_add_str(&method, "&cursor=");
-			rk_http_escape(&method, rk_buf_slice(&cursor));
+			rk_percent_encode(&method, rk_buf_slice(&cursor));
 		}
 		if (rk_buf_failed(&method)) {
 			rc = -ENOMEM;

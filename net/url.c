@@ -1,4 +1,4 @@
-/* URLs as both clients see them: origins to compare, text to put into a query. */
+/* URLs as both clients see them: origins to compare. */
 #include <ctype.h>
 #include <curl/curl.h>
 #include <stdio.h>
@@ -49,21 +49,4 @@ out:
 	curl_free(scheme);
 	curl_url_cleanup(parts);
 	return ok;
-}
-
-void rk_http_escape(struct rk_buf *out, struct rk_slice text)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = text.data[i];
-
-		if (c < 0x80 && (isalnum(c) || strchr("-._~", c)) && c != '\0') {
-			rk_buf_add_byte(out, c);
-		} else {
-			rk_buf_add_byte(out, '%');
-			rk_buf_add_byte(out, (uint8_t)hex[c >> 4]);
-			rk_buf_add_byte(out, (uint8_t)hex[c & 15]);
-		}
-	}
 }

@@ -119,12 +119,22 @@ static void utf8_boundaries_in_pairs(void **state)
 		assert_int_equal(rk_utf8_valid(rk_slice_str(cases[i].bytes)), cases[i].valid);
 }
 
+static void percent_leaves_only_unreserved(void **state)
+{
+	struct rk_buf out = {0};
+
+	rk_percent_encode(&out, rk_slice_make("aZ09-._~ &=+/%\0\xc3\xa9", 17));
+	assert_string_equal(rk_buf_cstr(&out), "aZ09-._~%20%26%3D%2B%2F%25%00%C3%A9");
+	rk_buf_finish(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_pairs_both_ways),
 		cmocka_unit_test(base58_keeps_leading_zeros),
 		cmocka_unit_test(refuses_what_is_not_canonical),
+		cmocka_unit_test(percent_leaves_only_unreserved),
 		cmocka_unit_test(utf8_boundaries_in_pairs),
 	};
 	return cmocka_run_group_tests_name("base/encode", tests, NULL, NULL);
