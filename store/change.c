@@ -53,7 +53,7 @@ static int pending_record(
 
 	rk_key_pending(
 		&key, false, (struct rk_slice){0}, record->repo, record->collection, record->rkey);
-	if (record->flags & RK_RECORD_INVALID)
+	if (record->flags & RK_RECORD_INVALID && !(record->flags & RK_RECORD_CODE_TAKEN))
 		return rk_pending_remove(c->w, rk_key_slice(&key));
 	if (fresh)
 		return rk_pending_make(
@@ -114,17 +114,18 @@ static int record_succeed(
 {
 	bool same_ref = rk_slice_equal(old->ref, record->ref);
 	bool same_code = rk_slice_equal(old->code, record->code);
-	bool renamed = !same_code || !rk_slice_equal(old->slug, record->slug);
+	bool renamed = !same_code || !rk_slice_equal(old->slug, record->slug) ||
+		old->flags & RK_RECORD_CODE_TAKEN;
 
 	record->issues = old->issues;
-	record->flags |= old->flags & RK_RECORD_FIRST;
+	record->flags |= old->flags & (RK_RECORD_FIRST | (same_code ? RK_RECORD_CODE_TAKEN : 0));
 	/* Whoever claims a ref or code by an update comes after all who had it before. */
 	if ((same_ref || record->ref.len == 0) && (same_code || record->code.len == 0))
 		record->first = old->first;
 	if (same_ref || record->ref.len == 0) {
 		record->link = old->link;
 		record->flags |= old->flags & (RK_RECORD_UNREF | RK_RECORD_RENAMED);
-		if (renamed && old->link == RK_LINK_LINKED)
+		if (renamed)
 			record->flags |= RK_RECORD_RENAMED;
 		if (same_ref)
 			*pending |= RK_PENDING_UPDATED;

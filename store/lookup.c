@@ -10,6 +10,8 @@
 
 uint8_t rk_lookup_rank(const struct rk_record *record, enum rk_lookup kind)
 {
+	if (kind == RK_LOOKUP_CODE && record->flags & RK_RECORD_CODE_TAKEN)
+		return RK_RANK_CONFLICT;
 	switch (record->link) {
 	case RK_LINK_LINKED:
 		return record->flags & RK_RECORD_RENAMED &&
@@ -190,6 +192,41 @@ int rk_read_lookup(struct rk_snapshot *s, struct rk_record *out, enum rk_lookup 
 		r = answer_find(s, out, cursor, v);
 	mdb_cursor_close(cursor);
 	return r;
+}
+
+int rk_read_code_all(struct rk_snapshot *s, uint8_t collection, struct rk_slice code,
+	rk_record_visit *visit, void *context)
+{
+	struct rk_key_buf key = {0};
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int bad = 0, r;
+
+	if (code.len == 0 || code.len > RK_CODE_MOST)
+		return 0;
+	rk_key_lookup(&key, RK_LOOKUP_CODE, collection, 0, code);
+	r = rk_table_cursor(s, RK_TABLE_LOOKUP, &cursor);
+	if (r)
+		return r;
+	k = rk_val(rk_key_slice(&key));
+	for (r = mdb_cursor_get(cursor, &k, &v, MDB_SET_KEY); r == 0;
+		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT_DUP)) {
+		struct rk_record record;
+		rk_repo_id repo;
+		uint8_t rank;
+
+		bad = entry_head(rk_val_slice(v), &rank, &repo) ? 0 : RK_STORE_CORRUPT;
+		if (bad == 0 && rank >= RK_RANK_CONFLICT)
+			break;
+		if (bad == 0)
+			bad = entry_record(s, &record, rk_val_slice(v));
+		if (bad || !visit(context, &record))
+			break;
+	}
+	mdb_cursor_close(cursor);
+	if (bad)
+		return bad;
+	return r == MDB_NOTFOUND ? 0 : rk_lmdb_error(r);
 }
 
 /* Whether the document, if it was seen, is of the repo of the record it is derived from. */

@@ -105,7 +105,9 @@ int rk_write_pending(struct rk_write *w, rk_repo_id repo, uint8_t collection, st
 		r = rk_read_repo(&w->view, &owner, repo);
 	if (r)
 		return rk_read_asked(r);
-	if (record.flags & RK_RECORD_INVALID || owner.flags & RK_REPO_TOMBSTONE)
+	/* Of an invalid one MongoDB is asked for its code alone. */
+	if ((record.flags & RK_RECORD_INVALID && record.code.len == 0) ||
+		owner.flags & RK_REPO_TOMBSTONE)
 		return 0;
 	rk_key_pending(&key, false, (struct rk_slice){0}, repo, collection, rkey);
 	return rk_pending_put(
@@ -255,8 +257,10 @@ static int record_settle(struct rk_write *w, const struct rk_link_result *result
 		return rk_read_ended(r);
 	if (rk_cid_is_set(&result->cid) && !rk_cid_equal(&result->cid, &record.cid))
 		return 0;
-	flags = record.flags;
-	if (!(((record.issues & ~result->judged) | result->issues) & refusals))
+	flags = (uint8_t)(record.flags & ~RK_RECORD_CODE_TAKEN);
+	if (result->code_taken)
+		flags |= RK_RECORD_CODE_TAKEN;
+	if (!(((record.issues & ~result->judged) | (result->issues & result->judged)) & refusals))
 		flags &= (uint8_t)~RK_RECORD_RENAMED;
 	if (result->link == RK_LINK_LINKED)
 		flags &= (uint8_t)~RK_RECORD_WITHDRAWN;

@@ -131,6 +131,9 @@ int rk_read_duplicates(struct rk_snapshot *s, struct rk_record *out, size_t most
 typedef bool rk_record_visit(void *context, const struct rk_record *record);
 int rk_read_ref_all(struct rk_snapshot *s, uint8_t collection, struct rk_slice ref,
 	rk_record_visit *visit, void *context);
+/* Every record that may answer for the code, also those of inactive accounts; likewise. */
+int rk_read_code_all(struct rk_snapshot *s, uint8_t collection, struct rk_slice code,
+	rk_record_visit *visit, void *context);
 
 struct rk_owner_view {
 	bool known;

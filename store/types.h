@@ -90,10 +90,12 @@ enum rk_record_flag {
 	RK_RECORD_INVALID = 2, /* fails its lexicon */
 	RK_RECORD_UNREF = 4,   /* had a ref once and dropped it in an update: the old link stays */
 	RK_RECORD_RENAMED =
-		8, /* linked, then updated with another code or slug: by those it answers as
-				* if it were not linked, until the document has them, too */
+		8, /* updated with another code or slug, or while its code was taken: by those it
+				* answers as if it were not linked, until the document has them, too */
 	RK_RECORD_WITHDRAWN = 16, /* its document is gone and refkey deletes it on the PDS: that it
 				   * goes says nothing of the document */
+	RK_RECORD_CODE_TAKEN =
+		32, /* its code is of somebody else's document: by that never the answer */
 };
 
 /* X(id, name as listIssues has it). Stored by place: new rows go to the end; 32 at most. */

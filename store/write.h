@@ -87,6 +87,7 @@ struct rk_link_result {
 	struct rk_cid cid; /* the version that was judged; unset: whichever */
 	bool set_link;     /* link and issues of the record, if it is still that version */
 	enum rk_link link;
+	bool code_taken;         /* its code is of somebody else's document */
 	uint32_t issues;         /* bit per kind that the record now has among `judged` */
 	uint32_t judged;         /* kinds that this result says something about */
 	struct rk_slice message; /* of the issues */

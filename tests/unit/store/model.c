@@ -107,7 +107,7 @@ void model_work(struct model *m, struct record *one, rk_repo_id repo, uint8_t fl
 {
 	const uint8_t lasting = RK_PENDING_UPDATED | RK_PENDING_RECOVER | RK_PENDING_RESTORE;
 
-	if (one->invalid)
+	if (one->invalid && !(one->flags & RK_RECORD_CODE_TAKEN))
 		one->work = (struct entry){0};
 	else
 		model_entry_set(m, &one->work,
@@ -166,6 +166,8 @@ void model_put(struct model *m, int at, const struct record *in, enum rk_change_
 
 		if (!new_ref && !new_code)
 			one->first = old.first;
+		if (in->code == old.code)
+			one->flags |= old.flags & RK_RECORD_CODE_TAKEN;
 		if (new_ref) {
 			if (source == RK_CHANGE_FIRST)
 				one->flags |= old.flags & RK_RECORD_FIRST;
@@ -179,8 +181,8 @@ void model_put(struct model *m, int at, const struct record *in, enum rk_change_
 			one->flags |=
 				old.flags & (RK_RECORD_FIRST | RK_RECORD_UNREF | RK_RECORD_RENAMED);
 			one->link = old.link;
-			if (old.link == RK_LINK_LINKED &&
-				(old.code != in->code || old.slug != in->slug))
+			if (old.code != in->code || old.slug != in->slug ||
+				old.flags & RK_RECORD_CODE_TAKEN)
 				one->flags |= RK_RECORD_RENAMED;
 			if (in->ref == old.ref)
 				flags = RK_PENDING_UPDATED;
@@ -192,9 +194,22 @@ void model_put(struct model *m, int at, const struct record *in, enum rk_change_
 	model_work(m, one, model_repo(at), flags);
 }
 
+void model_settle(struct record *one, const struct rk_link_result *result)
+{
+	one->link = (uint8_t)result->link;
+	one->issues = (one->issues & ~result->judged) | (result->issues & result->judged);
+	one->flags &= (uint8_t)~RK_RECORD_CODE_TAKEN;
+	if (result->code_taken)
+		one->flags |= RK_RECORD_CODE_TAKEN;
+	if (!(one->issues & (1u << RK_ISSUE_REJECTED | 1u << RK_ISSUE_CONFLICT)))
+		one->flags &= (uint8_t)~RK_RECORD_RENAMED;
+}
+
 /* Which of two records of a value comes first: rank, age. */
 static int rank_of(const struct record *one, enum rk_lookup kind)
 {
+	if (kind == RK_LOOKUP_CODE && one->flags & RK_RECORD_CODE_TAKEN)
+		return 2;
 	if (one->link == RK_LINK_CONFLICT)
 		return 2;
 	if (one->link != RK_LINK_LINKED)

@@ -67,6 +67,7 @@ void model_entry_set(
 void model_work(struct model *m, struct record *one, rk_repo_id repo, uint8_t flags);
 void model_remove(struct model *m, int at, bool vanished);
 void model_put(struct model *m, int at, const struct record *in, enum rk_change_source source);
+void model_settle(struct record *one, const struct rk_link_result *result);
 
 /* The value of a record that a lookup is by, and the record that answers; NONE. */
 int model_value(const struct record *one, enum rk_lookup kind);

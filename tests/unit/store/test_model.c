@@ -400,6 +400,7 @@ static void settle_do(struct kit *k, struct model *m, const struct remembered *b
 		.rkey = model_rkey(at),
 		.set_link = model_chance(3) != 0,
 		.link = (enum rk_link)model_chance(4),
+		.code_taken = model_chance(4) == 0,
 		.judged =
 			1u << RK_ISSUE_DUPLICATE | (model_chance(2) ? 1u << RK_ISSUE_CONFLICT : 0),
 		.issues = model_chance(4) ? 0 : 1u << RK_ISSUE_DUPLICATE | 1u << RK_ISSUE_CONFLICT,
@@ -435,12 +436,8 @@ static void settle_do(struct kit *k, struct model *m, const struct remembered *b
 	}
 	if (model_chance(4) == 0)
 		memset(result.cid.bytes, 1, RK_CID_BYTES); /* of a version that is not there */
-	else if (result.set_link && one->there) {
-		one->link = (uint8_t)result.link;
-		one->issues = (one->issues & ~result.judged) | (result.issues & result.judged);
-		if (!(one->issues & (1u << RK_ISSUE_REJECTED | 1u << RK_ISSUE_CONFLICT)))
-			one->flags &= (uint8_t)~RK_RECORD_RENAMED;
-	}
+	else if (result.set_link && one->there)
+		model_settle(one, &result);
 	assert_int_equal(rk_write_link(&k->w, &result), 0);
 }
 
@@ -471,7 +468,7 @@ static void mark_do(struct kit *k, struct model *m)
 	assert_int_equal(rk_write_pending(&k->w, model_repo(at), model_collection(at),
 				 model_rkey(at), flags, due_ms),
 		one->there ? 0 : RK_STORE_ABSENT);
-	if (!one->there || one->invalid || m->tombstone[model_repo(at)])
+	if (!one->there || (one->invalid && one->code == NONE) || m->tombstone[model_repo(at)])
 		return;
 	if (one->work.there)
 		flags |= one->work.flags & (uint8_t)~RK_PENDING_LOOKED;
