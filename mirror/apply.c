@@ -134,9 +134,10 @@ static int taken(struct rk_round *round, struct rk_item *item, struct rk_slice r
 			mongo, &who, &round->arena, row, id, item->code, item->slug, user);
 	if (r)
 		return r;
-	if (who.code &&
+	item->code_taken = who.code &&
 		!rk_slice_equal(
-			rk_document_did(round->mirror, &who.code_holder, &unknown), item->did))
+			rk_document_did(round->mirror, &who.code_holder, &unknown), item->did);
+	if (item->code_taken)
 		refused(item, link_refused(item, RK_LINK_CONFLICT), RK_ISSUE_BIT(CONFLICT),
 			RK_RECOVER_CONFLICT, rk_slice_str(RK_CODE_TAKEN));
 	else if (who.code || who.slug)

@@ -63,6 +63,7 @@ struct rk_audit_document {
 	bool gone;            /* marked deleted or nuked */
 	bool vanished;        /* its record went in a copy that the index did not believe */
 	struct rk_slice rkey; /* that it names; empty: none */
+	struct rk_slice code;
 	enum rk_audit_kind kind;
 	size_t record; /* its record, whether it names it or not */
 	const char *reason;

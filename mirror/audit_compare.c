@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "mirror/decide.h"
+
 #define ROW(id, name, side, one, many) [RK_AUDIT_##id] = {name, one, many, RK_AUDIT_OF_##side},
 const struct rk_audit_kind_row rk_audit_kind_rows[RK_AUDIT_KIND_COUNT] = {RK_AUDIT_KINDS(ROW)};
 #undef ROW
@@ -98,7 +100,7 @@ static void stray(struct rk_audit_record *record)
 	else if (record->invalid)
 		record_is(record, RK_AUDIT_INVALID, record->invalid);
 	else if (record->code_taken)
-		record_is(record, RK_AUDIT_CONFLICT, "the code is somebody else's");
+		record_is(record, RK_AUDIT_CONFLICT, RK_CODE_TAKEN);
 	else if (record->known)
 		record_is(record, RK_AUDIT_ORPHANED, "the document was removed");
 	else
@@ -141,6 +143,8 @@ static void documents_judge(struct rk_audit_collection *c)
 		} else if (rk_slice_equal(document->rkey, record->rkey)) {
 			if (record->invalid)
 				record_is(record, RK_AUDIT_INVALID, record->invalid);
+			else if (record->code_taken)
+				record_is(record, RK_AUDIT_CONFLICT, RK_CODE_TAKEN);
 		} else if (record->invalid) {
 			record_is(record, RK_AUDIT_INVALID, record->invalid);
 		} else if (document->record != RK_AUDIT_NONE) {

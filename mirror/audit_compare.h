@@ -19,7 +19,7 @@ size_t rk_audit_record_find(const struct rk_audit_collection *c, struct rk_slice
 void rk_audit_sort(struct rk_audit_collection *c);
 
 /* kind, reason, document and record of all, and counts but those of the index; sorted before. A record
- * that is linked and fails its lexicon is both matched and invalid. */
+ * that is linked and fails its lexicon, or has somebody else's code, is both matched and that. */
 void rk_audit_compare(struct rk_audit_collection *c);
 
 /* Lists what was found of documents and records. 0 or -ENOMEM. */

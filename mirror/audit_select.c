@@ -70,14 +70,15 @@ static int document_take(void *context, const struct rk_document *document, stru
 	struct rk_audit_run *run = s->run;
 	struct rk_arena *arena = &run->arenas[reading->collection];
 	struct rk_slice owner = rk_document_owner(document, run->options->guest_user);
-	struct rk_slice rkey = rk_document_rkey(document);
+	struct rk_slice rkey = rk_document_rkey(document), code = document->code;
 	const struct rk_user *user = rk_users_by_id(&run->users, owner);
 
 	if (user ? !is_wanted(s, user) : s->only != NULL)
 		return 0;
 	if (user)
 		owner = user->id;
-	if ((!user && !keep(arena, &owner)) || !keep(arena, &rkey) || !keep(arena, &id))
+	if ((!user && !keep(arena, &owner)) || !keep(arena, &rkey) || !keep(arena, &code) ||
+		!keep(arena, &id))
 		return -ENOMEM;
 	if (rk_list_grow(&reading->entries, &reading->room, reading->count,
 		    sizeof(*reading->entries)) != 0)
@@ -90,7 +91,8 @@ static int document_take(void *context, const struct rk_document *document, stru
 			.name = id,
 			.flaw = flaw_of(document, id.len > 0),
 			.gone = document->gone,
-			.rkey = rkey},
+			.rkey = rkey,
+			.code = code},
 	};
 	return 0;
 }

@@ -191,8 +191,10 @@ static int document_add(struct rk_audit_person *person, struct rk_audit_collecti
 		return -ENOMEM;
 	if (c->document_count)
 		memcpy(list, c->documents, c->document_count * sizeof(*list));
-	list[c->document_count++] = (struct rk_audit_document){
-		.id = document->id, .gone = document->gone, .rkey = rk_document_rkey(document)};
+	list[c->document_count++] = (struct rk_audit_document){.id = document->id,
+		.gone = document->gone,
+		.rkey = rk_document_rkey(document),
+		.code = document->code};
 	c->documents = list;
 	return 0;
 }
@@ -232,7 +234,17 @@ static int strays_look(struct rk_audit_worker *w, struct rk_audit_person *person
 	return r;
 }
 
-/* Of records that no document stands for: whether their code is somebody else's. */
+/* Whether the record's code is one to be asked for: it is not that of the document it is linked to, or it
+ * has none. */
+static bool is_odd_code(const struct rk_audit_collection *c, const struct rk_audit_record *record)
+{
+	if (record->code.len == 0 || record->code_taken)
+		return false;
+	return record->kind == RK_AUDIT_ABSENT ||
+		(record->kind == RK_AUDIT_FINE &&
+			!rk_slice_equal(c->documents[record->document].code, record->code));
+}
+
 static int codes_look(struct rk_audit_worker *w, struct rk_audit_person *person, int collection)
 {
 	struct rk_audit_collection *c = &person->collections[collection];
@@ -242,7 +254,7 @@ static int codes_look(struct rk_audit_worker *w, struct rk_audit_person *person,
 		struct rk_audit_record *record = &c->records[i];
 		struct rk_mongo_taken who = {0};
 
-		if (record->kind != RK_AUDIT_ABSENT || record->code.len == 0 || record->code_taken)
+		if (!is_odd_code(c, record))
 			continue;
 		r = rk_mongo_taken(w->mongo, &who, &person->arena, &rk_collections[collection],
 			&record->target, record->code, (struct rk_slice){0}, person->user->id);
@@ -269,10 +281,12 @@ static bool document_renew(const struct rk_audit_run *run, const struct rk_user 
 		document->gone = true;
 		return true;
 	}
-	if (document->gone == now->gone && rk_slice_equal(document->rkey, rk_document_rkey(now)))
+	if (document->gone == now->gone && rk_slice_equal(document->rkey, rk_document_rkey(now)) &&
+		rk_slice_equal(document->code, now->code))
 		return false;
 	document->gone = now->gone;
 	document->rkey = rk_document_rkey(now);
+	document->code = now->code;
 	document->flaw = NULL; /* what it was for a moment is not told */
 	return true;
 }

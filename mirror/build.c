@@ -6,22 +6,17 @@
 
 #include "base/encode.h"
 
-static const char *when_name(const struct rk_collection *collection)
-{
-	const struct rk_field *field = collection->fields;
-
-	while (field->role != RK_ROLE_WHEN)
-		field++;
-	return field->document;
-}
-
 void rk_document_projection(bson_t *out, const struct rk_collection *collection)
 {
+	const char *code = rk_collection_document(collection, RK_ROLE_CODE);
+
 	bson_init(out);
 	BSON_APPEND_INT32(out, "user", 1);
-	BSON_APPEND_INT32(out, when_name(collection), 1);
+	BSON_APPEND_INT32(out, rk_collection_document(collection, RK_ROLE_WHEN), 1);
 	BSON_APPEND_INT32(out, collection->gone, 1);
 	BSON_APPEND_INT32(out, "atproto", 1);
+	if (code)
+		BSON_APPEND_INT32(out, code, 1);
 }
 
 static bool field_read(
@@ -68,6 +63,7 @@ static bool is_marked(const bson_iter_t *iter)
 bool rk_document_read(struct rk_document *out, struct rk_arena *arena, const bson_t *bson,
 	const struct rk_collection *collection, bool *failed)
 {
+	const char *code = rk_collection_document(collection, RK_ROLE_CODE);
 	bson_iter_t iter, inner;
 	bool ok = true, native = false;
 
@@ -78,7 +74,7 @@ bool rk_document_read(struct rk_document *out, struct rk_arena *arena, const bso
 	}
 	if (bson_iter_init_find(&iter, bson, "user"))
 		ok = field_read(&out->user, arena, &iter);
-	if (bson_iter_init_find(&iter, bson, when_name(collection)) &&
+	if (bson_iter_init_find(&iter, bson, rk_collection_document(collection, RK_ROLE_WHEN)) &&
 		BSON_ITER_HOLDS_DATE_TIME(&iter))
 		out->when_ms = bson_iter_date_time(&iter);
 	if (bson_iter_init_find(&iter, bson, collection->gone))
@@ -94,6 +90,12 @@ bool rk_document_read(struct rk_document *out, struct rk_arena *arena, const bso
 		out->has_uri = true;
 		ok = field_read(&uri, arena, &inner);
 		out->uri = uri.text;
+	}
+	if (ok && code && bson_iter_init_find(&iter, bson, code)) {
+		struct rk_document_field field = {0};
+
+		ok = field_read(&field, arena, &iter);
+		out->code = field.text;
 	}
 	if (!ok)
 		*failed = true;

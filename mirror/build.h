@@ -26,9 +26,10 @@ struct rk_document {
 	struct rk_document_field user, rkey;
 	int64_t when_ms; /* 0: it is no date */
 	bool gone;
-	bool bare;           /* atproto itself is null: it has no fields to set */
-	bool has_uri;        /* atproto.uri is there, of whatever type */
-	struct rk_slice uri; /* empty if it is no string */
+	bool bare;            /* atproto itself is null: it has no fields to set */
+	bool has_uri;         /* atproto.uri is there, of whatever type */
+	struct rk_slice uri;  /* empty if it is no string */
+	struct rk_slice code; /* likewise, or if the collection has none */
 };
 
 /* Names of the fields that rk_document_read looks at, for a projection. */

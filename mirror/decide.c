@@ -156,6 +156,25 @@ static void decide_absent(struct rk_decision *out, const struct rk_facts_record 
 	out->action = RK_ACTION_INSERT;
 }
 
+/* With somebody else's code nothing is written but the key; what is worse of the record is told beside it. */
+static void decide_code_taken(struct rk_decision *out, bool present)
+{
+	const uint32_t worse =
+		RK_ISSUE_BIT(ORPHAN) | RK_ISSUE_BIT(DUPLICATE) | RK_ISSUE_BIT(INVALID);
+
+	if (present && out->action == RK_ACTION_WAIT)
+		return;
+	out->issues |= RK_ISSUE_BIT(CONFLICT);
+	out->fields = false;
+	if (out->action == RK_ACTION_SET_RKEY || out->issues & worse)
+		return;
+	out->action = RK_ACTION_NOTHING;
+	out->issues &= ~(RK_ISSUE_BIT(ABSENT) | RK_ISSUE_BIT(SUSPECT));
+	out->due_ms = 0;
+	out->pending = 0;
+	judge(out, present ? RK_LINK_LINKED : RK_LINK_CONFLICT, 0, RK_RECOVER_CONFLICT);
+}
+
 void rk_decide(struct rk_decision *out, const struct rk_facts_record *record,
 	const struct rk_facts_document *document, const struct rk_terms *terms)
 {
@@ -174,6 +193,9 @@ void rk_decide(struct rk_decision *out, const struct rk_facts_record *record,
 		decide_present(out, record, document);
 	else
 		decide_absent(out, record, document, terms);
+	if (record->code_taken && record->active && !record->tombstone &&
+		out->link != RK_LINK_CONFLICT)
+		decide_code_taken(out, document->present);
 }
 
 int64_t rk_again_ms(uint32_t attempts)

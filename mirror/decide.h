@@ -25,6 +25,7 @@ struct rk_facts_record {
 	bool tombstone;  /* the repo is forgotten */
 	bool active;     /* the account is */
 	bool claimed;    /* a user of MongoDB has the repo's DID */
+	bool code_taken; /* its code is of somebody else's document */
 	bool derived;    /* it has no ref that is an ObjectId: its document's _id is derived */
 	int64_t oid_sec; /* otherwise the ObjectId's own time, Unix seconds */
 	/* Of what is gone only: */
@@ -76,6 +77,9 @@ struct rk_decision {
 	bool vanished;   /* issue of the document */
 	enum rk_recover_outcome outcome;
 };
+
+/* How the message begins of a conflict that is one over the code. */
+#define RK_CODE_TAKEN "the code is somebody else's"
 
 /* The kinds of issue that a decision says something about. */
 #define RK_ISSUE_BIT(kind) (UINT32_C(1) << RK_ISSUE_##kind)

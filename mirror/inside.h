@@ -13,8 +13,7 @@
 
 struct rk_recover_call;
 
-/* How messages begin of what was refused because a value is taken: the sweep knows it by this. */
-#define RK_CODE_TAKEN  "the code is somebody else's"
+/* How messages begin of what was refused because a value is taken, as RK_CODE_TAKEN: the sweep knows it by this. */
 #define RK_VALUE_TAKEN "a unique value is taken"
 
 /* What a document looked like when something was refused of it; key 0: none. */
@@ -102,6 +101,8 @@ struct rk_item {
 	struct rk_cid cid;
 	struct rk_oid target; /* _id of its document */
 	bool derived;         /* … which follows from the record's place */
+	struct rk_slice code;
+	bool code_taken; /* it is of somebody else's document; as the index has it where nobody was asked */
 	bool lives_on; /* gone, but there is a record in its place, with a document of its own */
 	struct rk_oid lives_as;
 
@@ -111,8 +112,8 @@ struct rk_item {
 	const struct rk_document *document; /* NULL: absent */
 	bool by_name;
 	struct rk_decision decision;
-	uint32_t judged;                        /* kinds of issue that the decision speaks of */
-	struct rk_slice user, json, code, slug; /* for writing */
+	uint32_t judged;                  /* kinds of issue that the decision speaks of */
+	struct rk_slice user, json, slug; /* for writing */
 	struct rk_slice message;
 	bool claimed, set_owner, refused;
 	bool flip;        /* the repo's flag "unclaimed" is to change */
@@ -127,7 +128,8 @@ struct rk_round {
 	struct rk_arena arena;
 	struct rk_item *items;
 	size_t count, room, bytes;
-	struct rk_documents documents[RK_COLLECTION_COUNT], named[RK_COLLECTION_COUNT];
+	struct rk_documents documents[RK_COLLECTION_COUNT], named[RK_COLLECTION_COUNT],
+		coded[RK_COLLECTION_COUNT];
 	const struct rk_seen *seen; /* by collection; NULL: documents are asked for */
 	unsigned batch;
 	bool dry_run;

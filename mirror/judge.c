@@ -23,54 +23,56 @@ static bool is_guest(const struct rk_mirror *mirror, const struct rk_user *user)
 	return rk_slice_equal_str(user->id, mirror->options.guest_user);
 }
 
-/* A text for the issue, of a static form. */
-static int explain(
-	struct rk_round *round, struct rk_item *item, const char *text, struct rk_slice more)
-{
-	char message[256];
-	char *copy;
-
-	snprintf(message, sizeof(message), "%s%s%.*s", text, more.len ? " " : "",
-		(int)(more.len < 100 ? more.len : 100), more.len ? (const char *)more.data : "");
-	copy = rk_arena_copy(&round->arena, rk_slice_str(message));
-	item->message = rk_slice_str(copy);
-	return copy ? 0 : -ENOMEM;
-}
-
-static int explain_issues(struct rk_round *round, struct rk_item *item)
+/* Why the item has its issues, but for its code; NULL: there is nothing to tell. */
+static const char *reason_of(
+	const struct rk_item *item, struct rk_slice *more, char hex[RK_OID_LEN + 1])
 {
 	const struct rk_document *document = item->document;
 	uint32_t issues = item->decision.issues;
 
-	item->message = (struct rk_slice){0};
-	if (issues & RK_ISSUE_BIT(DUPLICATE))
-		return explain(
-			round, item, "the document names record", rk_document_rkey(document));
-	if (issues & RK_ISSUE_BIT(CONFLICT) && document)
-		return explain(round, item, "the document with this ref is somebody else's",
-			(struct rk_slice){0});
-	if (issues & RK_ISSUE_BIT(CONFLICT))
-		return explain(
-			round, item, "the ref was somebody else's first", (struct rk_slice){0});
-	if (issues & RK_ISSUE_BIT(ORPHAN))
-		return explain(round, item,
-			document ? "the document is marked" : "the document was removed",
-			document ? rk_slice_str(rk_collections[item->collection].gone)
-				 : (struct rk_slice){0});
-	if (issues & RK_ISSUE_BIT(ABSENT))
-		return explain(round, item, "no document, and it may have been erased",
-			(struct rk_slice){0});
-	if (issues & RK_ISSUE_BIT(SUSPECT))
-		return explain(
-			round, item, "the ref's time is in the future", (struct rk_slice){0});
-	if (issues & RK_ISSUE_BIT(UNLINKED)) {
-		char hex[RK_OID_LEN + 1];
-
-		rk_oid_format(hex, &document->id);
-		return explain(round, item, "the record has no ref, and is named by document",
-			rk_slice_str(hex));
+	*more = (struct rk_slice){0};
+	if (issues & RK_ISSUE_BIT(DUPLICATE)) {
+		*more = rk_document_rkey(document);
+		return "the document names record";
 	}
-	return 0;
+	if (issues & RK_ISSUE_BIT(ORPHAN)) {
+		if (document)
+			*more = rk_slice_str(rk_collections[item->collection].gone);
+		return document ? "the document is marked" : "the document was removed";
+	}
+	if (issues & RK_ISSUE_BIT(CONFLICT) && !item->code_taken)
+		return document ? "the document with this ref is somebody else's"
+				: "the ref was somebody else's first";
+	if (issues & RK_ISSUE_BIT(ABSENT))
+		return "no document, and it may have been erased";
+	if (issues & RK_ISSUE_BIT(SUSPECT))
+		return "the ref's time is in the future";
+	if (issues & RK_ISSUE_BIT(UNLINKED)) {
+		rk_oid_format(hex, &document->id);
+		*more = rk_slice_str(hex);
+		return "the record has no ref, and is named by document";
+	}
+	return NULL;
+}
+
+static int explain_issues(struct rk_round *round, struct rk_item *item)
+{
+	bool code = item->code_taken && item->decision.issues & RK_ISSUE_BIT(CONFLICT);
+	char hex[RK_OID_LEN + 1];
+	struct rk_slice more;
+	const char *text = reason_of(item, &more, hex);
+	char message[256];
+	char *copy;
+
+	item->message = (struct rk_slice){0};
+	if (!text && !code)
+		return 0;
+	snprintf(message, sizeof(message), "%s%s%s%s%.*s", code ? RK_CODE_TAKEN : "",
+		code && text ? "; " : "", text ? text : "", more.len ? " " : "",
+		(int)(more.len < 100 ? more.len : 100), more.len ? (const char *)more.data : "");
+	copy = rk_arena_copy(&round->arena, rk_slice_str(message));
+	item->message = rk_slice_str(copy);
+	return copy ? 0 : -ENOMEM;
 }
 
 /* Another record with the ref. */
@@ -228,7 +230,6 @@ int rk_round_prepare(struct rk_round *round, struct rk_item *item, const struct 
 	} parts[] = {
 		{user && !nameless ? user->id : (struct rk_slice){0}, &item->user},
 		{record->json, &item->json},
-		{record->code, &item->code},
 		{record->slug, &item->slug},
 	};
 
@@ -277,17 +278,16 @@ int rk_item_decide(struct rk_round *round, struct rk_item *item)
 	facts.tombstone = repo.flags & RK_REPO_TOMBSTONE;
 	facts.active = rk_repo_is_active(&repo);
 	facts.claimed = user != NULL;
+	facts.code_taken = item->code_taken;
 	facts.oid_sec = item->derived ? 0 : rk_oid_unix_sec(&item->target);
 	item->claimed = user != NULL;
 	item->flip = !(item->flags & RK_PENDING_GONE) && !facts.tombstone &&
 		item->claimed == ((repo.flags & RK_REPO_UNCLAIMED) != 0);
 	rk_decide(&item->decision, &facts, &document, &terms);
-	/* A refusal stands until it is overcome by a write: seeing the link again is none. The conflict
-	 * of a linked record is one, over its code. */
+	/* A refusal stands until it is overcome by a write: seeing the link again is none. */
 	item->judged = RK_JUDGED;
 	if (item->decision.action == RK_ACTION_NOTHING && item->decision.link == RK_LINK_LINKED)
-		item->judged &= ~(RK_ISSUE_BIT(REJECTED) |
-			(record.link == RK_LINK_LINKED ? RK_ISSUE_BIT(CONFLICT) : 0));
+		item->judged &= ~RK_ISSUE_BIT(REJECTED);
 	r = explain_issues(round, item);
 	switch (item->decision.action) {
 	case RK_ACTION_INSERT:

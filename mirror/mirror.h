@@ -63,7 +63,7 @@ struct rk_recover_request {
 	X(UNCHANGED, "unchanged", "already linked")                                                \
 	X(WAITING, "waiting", "too young, or its account is not active: looked at again later")    \
 	X(DUPLICATE, "duplicate", "another record of the document is live")                        \
-	X(CONFLICT, "conflict", "the document is somebody else's")                                 \
+	X(CONFLICT, "conflict", "the document, or the code, is somebody else's")                   \
 	X(ORPHAN, "orphan", "the document is deleted, or was removed")                             \
 	X(ABSENT, "absent", "no document; not inserted")                                           \
 	X(UNCLAIMED, "unclaimed", "no user has the DID")                                           \

@@ -363,8 +363,9 @@ int rk_mongo_by_id(struct rk_mongo *mongo, struct rk_documents *out, struct rk_a
 	return r;
 }
 
-int rk_mongo_by_rkey(struct rk_mongo *mongo, struct rk_documents *out, struct rk_arena *arena,
-	const struct rk_collection *collection, const struct rk_slice *rkeys, size_t count)
+static int by_text(struct rk_mongo *mongo, struct rk_documents *out, struct rk_arena *arena,
+	const struct rk_collection *collection, const char *field, const struct rk_slice *texts,
+	size_t count)
 {
 	int r = 0;
 
@@ -372,7 +373,7 @@ int rk_mongo_by_rkey(struct rk_mongo *mongo, struct rk_documents *out, struct rk
 		size_t to = from + RK_MONGO_READ_BATCH < count ? from + RK_MONGO_READ_BATCH : count;
 		bson_t filter = BSON_INITIALIZER, in, list;
 
-		BSON_APPEND_DOCUMENT_BEGIN(&filter, "atproto.rkey", &in);
+		BSON_APPEND_DOCUMENT_BEGIN(&filter, field, &in);
 		BSON_APPEND_ARRAY_BEGIN(&in, "$in", &list);
 		for (size_t i = from; i < to; i++) {
 			char name[16];
@@ -380,7 +381,7 @@ int rk_mongo_by_rkey(struct rk_mongo *mongo, struct rk_documents *out, struct rk
 
 			bson_uint32_to_string((uint32_t)(i - from), &key, name, sizeof(name));
 			bson_append_utf8(
-				&list, key, -1, (const char *)rkeys[i].data, (int)rkeys[i].len);
+				&list, key, -1, (const char *)texts[i].data, (int)texts[i].len);
 		}
 		bson_append_array_end(&in, &list);
 		bson_append_document_end(&filter, &in);
@@ -388,6 +389,20 @@ int rk_mongo_by_rkey(struct rk_mongo *mongo, struct rk_documents *out, struct rk
 		bson_destroy(&filter);
 	}
 	return r;
+}
+
+int rk_mongo_by_rkey(struct rk_mongo *mongo, struct rk_documents *out, struct rk_arena *arena,
+	const struct rk_collection *collection, const struct rk_slice *rkeys, size_t count)
+{
+	return by_text(mongo, out, arena, collection, "atproto.rkey", rkeys, count);
+}
+
+int rk_mongo_by_code(struct rk_mongo *mongo, struct rk_documents *out, struct rk_arena *arena,
+	const struct rk_collection *collection, const struct rk_slice *codes, size_t count)
+{
+	const char *field = rk_collection_document(collection, RK_ROLE_CODE);
+
+	return by_text(mongo, out, arena, collection, field, codes, count);
 }
 
 struct rk_mongo_scan {

@@ -48,13 +48,16 @@ void rk_documents_finish(struct rk_documents *documents);
 const struct rk_document *rk_documents_find(
 	const struct rk_documents *documents, const struct rk_oid *id);
 
-/* Appends the documents with these _ids, or whose atproto.rkey is one of these. Texts live in the
+/* Appends the documents with these _ids, or whose atproto.rkey or code is one of these. Texts live in the
  * arena. Those whose _id is no ObjectId are passed over. */
 int rk_mongo_by_id(struct rk_mongo *mongo, struct rk_documents *out, struct rk_arena *arena,
 	const struct rk_collection *collection, const struct rk_oid *ids, size_t count)
 	__attribute__((warn_unused_result));
 int rk_mongo_by_rkey(struct rk_mongo *mongo, struct rk_documents *out, struct rk_arena *arena,
 	const struct rk_collection *collection, const struct rk_slice *rkeys, size_t count)
+	__attribute__((warn_unused_result));
+int rk_mongo_by_code(struct rk_mongo *mongo, struct rk_documents *out, struct rk_arena *arena,
+	const struct rk_collection *collection, const struct rk_slice *codes, size_t count)
 	__attribute__((warn_unused_result));
 
 /* All documents of a collection, in no order. next appends some to out; *more is false at the end. */

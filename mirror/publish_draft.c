@@ -15,7 +15,7 @@ void rk_draft_projection(bson_t *out, const struct rk_collection *collection)
 	rk_document_projection(out, collection);
 	for (const struct rk_field *field = collection->fields;
 		field < collection->fields + RK_FIELDS_MOST && field->name; field++) {
-		if (field->document && field->role != RK_ROLE_WHEN)
+		if (field->document && !bson_has_field(out, field->document))
 			BSON_APPEND_INT32(out, field->document, 1);
 	}
 }

@@ -30,6 +30,7 @@ void rk_round_reset(struct rk_round *round)
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
 		round->documents[i].count = 0;
 		round->named[i].count = 0;
+		round->coded[i].count = 0;
 	}
 }
 
@@ -38,6 +39,7 @@ void rk_round_finish(struct rk_round *round)
 	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
 		rk_documents_finish(&round->documents[i]);
 		rk_documents_finish(&round->named[i]);
+		rk_documents_finish(&round->coded[i]);
 	}
 	free(round->items);
 	rk_arena_finish(&round->arena);
@@ -70,8 +72,12 @@ static int item_fill(struct rk_round *round, struct rk_item *item, const struct 
 	item->collection = record->collection;
 	item->cid = record->cid;
 	item->ref = record->ref;
+	item->code = record->code;
+	item->code_taken = record->flags & RK_RECORD_CODE_TAKEN;
 	round->bytes += record->json.len;
 	r = keep(round, &item->ref);
+	if (r == 0)
+		r = keep(round, &item->code);
 	item->derived =
 		rk_document_id(&item->target, item->ref, item->did, item->collection, item->rkey);
 	return r;
@@ -290,6 +296,61 @@ static int look_by_name(struct rk_round *round, int collection)
 	return r;
 }
 
+/* Whether it is not its own document's code: codes are unique. */
+static bool is_odd_code(const struct rk_item *item, int collection)
+{
+	return item->state == RK_ITEM_OPEN && item->collection == collection && item->code.len &&
+		!item->presumed && !(item->flags & RK_PENDING_GONE) &&
+		!(item->document && rk_slice_equal(item->document->code, item->code));
+}
+
+static bool is_code_taken(const struct rk_round *round, const struct rk_item *item)
+{
+	const struct rk_documents *coded = &round->coded[item->collection];
+	bool taken = false;
+
+	for (size_t i = 0; i < coded->count; i++) {
+		const struct rk_document *document = &coded->list[i];
+		bool unknown;
+
+		if (!rk_slice_equal(document->code, item->code))
+			continue;
+		if (rk_slice_equal(rk_document_did(round->mirror, document, &unknown), item->did))
+			return false;
+		taken = true;
+	}
+	return taken;
+}
+
+/* Of records with a code that is not their document's: whether it is somebody else's. */
+static int look_by_code(struct rk_round *round, int collection)
+{
+	struct rk_documents *coded = &round->coded[collection];
+	struct rk_slice *codes = rk_arena_calloc(&round->arena, round->count + 1, sizeof(*codes));
+	size_t count = 0;
+	int r = 0;
+
+	if (!codes)
+		return -ENOMEM;
+	coded->count = 0;
+	for (size_t i = 0; i < round->count; i++) {
+		if (is_odd_code(&round->items[i], collection))
+			codes[count++] = round->items[i].code;
+	}
+	if (count > 0)
+		r = rk_mongo_by_code(round->mirror->mongo, coded, &round->arena,
+			&rk_collections[collection], codes, count);
+	for (size_t i = 0; r == 0 && i < round->count; i++) {
+		struct rk_item *item = &round->items[i];
+
+		if (item->state == RK_ITEM_OPEN && item->collection == collection &&
+			!item->presumed)
+			item->code_taken =
+				is_odd_code(item, collection) && is_code_taken(round, item);
+	}
+	return r;
+}
+
 int rk_round_look(struct rk_round *round)
 {
 	int r = 0;
@@ -298,6 +359,8 @@ int rk_round_look(struct rk_round *round)
 		r = look_by_id(round, i);
 		if (r == 0)
 			r = look_by_name(round, i);
+		if (r == 0)
+			r = look_by_code(round, i);
 	}
 	return r;
 }

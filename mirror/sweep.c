@@ -13,10 +13,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { SAME_REF_MOST = 64 };
+enum { SAME_MOST = 64 };
 
-struct same_ref {
+/* Records with a document's ref, or its code. */
+struct same {
 	struct rk_sweep *sweep;
+	rk_repo_id owner; /* of the document; 0: no repo */
 	int error;
 	size_t count;
 };
@@ -32,10 +34,10 @@ static int item_add(struct rk_sweep *sweep, const struct rk_record *record)
 
 static bool same_ref_add(void *context, const struct rk_record *record)
 {
-	struct same_ref *same = context;
+	struct same *same = context;
 
 	same->error = item_add(same->sweep, record);
-	return same->error == 0 && ++same->count < SAME_REF_MOST;
+	return same->error == 0 && ++same->count < SAME_MOST;
 }
 
 /* Whether the index says of the record what it would if it were looked at now. */
@@ -46,7 +48,7 @@ static int item_compare(struct rk_sweep *sweep, struct rk_item *item,
 	const struct rk_decision *decision = &item->decision;
 	struct rk_owner_view owner = {0};
 	struct rk_record record;
-	bool write, own, differs;
+	bool write, differs;
 	char hex[RK_OID_LEN + 1];
 	int r;
 
@@ -65,13 +67,8 @@ static int item_compare(struct rk_sweep *sweep, struct rk_item *item,
 	if (decision->action == RK_ACTION_WAIT || !decision->set_link)
 		return 0;
 	write = decision->action != RK_ACTION_NOTHING;
-	own = owner.known && owner.owner.repo == item->repo && item->owner == item->repo;
-	/* Refused: by a rule of the server, or for a code that is somebody else's. rk_sweep_issues
-	 * sees to those. */
-	if (record.issues & RK_ISSUE_BIT(REJECTED)
-			? write
-			: own && record.issues & RK_ISSUE_BIT(CONFLICT) &&
-				decision->link == RK_LINK_LINKED)
+	/* Refused by a rule of the server: rk_sweep_issues sees to it. */
+	if (record.issues & RK_ISSUE_BIT(REJECTED) && write)
 		return 0;
 	differs = write || (uint8_t)decision->link != record.link ||
 		(record.flags & RK_RECORD_WITHDRAWN && decision->link == RK_LINK_LINKED) ||
@@ -119,10 +116,47 @@ static int named_compare(struct rk_sweep *sweep, const struct rk_document *docum
 			   memcmp(&target, &document->id, sizeof(target)) != 0);
 }
 
+static bool same_code_add(void *context, const struct rk_record *record)
+{
+	struct same *same = context;
+	struct rk_round *round = &same->sweep->round;
+	struct rk_repo repo;
+
+	if (record->repo == same->owner)
+		return true;
+	same->error = rk_read_repo(same->sweep->mirror->snapshot, &repo, record->repo);
+	if (same->error || !rk_repo_is_active(&repo))
+		return same->error == 0;
+	same->error = rk_round_add(round, record, repo.did, 0);
+	if (same->error)
+		return false;
+	round->items[round->count - 1].state = RK_ITEM_AGAIN;
+	same->sweep->marked++;
+	return ++same->count < SAME_MOST;
+}
+
+/* Others' records that may answer for the document's code are looked at. */
+static int codes_compare(
+	struct rk_sweep *sweep, const struct rk_document *document, uint8_t collection)
+{
+	struct same same = {.sweep = sweep};
+	struct rk_snapshot *s = sweep->mirror->snapshot;
+	struct rk_repo repo;
+	bool unknown;
+	struct rk_slice did = rk_document_did(sweep->mirror, document, &unknown);
+	int r = did.len ? rk_read_repo_by_did(s, &repo, did) : RK_STORE_ABSENT;
+
+	if (r && r != RK_STORE_ABSENT)
+		return r;
+	same.owner = r == 0 ? repo.id : 0;
+	r = rk_read_code_all(s, collection, document->code, same_code_add, &same);
+	return r ? r : same.error;
+}
+
 static int document_compare(struct rk_sweep *sweep, const struct rk_document *document,
 	uint8_t collection, bool *dangling)
 {
-	struct same_ref same = {.sweep = sweep};
+	struct same same = {.sweep = sweep};
 	size_t from = sweep->round.count;
 	char hex[RK_OID_LEN + 1];
 	int r;
@@ -134,6 +168,8 @@ static int document_compare(struct rk_sweep *sweep, const struct rk_document *do
 		r = same.error;
 	for (size_t i = from; r == 0 && i < from + same.count; i++)
 		r = item_compare(sweep, &sweep->round.items[i], document, false);
+	if (r == 0)
+		r = codes_compare(sweep, document, collection);
 	return r ? r : named_compare(sweep, document, collection, dangling);
 }
 

@@ -312,8 +312,10 @@ static bool refused_add(void *context, const struct rk_issue *issue, struct rk_s
 		struct rk_item *item = &sweep->round.items[sweep->round.count - 1];
 
 		item->refused = taken;
-		/* What was refused of a document that has its key was an update. */
-		item->flags = record.link == RK_LINK_NONE ? 0 : RK_PENDING_UPDATED;
+		/* What was refused of a document that has its key was an update; for a code it need not be. */
+		if (issue->kind == RK_ISSUE_CONFLICT ? record.flags & RK_RECORD_RENAMED
+						     : record.link != RK_LINK_NONE)
+			item->flags = RK_PENDING_UPDATED;
 		r = rk_round_prepare(&sweep->round, item, &record);
 	}
 	rk_buf_clear(refused->from);
@@ -345,14 +347,19 @@ static int refused_retry(struct rk_sweep *sweep, enum rk_issue_kind kind, struct
 	for (size_t i = 0; r == 0 && i < sweep->round.count; i++) {
 		struct rk_item *item = &sweep->round.items[i];
 		struct rk_mongo_taken who = {0};
-		bool stands = false;
+		bool stands = false, unknown;
 
 		if (item->refused)
 			r = rk_mongo_taken(mirror->mongo, &who, &sweep->round.arena,
 				&rk_collections[item->collection], &item->target, item->code,
-				item->slug, item->user);
+				kind == RK_ISSUE_CONFLICT ? (struct rk_slice){0} : item->slug,
+				item->user);
 		else
 			r = rk_refusal_stands(mirror, item, &stands);
+		/* A conflict no longer, if the code is the owner's own by now. */
+		if (who.code && kind == RK_ISSUE_CONFLICT)
+			who.code = !rk_slice_equal(
+				rk_document_did(mirror, &who.code_holder, &unknown), item->did);
 		stands |= who.code || who.slug;
 		item->state = r == 0 && !stands ? RK_ITEM_AGAIN : RK_ITEM_STALE;
 	}

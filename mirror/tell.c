@@ -130,6 +130,7 @@ static int tell_settled(
 		.cid = item->cid,
 		.set_link = decision->set_link,
 		.link = decision->link,
+		.code_taken = item->code_taken,
 		.issues = decision->issues & item->judged,
 		.judged = item->judged,
 		.message = item->message,

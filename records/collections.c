@@ -43,3 +43,12 @@ int rk_collection_find(struct rk_slice nsid)
 	}
 	return -1;
 }
+
+const char *rk_collection_document(const struct rk_collection *collection, enum rk_field_role role)
+{
+	for (int i = 0; i < RK_FIELDS_MOST && collection->fields[i].name; i++) {
+		if (collection->fields[i].role == role)
+			return collection->fields[i].document;
+	}
+	return NULL;
+}

@@ -60,6 +60,9 @@ struct rk_collection {
 
 extern const struct rk_collection rk_collections[RK_COLLECTION_COUNT];
 
+/* The field of a document that has a role in records; NULL: none. */
+const char *rk_collection_document(const struct rk_collection *collection, enum rk_field_role role);
+
 /* The id of an NSID, or -1 for a foreign one. */
 int rk_collection_find(struct rk_slice nsid);
 

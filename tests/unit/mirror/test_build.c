@@ -180,6 +180,34 @@ static void times_are_dates(void **state)
 	}
 }
 
+static void codes_are_texts_of_paintings(void **state)
+{
+	static const struct {
+		const char *document;
+		int collection;
+		const char *code;
+	} cases[] = {
+		{"{\"code\":\"abc\"}", RK_COLLECTION_PAINTING, "abc"},
+		{"{\"code\":5}", RK_COLLECTION_PAINTING, ""},
+		{"{}", RK_COLLECTION_PAINTING, ""},
+		{"{\"code\":\"abc\"}", RK_COLLECTION_MOOD, ""},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bson_t *bson = bson_new_from_json((const uint8_t *)cases[i].document, -1, NULL);
+		struct rk_arena arena = {0};
+		struct rk_document document;
+		bool failed = false;
+
+		assert_non_null(bson);
+		assert_false(rk_document_read(
+			&document, &arena, bson, &rk_collections[cases[i].collection], &failed));
+		assert_true(rk_slice_equal_str(document.code, cases[i].code));
+		bson_destroy(bson);
+		rk_arena_finish(&arena);
+	}
+}
+
 static void only_object_ids_are_refs(void **state)
 {
 	const struct rk_collection *collection = &rk_collections[RK_COLLECTION_MOOD];
@@ -247,6 +275,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_a_document_says_why),
 		cmocka_unit_test(filters_repeat_what_was_read),
 		cmocka_unit_test(times_are_dates),
+		cmocka_unit_test(codes_are_texts_of_paintings),
 		cmocka_unit_test(only_object_ids_are_refs),
 		cmocka_unit_test(updates_touch_only_what_the_record_owns),
 	};

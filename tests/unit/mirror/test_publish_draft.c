@@ -44,6 +44,27 @@ static void says_what_the_document_says(void **state)
 	rk_buf_finish(&json);
 }
 
+/* A server refuses a projection that names a field twice. */
+static void no_field_is_asked_for_twice(void **state)
+{
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		bson_iter_t one, two;
+		bson_t fields;
+
+		rk_draft_projection(&fields, &rk_collections[i]);
+		assert_true(bson_iter_init(&one, &fields));
+		while (bson_iter_next(&one)) {
+			unsigned count = 0;
+
+			assert_true(bson_iter_init(&two, &fields));
+			while (bson_iter_next(&two))
+				count += strcmp(bson_iter_key(&one), bson_iter_key(&two)) == 0;
+			assert_int_equal(count, 1);
+		}
+		bson_destroy(&fields);
+	}
+}
+
 static void what_the_lexicon_forbids_is_told(void **state)
 {
 	static const struct {
@@ -185,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_the_document_says),
+		cmocka_unit_test(no_field_is_asked_for_twice),
 		cmocka_unit_test(what_the_lexicon_forbids_is_told),
 		cmocka_unit_test(words_command_no_terminal),
 		cmocka_unit_test(moods_of_5000_bytes_and_no_more),
