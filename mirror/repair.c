@@ -257,6 +257,7 @@ int rk_repair_open(struct rk_repair_run *run)
 		.max_wait_ms = run->request->max_wait_ms,
 		.stop = run->request->stop,
 		.waiting = waiting,
+		.last_look = rk_repair_last_look,
 		.context = run,
 	};
 	int r = rk_mongo_create(

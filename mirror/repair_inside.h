@@ -31,9 +31,12 @@ struct rk_repair_run {
 	uint64_t records_before;   /* records, of the pass before */
 	uint64_t users_before;     /* users, of the pass before; 0: it is the first */
 	uint64_t batches;
+	struct rk_repair_batch *batch; /* the deletions that are being sent */
 };
 
 bool rk_repair_stopping(void *run);
+/* For the account: of the batch, what one of the sides wants to stay by now is settled. */
+int rk_repair_last_look(void *run, struct rk_account_write **writes, size_t count);
 /* Clients of both sides. 0, -EINVAL or -ENOMEM; rk_repair_close follows in any case. */
 int rk_repair_open(struct rk_repair_run *run) __attribute__((warn_unused_result));
 void rk_repair_close(struct rk_repair_run *run);

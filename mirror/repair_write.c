@@ -14,6 +14,7 @@ enum {
 	LOST_MOST_MS = 30 * 1000, /* MongoDB is away for so long: the run ends */
 	PAUSE_MS = 500,
 	ROUNDS_MOST = 5, /* of a document that never is as it was read */
+	STALE_MS = 2000, /* what was seen so long ago is looked at again before it is acted upon */
 };
 
 static void settle(struct rk_repair_step *step, enum rk_repair_state state, const char *reason)
@@ -221,15 +222,16 @@ struct deletion {
 	bool there, changed;
 };
 
-struct batch {
+struct rk_repair_batch {
 	struct deletion *list;
 	size_t count;
-	const char *collection;
+	int collection;
+	int64_t looked_ms; /* when both sides were */
 };
 
 static void look_restart(void *context)
 {
-	struct batch *batch = context;
+	struct rk_repair_batch *batch = context;
 
 	for (size_t i = 0; i < batch->count; i++)
 		batch->list[i].there = batch->list[i].changed = false;
@@ -237,7 +239,7 @@ static void look_restart(void *context)
 
 static int look_visit(void *context, const struct rk_session_record *record)
 {
-	struct batch *batch = context;
+	struct rk_repair_batch *batch = context;
 
 	for (size_t i = 0; i < batch->count; i++) {
 		struct deletion *one = &batch->list[i];
@@ -287,7 +289,7 @@ static bool can_be_undone(struct rk_buf *scratch, const struct rk_repair_step *s
 }
 
 static int undo_write(
-	struct rk_repair_run *run, const struct rk_user *user, const struct batch *batch)
+	struct rk_repair_run *run, const struct rk_user *user, const struct rk_repair_batch *batch)
 {
 	struct rk_buf lines = {0};
 	int r;
@@ -311,31 +313,102 @@ static int undo_write(
 	return r;
 }
 
-/* Records that are as they were, in one request; they are in the undo file before. */
-static int batch_delete(struct rk_repair_run *run, const struct rk_user *user, struct batch *batch)
+/* Why a record is not to go, as its document is now; NULL: it is. */
+static const char *kept_by(const struct rk_repair_step *step, const struct rk_document *document)
 {
-	struct rk_account_write *writes[RK_SESSION_WRITES_MOST];
-	struct rk_buf scratch = {0};
-	int r = rk_account_list(run->account, batch->collection, look_restart, look_visit, batch);
+	if (!document || document->gone)
+		return NULL;
+	if (step->kind == RK_REPAIR_ORPHANS)
+		return "its document is there again";
+	return rk_slice_equal(rk_document_rkey(document), step->rkey)
+		? "its document names it by now"
+		: NULL;
+}
+
+/* Leaves the records that their documents still do without. */
+static int batch_documents(struct rk_repair_run *run, struct rk_repair_batch *batch)
+{
+	struct rk_documents documents = {0};
+	struct rk_arena arena = {0};
+	struct rk_oid *ids = rk_arena_calloc(&arena, batch->count, sizeof(*ids));
+	int r = ids ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < batch->count; i++)
+		ids[i] = batch->list[i].step->id;
+	if (r == 0)
+		r = rk_mongo_by_id(run->mongo, &documents, &arena,
+			&rk_collections[batch->collection], ids, batch->count);
+	for (size_t i = 0; r == 0 && i < batch->count; i++) {
+		struct deletion *one = &batch->list[i];
+		const char *why = kept_by(one->step, rk_documents_find(&documents, &one->step->id));
+
+		if (why && one->write.state == RK_ACCOUNT_OPEN)
+			rk_account_settle(&one->write, RK_ACCOUNT_FAILED, why);
+	}
+	rk_documents_finish(&documents);
+	rk_arena_finish(&arena);
+	return rk_mongo_result(run->mongo, r, run->summary->error);
+}
+
+/* Leaves open what both sides still want gone. */
+static int batch_look(struct rk_repair_run *run, struct rk_repair_batch *batch)
+{
+	int r = rk_account_list(run->account, rk_collections[batch->collection].nsid, look_restart,
+		look_visit, batch);
 
 	for (size_t i = 0; r == 0 && i < batch->count; i++) {
 		struct deletion *one = &batch->list[i];
 
-		writes[i] = &one->write;
+		if (one->write.state != RK_ACCOUNT_OPEN)
+			continue;
 		if (!one->there)
 			rk_account_settle(&one->write, RK_ACCOUNT_DONE, "");
 		else if (one->changed)
 			rk_account_settle(
 				&one->write, RK_ACCOUNT_FAILED, "the record changed meanwhile");
-		else if (!can_be_undone(&scratch, one->step))
+	}
+	if (r == 0)
+		r = batch_documents(run, batch);
+	batch->looked_ms = rk_clock_mono_ms();
+	return r;
+}
+
+/* A limit may keep a batch back for hours, and either side changes meanwhile. */
+int rk_repair_last_look(void *context, struct rk_account_write **writes, size_t count)
+{
+	struct rk_repair_run *run = context;
+	struct rk_repair_batch *batch = run->batch;
+
+	(void)writes;
+	(void)count;
+	if (!batch || rk_clock_mono_ms() - batch->looked_ms < STALE_MS)
+		return 0;
+	return batch_look(run, batch);
+}
+
+/* Records that are as they were, in one request; they are in the undo file before. */
+static int batch_delete(
+	struct rk_repair_run *run, const struct rk_user *user, struct rk_repair_batch *batch)
+{
+	struct rk_account_write *writes[RK_SESSION_WRITES_MOST];
+	struct rk_buf scratch = {0};
+	int r = batch_look(run, batch);
+
+	for (size_t i = 0; r == 0 && i < batch->count; i++) {
+		struct deletion *one = &batch->list[i];
+
+		writes[i] = &one->write;
+		if (one->write.state == RK_ACCOUNT_OPEN && !can_be_undone(&scratch, one->step))
 			rk_account_settle(&one->write, RK_ACCOUNT_FAILED,
 				"it could not be put back as it is, so it is left");
 	}
 	rk_buf_finish(&scratch);
 	if (r == 0)
 		r = undo_write(run, user, batch);
+	run->batch = batch;
 	if (r == 0)
 		r = rk_account_write(run->account, writes, batch->count, NULL, NULL);
+	run->batch = NULL;
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct deletion *one = &batch->list[i];
 
@@ -373,8 +446,7 @@ static int deletions_settle(
 	int r = list ? rk_account_take(run->account, user) : -ENOMEM;
 
 	for (size_t at = 0; r == 0 && at < all->count;) {
-		struct batch batch = {.list = list};
-		int collection = -1;
+		struct rk_repair_batch batch = {.list = list, .collection = -1};
 
 		memset(list, 0, most * sizeof(*list));
 		for (; at < all->count && batch.count < most; at++) {
@@ -387,18 +459,17 @@ static int deletions_settle(
 				settle(step, RK_REPAIR_FAILED, "its document could not be linked");
 				continue;
 			}
-			if (collection >= 0 && step->collection != collection)
+			if (batch.collection >= 0 && step->collection != batch.collection)
 				break;
 			if (step->rkey.len >= sizeof(one->rkey)) {
 				settle(step, RK_REPAIR_FAILED, "the key is too long");
 				continue;
 			}
-			collection = step->collection;
-			batch.collection = rk_collections[collection].nsid;
+			batch.collection = step->collection;
 			memcpy(one->rkey, step->rkey.data, step->rkey.len);
 			one->step = step;
 			one->write.write = (struct rk_session_write){.action = RK_SESSION_DELETE,
-				.collection = batch.collection,
+				.collection = rk_collections[batch.collection].nsid,
 				.rkey = one->rkey};
 			batch.count++;
 		}
@@ -416,6 +487,49 @@ static int deletions_settle(
 	return r;
 }
 
+/* Marks */
+
+static void records_restart(void *context)
+{
+	(void)context; /* what was seen to be there is settled */
+}
+
+static int record_back(void *context, const struct rk_session_record *record)
+{
+	struct rk_repair_step **steps = context;
+
+	for (; *steps; steps++) {
+		if (rk_slice_equal(record->rkey, (*steps)->rkey))
+			settle(*steps, RK_REPAIR_FAILED, "its record is there again");
+	}
+	return 0;
+}
+
+/* Deletions may have been kept back for hours since the repo was read, and what vanished may be there again. */
+static int marks_look(struct rk_repair_run *run, struct rk_repair_steps *all)
+{
+	struct rk_repair_step **steps = calloc(all->count + 1, sizeof(*steps));
+	int r = steps ? 0 : -ENOMEM;
+
+	for (int collection = 0; r == 0 && collection < RK_COLLECTION_COUNT; collection++) {
+		size_t count = 0;
+
+		for (size_t i = 0; i < all->count; i++) {
+			if (all->list[i].action == RK_REPAIR_MARK &&
+				all->list[i].collection == collection)
+				steps[count++] = &all->list[i];
+		}
+		steps[count] = NULL;
+		if (count)
+			r = rk_account_list(run->account, rk_collections[collection].nsid,
+				records_restart, record_back, steps);
+		if (r == RK_PDS_ABSENT)
+			r = 0;
+	}
+	free(steps);
+	return r;
+}
+
 int rk_repair_carry_out(struct rk_repair_run *run, const struct rk_audit_person *person,
 	struct rk_repair_steps *steps)
 {
@@ -424,6 +538,8 @@ int rk_repair_carry_out(struct rk_repair_run *run, const struct rk_audit_person 
 
 	if (r == 0)
 		r = deletions_settle(run, user, steps);
+	if (r == 0)
+		r = marks_look(run, steps);
 	if (r == RK_ACCOUNT_PUT_OFF) {
 		for (size_t i = 0; i < steps->count; i++)
 			run->summary->put_off += steps->list[i].state == RK_REPAIR_PLANNED;
@@ -431,8 +547,7 @@ int rk_repair_carry_out(struct rk_repair_run *run, const struct rk_audit_person 
 	}
 	/* Of this account alone: what is open failed, and the others go on. */
 	for (size_t i = 0; r > 0 && i < steps->count; i++) {
-		if (steps->list[i].action == RK_REPAIR_DELETE &&
-			steps->list[i].state == RK_REPAIR_PLANNED)
+		if (steps->list[i].state == RK_REPAIR_PLANNED)
 			settle(&steps->list[i], RK_REPAIR_FAILED, rk_account_error(run->account));
 	}
 	if (r < 0 && !run->summary->error[0] && r == -EHOSTUNREACH)
