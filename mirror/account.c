@@ -261,6 +261,13 @@ int rk_account_login(struct rk_account_client *account)
 	return r;
 }
 
+/* One that was kept and is refused: it may be void by now. */
+static int login_anew(struct rk_account_client *account)
+{
+	account->open = account->resumed = false;
+	return rk_account_login(account);
+}
+
 /* As a blob is named: its CID, with the codec for bytes that are nothing else. */
 static bool is_kept(const struct rk_session_blob *blob, struct rk_slice bytes, const char *mime)
 {
@@ -292,6 +299,10 @@ int rk_account_upload(struct rk_account_client *account, struct rk_session_blob 
 			r = after_failure(account);
 			if (r == 0 && account->reply.http_status >= 500 && ++tries == SPLIT_FROM)
 				return refused(account, RK_PDS_WRONG);
+			continue;
+		}
+		if (r == RK_PDS_DENIED && account->resumed) {
+			r = login_anew(account);
 			continue;
 		}
 		if (r != RK_PDS_OK)
@@ -481,8 +492,7 @@ static int write_some(const struct writing *w, struct rk_account_write **writes,
 			break;
 		case RK_PDS_DENIED:
 			if (account->resumed) {
-				account->open = account->resumed = false;
-				r = rk_account_login(account);
+				r = login_anew(account);
 				if (r > 0 && r != RK_ACCOUNT_PUT_OFF)
 					snprintf(account->reply.message,
 						sizeof(account->reply.message), "%s",

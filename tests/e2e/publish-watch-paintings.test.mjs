@@ -20,7 +20,7 @@ describe('the dual write of paintings', () => {
   let person;
 
   before(async () => {
-    scene = await startScene();
+    scene = await startScene({ proxy: true });
     images = await startImages();
     person = await scene.writer();
     refkey = await scene.refkey({ REFKEY_PUBLISH: 'exclusive', REFKEY_TEST_IMAGES: images.url, ...smallBatches(scene) });
@@ -88,6 +88,22 @@ describe('the dual write of paintings', () => {
     assert.ok((await published(d)).value.thumbnail);
     await settled(refkey);
     await assertChecks(refkey);
+  });
+
+  it('an app password that is taken back: the next one is used', async () => {
+    await published(await paint(drawing(5)));
+    await person.agent.com.atproto.server.revokeAppPassword({ name: 'site' });
+    const { data } = await person.agent.com.atproto.server.createAppPassword({ name: 'new' });
+    await scene.storePassword(person, data.password);
+    // The login that serve has kept expires, and is not renewed any more.
+    const logins = () => scene.proxy.count('com.atproto.server.createSession');
+    const before = logins();
+    const fault = scene.proxy.http(
+      { status: 400, body: JSON.stringify({ error: 'ExpiredToken', message: 'Token has expired' }) },
+      { method: 'com.atproto.repo.uploadBlob', query: () => logins() === before },
+    );
+    await published(await paint(drawing(6)));
+    assert.ok(fault.fired > 0);
   });
 
   it('a second one is refused while serve does it', async () => {
