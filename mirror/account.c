@@ -197,6 +197,38 @@ int rk_account_list(struct rk_account_client *account, const char *collection,
 	}
 }
 
+struct sources {
+	const char *ours;
+	bool any, known;
+};
+
+static bool source_visit(void *context, struct rk_slice source, const struct rk_cursor *cursor)
+{
+	struct sources *sources = context;
+
+	(void)cursor;
+	sources->any = true;
+	sources->known = rk_slice_equal_str(source, sources->ours);
+	return !sources->known;
+}
+
+int rk_account_absent(struct rk_account_client *account, struct rk_snapshot *snapshot)
+{
+	struct sources sources = {.ours = account->options.pds};
+	int r = rk_snapshot_begin(snapshot);
+
+	if (r)
+		return r;
+	r = rk_read_found(rk_read_cursors(snapshot, source_visit, &sources));
+	rk_snapshot_end(snapshot);
+	if (r || sources.known || !sources.any)
+		return r;
+	snprintf(account->error, sizeof(account->error),
+		"%.120s knows no such repo, and the index follows another PDS: is REFKEY_PDS_URL right?",
+		sources.ours);
+	return RK_PDS_WRONG;
+}
+
 static bool resume(struct rk_account_client *account)
 {
 	struct rk_session_login login;

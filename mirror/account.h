@@ -18,6 +18,7 @@
 #include "mirror/logins.h"
 #include "mirror/mongo.h"
 #include "net/session.h"
+#include "store/store.h"
 
 /* A limit lasts longer than max_wait_ms. */
 enum { RK_ACCOUNT_PUT_OFF = 100 };
@@ -60,6 +61,11 @@ int rk_account_take(struct rk_account_client *account, const struct rk_user *use
  * called at the beginning too. */
 int rk_account_list(struct rk_account_client *account, const char *collection,
 	void (*restart)(void *context), rk_session_visit *visit, void *context)
+	__attribute__((warn_unused_result));
+
+/* Whether RK_PDS_ABSENT may be taken for "nothing is there": not where the index follows other PDSs, and never this
+ * one. 0; RK_PDS_WRONG; or negative. */
+int rk_account_absent(struct rk_account_client *account, struct rk_snapshot *snapshot)
 	__attribute__((warn_unused_result));
 
 enum rk_account_state {

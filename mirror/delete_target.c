@@ -88,7 +88,9 @@ int rk_delete_list(struct rk_deleting *d, struct rk_delete_target *t)
 	if (r == 0)
 		r = rk_account_list(
 			d->account, rk_collections[t->collection].nsid, list_restart, list_add, d);
-	if (r == 0 || r == RK_PDS_ABSENT) {
+	if (r == RK_PDS_ABSENT)
+		r = rk_account_absent(d->account, d->snapshot);
+	if (r == 0) {
 		d->list_collection = t->collection;
 		return 0;
 	}

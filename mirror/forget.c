@@ -127,7 +127,7 @@ static int pds_list(struct forgetting *f, struct listing *out, int collection)
 	r = rk_account_list(
 		f->account, rk_collections[collection].nsid, listing_restart, listing_add, out);
 	if (r == RK_PDS_ABSENT)
-		return 0;
+		r = rk_account_absent(f->account, f->snapshot);
 	return r == 0 || r == -ECANCELED
 		? r
 		: stick(f, RK_FORGET_PDS, r < 0 ? r : 1, rk_account_error(f->account));

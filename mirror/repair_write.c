@@ -509,7 +509,8 @@ static int record_back(void *context, const struct rk_session_record *record)
 static int marks_look(struct rk_repair_run *run, struct rk_repair_steps *all)
 {
 	struct rk_repair_step **steps = calloc(all->count + 1, sizeof(*steps));
-	int r = steps ? 0 : -ENOMEM;
+	struct rk_snapshot *snapshot = NULL;
+	int r = steps ? rk_snapshot_create(&snapshot, run->store) : -ENOMEM;
 
 	for (int collection = 0; r == 0 && collection < RK_COLLECTION_COUNT; collection++) {
 		size_t count = 0;
@@ -524,8 +525,9 @@ static int marks_look(struct rk_repair_run *run, struct rk_repair_steps *all)
 			r = rk_account_list(run->account, rk_collections[collection].nsid,
 				records_restart, record_back, steps);
 		if (r == RK_PDS_ABSENT)
-			r = 0;
+			r = rk_account_absent(run->account, snapshot);
 	}
+	rk_snapshot_destroy(snapshot);
 	free(steps);
 	return r;
 }

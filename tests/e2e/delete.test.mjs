@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
 import { GUEST, MOOD, moodDocument, moodRecord, objectId, PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { assertChecks, explain, failingDeletes, judged, linked, named, seen, settled, soon, startScene, tid, unseen } from './scene.mjs';
+import { assertChecks, explain, failingDeletes, judged, linked, named, otherPds, seen, settled, soon, startScene, tid, unseen } from './scene.mjs';
 
 describe('delete', () => {
   let scene;
@@ -297,6 +297,19 @@ describe('delete', () => {
       assert.equal(again.code, 0, again.shown);
       await assertGone(document);
     });
+  });
+
+  it('another PDS than the index follows, which knows no such repo: no document is marked', async () => {
+    await started();
+    const one = await mood(await writer());
+    await linked(refkey, one.record);
+    await refkey.stop();
+    for (const name of [one.document._id, one.record.uri]) {
+      const { code, stdout, stderr } = await refkey.run(['delete', String(name)], { env: otherPds(scene) });
+      assert.equal(code, 1, stdout + stderr);
+      assert.match(stdout, /is REFKEY_PDS_URL right/);
+      assert.deepEqual(await find(one.document), one.document);
+    }
   });
 
   it('a login that fails, a PDS and a MongoDB that are away', async () => {

@@ -9,7 +9,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { binary } from '../kit/refkey.mjs';
 import { GUEST, MOOD, moodDocument, moodRecord, objectId, PAINTING, paintingDocument, paintingRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
-import { asked, assertChecks, collections, explain, failingDeletes, linked, seen, settled, soon, startScene, tid } from './scene.mjs';
+import { asked, assertChecks, collections, explain, failingDeletes, linked, otherPds, seen, settled, soon, startScene, tid } from './scene.mjs';
 
 const only = (moods, paintings) => ({ [MOOD]: moods, [PAINTING]: paintings });
 
@@ -395,6 +395,23 @@ describe('forget', () => {
     const without = await forget(user, '--yes');
     assert.deepEqual([without.code, without.removed.mongo], [0, 1], without.shown);
     assert.deepEqual(await documents({ user }), []);
+  });
+
+  it('another PDS than the index follows, which knows no such repo: nothing goes', async () => {
+    await started();
+    const person = await citizen();
+    await taken(person);
+    await refkey.stop();
+    for (const yes of [[], ['--yes']]) {
+      const { code, stdout, stderr } = await refkey.run(['forget', person.user, ...yes], { env: otherPds(scene) });
+      assert.equal(code, 1, stdout + stderr);
+      assert.match(stderr, /knows no such repo, and the index follows another PDS: is REFKEY_PDS_URL right/);
+      await assertKept(person);
+    }
+    scene.proxy.honest();
+    const { code, shown } = await forget(person, '--yes');
+    assert.equal(code, 0, shown);
+    await assertForgotten(person);
   });
 
   it('nothing brings it back: replay, new records, resync, sweep, recover, publish', { timeout: 600_000 }, async () => {

@@ -165,6 +165,13 @@ export const failingDeletes = Object.entries({
   'is slow': { delay: 1500 },
 });
 
+// Settings of a PDS that has no account of ours, as the proxy's faults say, and that the index does not follow.
+export function otherPds(scene) {
+  for (const [method, error] of [['com.atproto.repo.listRecords', 'InvalidRequest'], ['com.atproto.sync.getRepoStatus', 'RepoNotFound']])
+    scene.proxy.http({ status: 400, body: JSON.stringify({ error, message: 'Could not find repo' }) }, { method });
+  return { REFKEY_PDS_URL: scene.proxy.url.replace('127.0.0.1', 'localhost') };
+}
+
 export const parts = (uri) => {
   const [, , repo, collection, rkey] = uri.split('/');
   return { repo, collection, rkey };
