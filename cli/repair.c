@@ -194,6 +194,19 @@ static int operate(
 	return code;
 }
 
+/* The command itself asks for no such thing. */
+static bool is_complete(const struct rk_operation_run *run)
+{
+	bool complete = json_object_get(run->request, "plan") ||
+		json_is_string(json_object_get(run->request, "undo")) ||
+		kinds_of(json_object_get(run->request, "kinds"));
+
+	if (!complete)
+		rk_operation_error(run,
+			"repair: the request names no kinds (duplicates, orphans, unlinked, vanished), no plan and no undo file");
+	return complete;
+}
+
 int rk_operation_repair(const struct rk_operation_run *run, json_t *result)
 {
 	const struct rk_settings *settings = run->service->settings;
@@ -203,7 +216,7 @@ int rk_operation_repair(const struct rk_operation_run *run, json_t *result)
 	};
 	int code;
 
-	if (!rk_audit_options_make(&options.audit, run, "repair", false) ||
+	if (!is_complete(run) || !rk_audit_options_make(&options.audit, run, "repair", false) ||
 		!rk_operation_writes_to_pds(run))
 		return RK_EXIT_USAGE;
 	code = operate(run, result, &options);

@@ -113,6 +113,12 @@ describe('repair --orphans, with documents that are not there', () => {
         return events.filter((e) => e.event === 'progress').map((e) => [e.done, e.total]);
       };
       const of = (total) => Array.from({ length: total }, (_, i) => [i + 1, total]);
+      // What says nothing of what is to be done is refused.
+      for (const nothing of [{}, { kinds: [] }, { kinds: ['bogus'] }, { kinds: 'orphans' }, { undo: 5 }]) {
+        const events = await asked(refkey, { operation: 'repair', yes: true, ...nothing });
+        assert.deepEqual([events.length, events[0].event, events.at(-1).exit], [2, 'error', 2], JSON.stringify(events));
+        assert.match(events[0].message, /names no kinds \(.*\), no plan and no undo file/);
+      }
       const some = { users: list.map((p) => p.user) };
       assert.deepEqual(await progress({ ...some, kinds: ['orphans'] }), of(3));
       assert.deepEqual(await progress({ ...some, kinds: ['orphans'], yes: true }), of(6));
