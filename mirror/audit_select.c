@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "mirror/audit_inside.h"
 #include "mirror/build.h"
+#include "mirror/lost.h"
 #include "mirror/mongo_audit.h"
 
 enum { ASKED_MOST = 1000 }; /* users in one question; of more all documents are read */
@@ -151,26 +152,6 @@ static int subjects_make(const struct selection *s)
 	return 0;
 }
 
-/* Nothing in MongoDB is nothing wrong only where there never was anything. */
-static int has_records(struct rk_store *store, bool *out)
-{
-	struct rk_snapshot *snapshot = NULL;
-	struct rk_counts counts = {0};
-	int r = rk_snapshot_create(&snapshot, store);
-
-	if (r == 0)
-		r = rk_snapshot_begin(snapshot);
-	if (r == 0) {
-		r = rk_read_counts(snapshot, &counts);
-		rk_snapshot_end(snapshot);
-	}
-	rk_snapshot_destroy(snapshot);
-	*out = false;
-	for (int i = 0; i < RK_COLLECTION_COUNT; i++)
-		*out |= counts.records[i] > 0;
-	return rk_read_found(r);
-}
-
 /* The documents of who is to be audited: one user's are no reason to read everybody's. */
 static int documents_select(struct reading *reading, struct rk_mongo *mongo)
 {
@@ -246,7 +227,6 @@ int rk_audit_select(struct rk_audit_run *run)
 	const struct rk_audit_options *options = run->options;
 	struct selection s = {.run = run};
 	struct rk_mongo *mongo = NULL;
-	bool records = false;
 	int r = rk_mongo_create(&mongo, options->mongo_uri, options->database, run->error);
 
 	if (r == 0)
@@ -262,13 +242,7 @@ int rk_audit_select(struct rk_audit_run *run)
 	if (r == 0)
 		r = subjects_make(&s);
 	if (r == 0 && run->subject_count == 0 && !s.skip)
-		r = has_records(run->store, &records);
-	if (r == 0 && records) {
-		snprintf(run->error, sizeof(run->error),
-			"MongoDB: database %.100s has neither a user with an account nor a document, the index has records: is it the right one (REFKEY_MONGO_DB), and was it lost?",
-			options->database);
-		r = -ENOENT;
-	}
+		r = rk_mongo_lost(run->store, options->database, run->error);
 	free(s.only);
 	free(s.skip);
 	return r;

@@ -14,6 +14,7 @@
 #include "atproto/mst.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "mirror/lost.h"
 
 enum {
 	UNREACHABLE_MS = 30000,
@@ -195,14 +196,41 @@ static int list_repos(struct rk_mirror *mirror, struct rk_recover_call *call,
 	return rk_read_ended(r);
 }
 
+/* Whether MongoDB has a document of any collection. */
+static int documents_find(struct rk_mirror *mirror, bool *found)
+{
+	struct rk_documents documents = {0};
+	struct rk_arena arena = {0};
+	int r = 0;
+
+	for (int i = 0; r == 0 && documents.count == 0 && i < RK_COLLECTION_COUNT; i++) {
+		struct rk_mongo_scan *scan = NULL;
+		bool more = true;
+
+		r = rk_mongo_scan_begin(mirror->mongo, &scan, &rk_collections[i]);
+		while (r == 0 && more && documents.count == 0)
+			r = rk_mongo_scan_next(scan, &documents, &arena, &more);
+		rk_mongo_scan_end(scan);
+	}
+	*found = documents.count > 0;
+	rk_documents_finish(&documents);
+	rk_arena_finish(&arena);
+	return r;
+}
+
 static int prepare(struct rk_mirror *mirror, struct rk_recover_call *call)
 {
 	struct rk_users users = {0};
 	rk_repo_id *only, *skip;
+	bool found = true;
 	int r = rk_claims_refresh(mirror);
 
 	if (r == 0)
 		r = rk_mongo_users(mirror->mongo, &users, true);
+	if (r == 0 && users.with_did == 0)
+		r = documents_find(mirror, &found);
+	if (r == 0 && !found)
+		r = rk_mongo_lost(mirror->store, mirror->options.database, call->summary->error);
 	if (r == 0)
 		r = resolve_all(mirror, call, &only, &users, call->request->users);
 	if (r == 0)

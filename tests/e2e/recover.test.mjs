@@ -103,11 +103,13 @@ describe('recover', () => {
         [['recover', 'extra'], {}, /extra/],
         [['recover', '--report', '/proc/refkey'], {}, /\/proc\/refkey/],
         [['recover'], { REFKEY_DATA_DIR: path.join(os.tmpdir(), 'refkey-no-such-folder') }, /refkey-no-such-folder/],
+        [['recover', '--json'], { REFKEY_MONGO_DB: 'empty' }, /database empty has neither .*REFKEY_MONGO_DB/],
       ];
       for (const [args, env, message] of cases) {
         const { code, stdout, stderr } = await refkey.run(args, { env });
         assert.equal(code, 2, `${args}: ${stdout}${stderr}`);
         assert.match(stderr, message);
+        assert.doesNotMatch(stdout, /summary/);
       }
       const { REFKEY_MONGO_URI, REFKEY_MONGO_DB, ...rest } = refkey.settings;
       const without = await scene.refkey(
