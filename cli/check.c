@@ -65,7 +65,7 @@ static void print(void *context, const json_t *event)
 			json_array_append(p->findings, wrong);
 		else
 			printf("wrong: %s\n", json_string_value(wrong));
-	} else if (wrong && p->json) {
+	} else if (p->json && rk_event_has_summary(event)) {
 		json_t *copy = rk_event_copy(event);
 
 		json_object_set(copy, "findings", p->findings);

@@ -210,7 +210,7 @@ static void print(void *context, const json_t *event)
 
 		printf("%s: %s %s\n", rk_event_text(event, "uri"), *path ? path : "the record",
 			rk_event_text(event, "text"));
-	} else if (json_object_get(event, "records") && p->json) {
+	} else if (rk_event_has_summary(event) && p->json) {
 		print_json(p, event, true);
 	} else if (json_object_get(event, "records")) {
 		json_int_t records = rk_event_number(event, "records"),

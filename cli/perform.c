@@ -44,6 +44,17 @@ static bool emit(void *context, json_t *event)
 	return true;
 }
 
+/* Who did it ended under it: for programs, the result that it owes. */
+static void end_for_it(struct printer *printer, int code, const char *error)
+{
+	json_t *event = json_pack("{s:s, s:i, s:b, s:s}", "event", "result", "exit", code,
+		"stopped", true, "error", error);
+
+	if (printer->json)
+		hear(printer, event);
+	json_decref(event);
+}
+
 /* What went wrong before or instead of the operation, as it would say it. */
 static int fail(struct printer *printer, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -117,8 +128,12 @@ int rk_operation_perform(const struct rk_command_call *call, const char *name, j
 	if (r == -ENOENT) {
 		code = run_here(call, rk_operation_find(name), request, stop, &printer);
 	} else if (r) {
-		code = fail(&printer, RK_EXIT_UNREACHABLE,
-			"the running serve did not answer to the end: %s", strerror(-r));
+		char text[128];
+
+		snprintf(text, sizeof(text), "the running serve did not answer to the end: %s",
+			strerror(-r));
+		code = fail(&printer, RK_EXIT_UNREACHABLE, "%s", text);
+		end_for_it(&printer, code, text);
 	}
 	json_decref(request);
 	return code;

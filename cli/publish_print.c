@@ -149,10 +149,15 @@ static json_t *skipped_users(const struct rk_publish_print *print)
 
 static void print_summary(struct rk_publish_print *print, const json_t *event)
 {
+	json_t *error = json_object_get(event, "error");
+
 	rk_progress_make_way(&print->progress);
-	if (!json_object_get(event, "found"))
+	if (!json_object_get(event, "found") && !error)
 		return;
-	print->summary = rk_event_copy(event);
+	/* Whoever did it ended before it could sum up: what was told until then. */
+	print->summary = rk_event_copy(error && print->told ? print->told : event);
+	if (error)
+		json_object_set(print->summary, "error", error);
 	if (!print->options->watch)
 		json_object_set_new(print->summary, "skippedUsers", skipped_users(print));
 	if (print->options->json) {
@@ -202,7 +207,7 @@ int rk_publish_print_end(struct rk_publish_print *print, int code)
 {
 	const char *folder = print->options->report;
 
-	/* Whoever did it ended before it could sum up. */
+	/* The same for people. */
 	if (!print->summary && print->told && !print->options->watch)
 		print_summary(print, print->told);
 	rk_progress_finish(&print->progress);

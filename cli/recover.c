@@ -97,7 +97,7 @@ static void print_summary(struct printing *p, const json_t *event)
 {
 	json_t *summary;
 
-	if (!json_object_get(event, "records"))
+	if (!rk_event_has_summary(event))
 		return;
 	rk_progress_make_way(&p->progress);
 	summary = rk_event_copy(event);

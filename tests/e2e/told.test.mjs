@@ -11,7 +11,7 @@ import { binary } from '../kit/refkey.mjs';
 import { moodDocument } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { publishing, users } from './publishing.mjs';
-import { soon, startScene } from './scene.mjs';
+import { settled, soon, startScene } from './scene.mjs';
 
 describe('what is told meanwhile', () => {
   let scene;
@@ -88,6 +88,7 @@ describe('what is told meanwhile', () => {
       assert.equal(await told.ended, 3, told.out + told.err);
       assert.match(told.err, /did not answer to the end/);
       const { records, summary } = JSON.parse(told.out);
+      assert.match(summary.error, /did not answer to the end/);
       const of = ({ created, linked, skipped, failed, found, stopped }) => ({ created, linked, skipped, failed, found, stopped });
       const expected = { created: 1, linked: 0, skipped: 0, failed: 0, found: 3, stopped: true };
       assert.deepEqual([records.length, of(summary)], [1, expected]);
@@ -96,6 +97,50 @@ describe('what is told meanwhile', () => {
       fault.end();
       rmSync(report, { recursive: true });
       await refkey.kill();
+    }
+  });
+
+  describe('--json beside a serve that is killed', () => {
+    // What is held, from which request on or of whom; the list, of which something is told before.
+    const commands = {
+      audit: { args: (p, q) => users(p, q), held: 'com.atproto.sync.getRepo', of: (p, q) => q.did, list: 'users' },
+      repair: {
+        args: (p, q) => ['--orphans', '--yes', ...users(p, q)],
+        held: 'com.atproto.repo.applyWrites',
+        list: 'steps',
+        before: (p, q) => scene.mongo.moods.updateMany({ user: { $in: [p.user, q.user] } }, { $set: { deleted: true } }),
+      },
+      delete: { args: (p, q, refs) => refs, held: 'com.atproto.repo.applyWrites', list: 'records' },
+      forget: { args: (p) => [p.user, '--yes'], held: 'com.atproto.repo.applyWrites', from: 0 },
+    };
+    for (const [command, { args, held, of, from = 1, list, before: change }] of Object.entries(commands)) {
+      it(`${command}: one whole object, with the error`, async () => {
+        const [p, q] = [person, await scene.writer()].sort((a, b) => (a.user < b.user ? -1 : 1));
+        await publishing(scene, refkey).moods(q, 3);
+        await publishing(scene, refkey).moods(p, 3);
+        assert.equal((await publishing(scene, refkey).publish(...users(p, q))).code, 0);
+        await (await refkey.start()).ready();
+        await settled(refkey);
+        await change?.(p, q);
+        const refs = (await scene.mongo.moods.find({ user: p.user }).toArray()).map((d) => String(d._id));
+        let asked = 0;
+        const query = (params) => (of ? params.get('did') === of(p, q) : asked++ >= from);
+        const fault = scene.proxy.http({ hold: true }, { method: held, query });
+        try {
+          const told = run(command, '--json', ...args(p, q, refs));
+          await until(() => fault.held, { what: 'the next being asked for', ...soon });
+          if (list) await until(() => /"(rkey|uri|did)":"|"records":\["/.test(told.out), { what: 'the first in standard output', ...soon });
+          await refkey.kill();
+          assert.equal(await told.ended, 3, told.out + told.err);
+          const { summary, ...rest } = JSON.parse(told.out);
+          const { stopped, error } = list ? summary : rest;
+          assert.deepEqual([stopped, /did not answer to the end/.test(error)], [true, true], told.out);
+          if (list) assert.notEqual(rest[list].length, 0);
+        } finally {
+          fault.end();
+          await refkey.kill();
+        }
+      });
     }
   });
 
