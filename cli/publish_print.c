@@ -54,9 +54,10 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 		   *reason = rk_event_text(event, "reason");
 	const char *verb = print->options->dry_run ? "Would be synced" : "Synced";
 	const char *words = rk_event_text(event, "words"), *user = rk_event_text(event, "user");
+	bool failed = strcmp(outcome, "failed") == 0;
 
 	told_add(print, outcome, 1);
-	if (strcmp(outcome, "failed") == 0 && !print->options->watch) {
+	if (failed && !print->options->watch) {
 		json_t *error = rk_event_copy(event);
 
 		for (const char *const *name = (const char *const[]){"n", "total", "handle",
@@ -65,7 +66,7 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 			json_object_del(error, *name);
 		json_array_append_new(print->errors, error);
 	}
-	if (!print->options->json && !print->lines)
+	if (!print->options->json && !print->lines && !failed)
 		return;
 	rk_progress_make_way(&print->progress);
 	if (print->options->json) {
@@ -77,7 +78,7 @@ static void print_line(struct rk_publish_print *print, const json_t *event)
 		printf("/%" JSON_INTEGER_FORMAT, rk_event_number(event, "total"));
 	printf("] %s%s%s%s ", json_is_true(json_object_get(event, "handle")) ? "@" : "",
 		*user ? user : "nobody", *words ? " - " : "", words);
-	if (strcmp(outcome, "failed") == 0)
+	if (failed)
 		printf("❌ Failed: %s (%s)\n", reason, rk_event_text(event, "ref"));
 	else if (strcmp(outcome, "skipped") == 0)
 		printf("⏭️  Skipped: %s\n", reason);

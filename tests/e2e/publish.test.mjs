@@ -8,6 +8,7 @@ import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, wr
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { binary } from '../kit/refkey.mjs';
 import { GUEST, MOOD, moodDocument, moodRecord, objectId } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { publishing, users } from './publishing.mjs';
@@ -97,6 +98,25 @@ describe('publish moods', () => {
     const skipped = [{ handle: 'poor', sub: poor, count: 2, reason: 'no ATProto account' }];
     assert.deepEqual([summary.skipped, summary.skippedUsers], [2, skipped], shown);
     await scene.mongo.moods.deleteMany({ _id: { $in: without.map((w) => w._id) } });
+  });
+
+  it('tells a terminal what failed, and why, besides the bar', async () => {
+    const person = await writer();
+    const [good] = await moods(person, 1);
+    const [bad] = await moods(person, 1, { when: 'never' });
+    const terminal = (...args) =>
+      refkey.run(['-qec', [binary, 'publish', 'moods', '--user', person.user, ...args].map((a) => `'${a}'`).join(' '), '/dev/null'], {
+        program: 'script',
+      });
+    for (const { code, stdout } of [await terminal('--dry-run'), await terminal()]) {
+      assert.equal(code, 1, stdout);
+      assert.ok(stdout.includes(`❌ Failed: when is not a date (${bad._id})`), stdout);
+      assert.ok(!stdout.includes('✅'), stdout);
+    }
+    assert.ok((await find(good._id)).atproto.rkey);
+    const { stdout } = await terminal('--json');
+    assert.ok(stdout.startsWith('{"records":['), stdout);
+    await scene.mongo.moods.deleteMany({ user: person.user });
   });
 
   it('what a terminal would obey is written out for people, and exact for programs', async () => {
