@@ -32,6 +32,8 @@ struct rk_accounts_maker {
 	int64_t failing_ms;
 	struct rk_pds_reply reply;
 	struct rk_buf text; /* of a request */
+	struct rk_buf
+		planned; /* names that a dry run has given away, a space before and behind each */
 	char error[256];
 };
 
@@ -68,6 +70,7 @@ void rk_accounts_maker_destroy(struct rk_accounts_maker *m)
 	rk_session_destroy(m->door);
 	rk_session_destroy(m->session);
 	rk_buf_wipe(&m->text);
+	rk_buf_finish(&m->planned);
 	free(m);
 }
 
@@ -345,6 +348,19 @@ done:
 	return r;
 }
 
+/* A dry run's name for a user: each is given once, as it would be. */
+static int plan(struct rk_accounts_maker *m, const char *name)
+{
+	rk_buf_clear(&m->text);
+	rk_buf_printf(&m->text, " %s ", name);
+	if (rk_buf_failed(&m->text))
+		return -ENOMEM;
+	if (m->planned.len && strstr(rk_buf_cstr(&m->planned), rk_buf_cstr(&m->text)))
+		return NAME_TAKEN;
+	rk_buf_add(&m->planned, m->text.data, m->text.len);
+	return rk_buf_failed(&m->planned) ? -ENOMEM : NAME_FREE;
+}
+
 /* Logged in to the account of one name, which is there by then. */
 static int name_settle(struct rk_accounts_maker *m, struct rk_accounts_line *line)
 {
@@ -357,6 +373,8 @@ static int name_settle(struct rk_accounts_maker *m, struct rk_accounts_line *lin
 		r = look(m, line, password);
 		if (r == NAME_OURS && !begun)
 			line->outcome = RK_ACCOUNTS_ADOPTED;
+		if (r == NAME_FREE && m->request->dry_run)
+			r = plan(m, line->name);
 		if (r != NAME_FREE || m->request->dry_run)
 			break;
 		if (looks == LOOKS_MOST) {
@@ -432,17 +450,40 @@ static int store(struct rk_accounts_maker *m, struct rk_accounts_line *line, con
 	return 0;
 }
 
+/* An account that could not be stored is not made. */
+static int room(struct rk_accounts_maker *m, struct rk_accounts_line *line)
+{
+	bool there = false;
+	int r;
+
+	while ((r = rk_mongo_account_has_room(m->mongo, &there, line->person->id)) == -EIO) {
+		r = hold_on(m, "MongoDB", rk_mongo_error(m->mongo));
+		if (r)
+			return r;
+	}
+	if (r)
+		return r;
+	m->failures = 0;
+	return there
+		? 0
+		: fail(line, "users.atproto takes no account: it is no object, or has a did", "");
+}
+
 int rk_accounts_maker_make(struct rk_accounts_maker *m, struct rk_accounts_line *line)
 {
 	struct rk_buf password = {0};
 	bool noted = true;
-	int r = NAME_TAKEN;
+	int r;
 
 	line->outcome = RK_ACCOUNTS_CREATED;
 	if (!line->person->known) {
 		fail(line, "users has no such user", "");
 		return 0;
 	}
+	r = room(m, line);
+	if (r)
+		return r == NAME_FAILED ? 0 : r;
+	r = NAME_TAKEN;
 	for (unsigned i = 0; r == NAME_TAKEN && i < RK_ACCOUNTS_NAMES; i++) {
 		if (rk_accounts_name(
 			    line->name, line->person->handle, line->person->id, m->domain, i))

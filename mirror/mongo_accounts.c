@@ -8,8 +8,29 @@
 #include "mirror/mongo_inside.h"
 #include "mirror/mongo_publish.h"
 
-/* One statement. whole: where there is no `atproto`, or null, a new one; else into the one that is there, and has no
- * DID. Elsewhere than in an object nothing is put: the server would say back what is there. */
+/* The user, if there is room for an account: whole: no `atproto`, or null; else one that is an object, and has no DID.
+ * Elsewhere than in an object nothing is put: the server would say back what is there. */
+static void room_in(bson_t *filter, struct rk_slice user, bool whole)
+{
+	bson_t inner, list;
+
+	bson_append_utf8(filter, "_id", -1, (const char *)user.data, (int)user.len);
+	if (whole) {
+		BSON_APPEND_NULL(filter, "atproto"); /* missing, or null */
+		return;
+	}
+	BSON_APPEND_DOCUMENT_BEGIN(filter, "atproto", &inner);
+	BSON_APPEND_UTF8(&inner, "$type", "object");
+	bson_append_document_end(filter, &inner);
+	BSON_APPEND_DOCUMENT_BEGIN(filter, "atproto.did", &inner);
+	BSON_APPEND_ARRAY_BEGIN(&inner, "$in", &list);
+	BSON_APPEND_NULL(&list, "0");
+	BSON_APPEND_UTF8(&list, "1", "");
+	bson_append_array_end(&inner, &list);
+	bson_append_document_end(filter, &inner);
+}
+
+/* One statement. */
 static int store_into(struct rk_mongo *mongo, bool *stored, char refused[256],
 	const struct rk_mongo_account *account, bool whole)
 {
@@ -19,11 +40,9 @@ static int store_into(struct rk_mongo *mongo, bool *stored, char refused[256],
 	bool ok;
 	int r = 0;
 
-	bson_append_utf8(
-		&filter, "_id", -1, (const char *)account->user.data, (int)account->user.len);
+	room_in(&filter, account->user, whole);
 	BSON_APPEND_DOCUMENT_BEGIN(&update, "$set", &inner);
 	if (whole) {
-		BSON_APPEND_NULL(&filter, "atproto"); /* missing, or null */
 		BSON_APPEND_DOCUMENT_BEGIN(&inner, "atproto", &list);
 		BSON_APPEND_UTF8(&list, "did", account->did);
 		BSON_APPEND_UTF8(&list, "password", account->password);
@@ -33,17 +52,6 @@ static int store_into(struct rk_mongo *mongo, bool *stored, char refused[256],
 		BSON_APPEND_UTF8(&inner, "atproto.password", account->password);
 	}
 	bson_append_document_end(&update, &inner);
-	if (!whole) {
-		BSON_APPEND_DOCUMENT_BEGIN(&filter, "atproto", &inner);
-		BSON_APPEND_UTF8(&inner, "$type", "object");
-		bson_append_document_end(&filter, &inner);
-		BSON_APPEND_DOCUMENT_BEGIN(&filter, "atproto.did", &inner);
-		BSON_APPEND_ARRAY_BEGIN(&inner, "$in", &list);
-		BSON_APPEND_NULL(&list, "0");
-		BSON_APPEND_UTF8(&list, "1", "");
-		bson_append_array_end(&inner, &list);
-		bson_append_document_end(&filter, &inner);
-	}
 	ok = mongoc_collection_update_one(
 		collection, &filter, &update, NULL, &reply, &mongo->error);
 	if (ok)
@@ -89,4 +97,30 @@ int rk_mongo_account_store(
 	if (r == 0 && !stored && !refused[0])
 		r = look(mongo, &stored, refused, account);
 	return r;
+}
+
+static int has_room_in(struct rk_mongo *mongo, bool *room, struct rk_slice user, bool whole)
+{
+	mongoc_collection_t *collection = rk_mongo_collection(mongo, "users");
+	bson_t filter = BSON_INITIALIZER, fields = BSON_INITIALIZER;
+	mongoc_cursor_t *cursor;
+	const bson_t *one;
+	int r;
+
+	room_in(&filter, user, whole);
+	BSON_APPEND_INT32(&fields, "_id", 1);
+	cursor = rk_mongo_find(collection, &filter, &fields);
+	*room = mongoc_cursor_next(cursor, &one);
+	r = !*room && mongoc_cursor_error(cursor, &mongo->error) ? -EIO : 0;
+	mongoc_cursor_destroy(cursor);
+	bson_destroy(&filter);
+	mongoc_collection_destroy(collection);
+	return r;
+}
+
+int rk_mongo_account_has_room(struct rk_mongo *mongo, bool *room, struct rk_slice user)
+{
+	int r = has_room_in(mongo, room, user, true);
+
+	return r == 0 && !*room ? has_room_in(mongo, room, user, false) : r;
 }

@@ -14,4 +14,8 @@ struct rk_mongo_account {
 int rk_mongo_account_store(struct rk_mongo *mongo, char refused[256],
 	const struct rk_mongo_account *account) __attribute__((warn_unused_result));
 
+/* Whether it could be stored: the user is there, and has no DID, nor anything else where it would be. */
+int rk_mongo_account_has_room(struct rk_mongo *mongo, bool *room, struct rk_slice user)
+	__attribute__((warn_unused_result));
+
 #endif

@@ -196,6 +196,8 @@ describe('accounts', () => {
     ];
     const users = [];
     for (const [i, [handle]] of expected.entries()) users.push(await s.user(expected.length - i, { handle }));
+    const rehearsed = await s.create('--dry-run', ...s.only(...users));
+    assert.equal(new Set(rehearsed.users.map((l) => l.account)).size, users.length, rehearsed.shown);
     const { code, users: lines, shown } = await s.create(...s.only(...users));
     assert.equal(code, 0, shown);
     for (const [i, [, pattern]] of expected.entries()) {
@@ -212,22 +214,27 @@ describe('accounts', () => {
     const odd = await s.user(2, { email: 'no address' });
     const broken = await s.user(1);
     await s.scene.mongo.users.updateOne({ _id: broken._id }, { $set: { atproto: 'abcd-efgh-ijkl-mnop' } });
-    const { code, users, summary, shown } = await s.create(...s.only(taken, good, odd, broken));
+    const numbered = await s.user(1);
+    await s.scene.mongo.users.updateOne({ _id: numbered._id }, { $set: { atproto: { did: 5 } } });
+    const rehearsed = await s.create('--dry-run', ...s.only(good, broken, numbered));
+    assert.deepEqual([rehearsed.summary.created, rehearsed.summary.failed], [1, 2], rehearsed.shown);
+    const { code, users, summary, shown } = await s.create(...s.only(taken, good, odd, broken, numbered));
     assert.equal(code, 1, shown);
-    assert.deepEqual([summary.created, summary.failed], [1, 3], shown);
+    assert.deepEqual([summary.created, summary.failed], [1, 4], shown);
     const reason = (u) => users.find((l) => l.sub === u._id).reason;
     assert.match(reason(taken), /Email already taken/);
     assert.match(reason(odd), /email address is not supported/);
-    assert.match(reason(broken), /it is not stored: the user is gone, or its atproto is no object/);
+    assert.match(reason(broken), /users\.atproto takes no account/);
+    assert.deepEqual(s.journal().filter((e) => e.sub === broken._id), [], 'no account that could not be stored is made');
     assert.ok(!shown.includes('abcd-efgh'), 'what is there may be a password');
     await s.assertAccount(good, `${good.handle}.${domain}`);
     const left = JSON.parse(readFileSync(path.join(s.report, 'users-without-atproto.json'), 'utf8'));
-    assert.deepEqual(left.map((u) => u.sub).sort(), [taken, odd, broken].map((u) => u._id).sort());
+    assert.deepEqual(left.map((u) => u.sub).sort(), [taken, odd, broken, numbered].map((u) => u._id).sort());
     for (const u of left) {
       assert.deepEqual(Object.keys(u), ['handle', 'sub', 'email', 'count', 'reason']);
       assert.equal(u.reason, users.find((l) => l.sub === u.sub).reason);
     }
-    await s.scene.mongo.moods.deleteMany({ user: { $in: [taken, odd, broken].map((u) => u._id) } });
+    await s.scene.mongo.moods.deleteMany({ user: { $in: [taken, odd, broken, numbered].map((u) => u._id) } });
   });
 
   it('of a user who gets another account meanwhile, that one stays', async () => {
