@@ -173,10 +173,13 @@ int rk_sweep_visit(void *context, const struct rk_pds_repo *listed)
 	if (r)
 		return r;
 	r = rk_read_repo_by_did(s->fetcher.snapshot, &repo, did.text);
-	same = r == 0 && repo.account == (uint8_t)entry.account &&
-		(entry.account != RK_ACCOUNT_ACTIVE ||
-			(repo.rev == entry.rev &&
-				!(repo.flags & (RK_REPO_WENT_BACK | RK_REPO_RESET))));
+	same = r == 0 &&
+		(repo.flags & RK_REPO_TOMBSTONE ||
+			(repo.account == (uint8_t)entry.account &&
+				(entry.account != RK_ACCOUNT_ACTIVE ||
+					(repo.rev == entry.rev &&
+						!(repo.flags &
+							(RK_REPO_WENT_BACK | RK_REPO_RESET))))));
 	rk_snapshot_end(s->fetcher.snapshot);
 	if (r < 0)
 		return r;
