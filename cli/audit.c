@@ -169,11 +169,15 @@ bool rk_audit_options_make(struct rk_audit_options *out, const struct rk_operati
 		.allow_private = settings->allow_private,
 		.live = run->service->indexer != NULL,
 	};
-	if (!settings->mongo_uri && (!index_only || names))
+	if (!settings->mongo_uri && !index_only)
 		return refuse(run, command, "REFKEY_MONGO_URI is not set");
 	if (!settings->pds_url && !index_only)
 		return refuse(run, command, "REFKEY_PDS_URL is not set");
-	return true;
+	if (settings->mongo_uri || !names)
+		return true;
+	rk_operation_error(run,
+		"REFKEY_MONGO_URI is not set: MongoDB knows who a @handle or an _id is; a DID goes without");
+	return false;
 }
 
 static int exit_code(int r, const struct auditing *a, const struct rk_audit_summary *summary)

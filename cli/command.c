@@ -78,7 +78,7 @@ static const struct rk_option_row options[] = {
 	{"--all", NULL, RK_OPTION_IS_SWITCH, FIELD(all), .help = "all users, as without --user",
 		.but = all_said},
 	{"--index", NULL, RK_OPTION_IS_SWITCH, FIELD(index),
-		.help = "what the index alone believes; neither MongoDB nor the PDS is asked"},
+		.help = "what the index alone believes; the PDS is not asked, MongoDB only for whom --user names"},
 	{"--yes", NULL, RK_OPTION_IS_SWITCH, FIELD(yes),
 		.help = "do it; without it, or with --dry-run, only say what would be done"},
 	{"--duplicates", NULL, RK_OPTION_IS_SWITCH, FIELD(duplicates),

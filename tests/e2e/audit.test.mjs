@@ -66,7 +66,7 @@ describe('audit', () => {
       [['--dry-run'], {}, /--dry-run/],
       [[], { REFKEY_MONGO_URI: '' }, /REFKEY_MONGO_URI/],
       [[], { REFKEY_PDS_URL: '' }, /REFKEY_PDS_URL/],
-      [['--index', '--user', '@a'], { REFKEY_MONGO_URI: '' }, /REFKEY_MONGO_URI/],
+      [['--index', '--user', '@a'], { REFKEY_MONGO_URI: '' }, /REFKEY_MONGO_URI is not set: MongoDB knows who/],
       [['--index', '--user', 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'], {}, /did:plc:aaa/],
     ];
     for (const [args, env, message] of cases) {
