@@ -213,7 +213,7 @@ static int dangling_write(void *context, struct rk_write *w)
 			.kind = RK_ISSUE_DANGLING,
 			.repo = dangling->repos[i],
 			.collection = dangling->collection,
-			.ref = rk_slice_str(hex),
+			.ref = rk_slice_make(hex, RK_OID_LEN),
 			.at_ms = dangling->now_ms,
 			.message = rk_slice_str("the document names a record that is not there"),
 		};
