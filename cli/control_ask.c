@@ -93,19 +93,20 @@ static int print_all(struct taking *t, void (*print)(void *context, const json_t
 	int r = 0;
 
 	while (!ended && r == 0) {
-		const uint8_t *line = held.data + at, *end = NULL;
+		const uint8_t *line, *end = NULL;
 		json_t *event;
 
 		if (at < held.len)
-			end = memchr(line, '\n', held.len - at);
+			end = memchr(held.data + at, '\n', held.len - at);
 		if (!end) {
 			if (at)
-				memmove(held.data, line, held.len - at);
+				memmove(held.data, held.data + at, held.len - at);
 			held.len -= at;
 			at = 0;
 			r = more(t, &held);
 			continue;
 		}
+		line = held.data + at;
 		at = (size_t)(end + 1 - held.data);
 		event = json_loadb((const char *)line, (size_t)(end - line), JSON_ALLOW_NUL, NULL);
 		if (event)
