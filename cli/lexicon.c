@@ -139,6 +139,11 @@ int rk_command_lexicon(const struct rk_command_call *call)
 	const char *what = call->arguments[0];
 	bool records = call->options->records;
 
+	if (strcmp(what, "validate") == 0 &&
+		((call->options->users && call->options->users[0]) || call->options->dry_run)) {
+		fputs("refkey: lexicon validate: --user and --dry-run are of publish\n", stderr);
+		return RK_EXIT_USAGE;
+	}
 	if (strcmp(what, "validate") == 0 && records && call->argument_count == 1)
 		return rk_lexicon_records(call);
 	if (strcmp(what, "validate") == 0 && !records)

@@ -56,6 +56,8 @@ describe('lexicon', () => {
       [['validate', path.join(folder, 'not-there.json')], /^refkey: \S*not-there\.json: No such file or directory\n$/],
       [['validate', write('broken.json', '{"lexicon":')], /broken\.json/],
       [['validate', write('list.json', '[]')], /is no JSON object/],
+      [['validate', ...user], /--user and --dry-run are of publish/],
+      [['validate', '--records', '--dry-run'], /--user and --dry-run are of publish/],
       [['publish'], /--user/],
       [['publish', ...user, '--user', '@other'], /one --user/],
       [['publish', '--user', '@nobody-at-all'], /no such user: @nobody-at-all/],
