@@ -188,7 +188,10 @@ static void print_summary(struct printing *p, const struct rk_accounts_summary *
 	if (summary->stopped)
 		puts("Stopped; running it again continues.");
 	if (summary->limited)
-		puts("The limit was reached; running it again continues.");
+		rk_event_print_limited(!p->options->dry_run &&
+			summary->counts[RK_ACCOUNTS_CREATED] +
+					summary->counts[RK_ACCOUNTS_ADOPTED] >
+				0);
 }
 
 static int exit_code(int result, const struct rk_accounts_summary *summary)

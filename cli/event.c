@@ -237,12 +237,17 @@ void rk_event_print_put_off(const json_t *result)
 			rk_event_number(result, "putOff"));
 }
 
+void rk_event_print_limited(bool done)
+{
+	printf("The limit was reached%s.\n", done ? "; running it again continues" : "");
+}
+
 void rk_event_print_ended(const json_t *result)
 {
 	if (json_is_true(json_object_get(result, "stopped")))
 		puts("Stopped; running it again continues.");
 	if (json_is_true(json_object_get(result, "limited")))
-		puts("The limit was reached; running it again continues.");
+		rk_event_print_limited(!json_is_true(json_object_get(result, "dryRun")));
 }
 
 static void list_begin(const struct rk_event_list *list)

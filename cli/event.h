@@ -56,6 +56,8 @@ bool rk_event_print_usual(struct rk_progress *progress, const json_t *event);
 /* Why a result is not the whole: what is "putOff", and whether it was "stopped" or "limited". */
 void rk_event_print_put_off(const json_t *result);
 void rk_event_print_ended(const json_t *result);
+/* done: there is less to do for the next run. */
+void rk_event_print_limited(bool done);
 
 /* With --json one object is printed as it comes: {"NAME":[item, …],"summary":{…}}. */
 struct rk_event_list {

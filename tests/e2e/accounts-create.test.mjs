@@ -280,6 +280,8 @@ describe('accounts', () => {
 
   it('--limit, --skip: the rest is for another run', async () => {
     const all = [await s.user(3), await s.user(2), await s.user(1)];
+    const looked = await s.refkey.run(['accounts', '--limit', '1']);
+    assert.match(looked.stdout, /\nThe limit was reached\.\n$/, 'a list begins anew each time');
     const first = await s.create(...s.only(...all), '--skip', all[0]._id, '--limit', '1');
     assert.deepEqual([first.code, first.summary.created, first.summary.limited], [0, 1, true], first.shown);
     await s.assertAccount(all[1], `${all[1].handle}.${domain}`);

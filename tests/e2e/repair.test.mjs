@@ -168,6 +168,8 @@ Failed:  0
   it('--limit and --batch-size; running it again continues', async () => {
     const person = await writer();
     const { rkeys } = await mood(person, 6, 5);
+    const looked = await refkey.run(['repair', '--duplicates', '--limit', '2', ...users(person)]);
+    assert.match(looked.stdout, /\nThe limit was reached\.\n/);
     const first = await repair('--duplicates', '--yes', '--limit', '2', ...users(person));
     assert.deepEqual([first.code, first.summary.delete, first.summary.limited], [0, 2, true], first.shown);
     scene.proxy.requests.length = 0;
