@@ -116,6 +116,9 @@ int rk_repo_copy_read(struct rk_fetcher *fetcher, struct rk_repo_copy *out, rk_r
 
 /* Where the account's repo is asked for behind a relay: its DID document, as it is held, names it. */
 bool rk_fetcher_host(struct rk_fetcher *fetcher, char out[RK_ORIGIN_MOST], struct rk_slice did);
+/* Waits until the stream has shown everything that happened before now, a minute at most, and less where nothing
+ * comes for so long. False: it is not there, or refkey stops. */
+bool rk_stream_passed(struct rk_indexer *indexer, int64_t still_most_ms);
 /* Fetches a claimed repo whole and makes the index equal to it. Whatever comes of it is written. */
 void rk_resync(struct rk_fetcher *fetcher, rk_repo_id id);
 /* The source tells of the account's state: an answer that is on its way was asked for before. On the writer's thread. */

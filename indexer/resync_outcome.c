@@ -10,7 +10,10 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-enum { NETWORK_MS = 1000 /* nobody answered: not the repo's fault */ };
+enum {
+	NETWORK_MS = 1000,    /* nobody answered: not the repo's fault */
+	STILL_MOST_MS = 5000, /* a stream without a word is waited for so long */
+};
 
 /* The repo is in, or was in: what waited is applied behind it. */
 static int settle(struct rk_resync *s, struct rk_write *w, struct rk_repo *repo)
@@ -253,6 +256,37 @@ int rk_resync_signer_read(struct rk_resync *s, struct rk_signer *out)
 	return r;
 }
 
+static bool has_records(const struct rk_repo *repo)
+{
+	for (int i = 0; i < RK_COLLECTION_COUNT; i++) {
+		if (repo->counts[i])
+			return true;
+	}
+	return false;
+}
+
+/* Why it is gone the stream may be about to say, and that is what becomes of the documents. Where the sweep found it
+ * missing, it has waited. False: said why, or not to be known yet; asked again. */
+static bool is_final(struct rk_resync *s)
+{
+	const struct rk_repo *was = &s->copy.repo;
+	struct rk_repo_copy now;
+
+	if (was->flags & (RK_REPO_PURGE | RK_REPO_WENT_BACK) || !has_records(was))
+		return true;
+	if (!rk_stream_passed(s->fetcher->indexer, STILL_MOST_MS)) {
+		rk_resync_put_off(s, RK_REPO_EVENT_PUT_OFF, RK_RESYNC_REST_MS,
+			"its host has no such repo, and the stream is not there to say why");
+		return false;
+	}
+	if (rk_repo_copy_read(s->fetcher, &now, was->id) == 0 && now.repo.flags & RK_REPO_PURGE) {
+		rk_resync_happened(s, RK_REPO_EVENT_OVERTAKEN,
+			"its host has no such repo, and the stream said so meanwhile");
+		return false;
+	}
+	return true;
+}
+
 /*
  * The host knows no such repo: its records are no longer there. Their documents stay, unless the account
  * was said to be deleted and its DID document still names the host that was asked.
@@ -268,6 +302,8 @@ static void gone(struct rk_resync *s)
 	bool purge = s->copy.repo.flags & RK_REPO_PURGE;
 	struct rk_signer signer = {0};
 
+	if (!is_final(s))
+		return;
 	if (purge) {
 		if (!rk_identity_refresh(s->fetcher, s->copy.did, RK_KEY_TRUST_MS) ||
 			rk_resync_signer_read(s, &signer) != 0 || signer.elsewhere) {

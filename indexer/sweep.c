@@ -29,24 +29,28 @@ enum {
 		5000, /* one host's events may reach a relay so much later than another's */
 };
 
-/*
- * Waits until the stream has shown everything that happened before the listing: an event of later time
- * is in the index, or the peer answered and had nothing more, with everything received applied.
- */
-static bool stream_passed(struct rk_sweep *s)
+/* An event of later time is in the index, or the peer answered and had nothing more, with everything received
+ * applied. */
+bool rk_stream_passed(struct rk_indexer *indexer, int64_t still_most_ms)
 {
-	struct rk_indexer *indexer = s->fetcher.indexer;
-	int64_t listed_wall = rk_clock_wall_ms(), listed_mono = rk_clock_mono_ms();
+	int64_t asked_wall = rk_clock_wall_ms(), asked_mono = rk_clock_mono_ms();
 	int64_t behind = indexer->options.relay ? RELAY_BEHIND_MS : 0;
+	int64_t seen_ms = 0, moved_mono = asked_mono;
 
 	while (!atomic_load(&indexer->stopping)) {
-		bool quiet = atomic_load(&indexer->quiet_ms) > listed_mono &&
+		int64_t now_mono = rk_clock_mono_ms(),
+			event_ms = atomic_load(&indexer->notes.event_ms);
+		bool quiet = atomic_load(&indexer->quiet_ms) > asked_mono &&
 			rk_ring_is_empty(indexer->ring);
 
 		if (!atomic_load(&indexer->connected))
 			return false;
-		if (quiet || atomic_load(&indexer->notes.event_ms) > listed_wall + behind ||
-			rk_clock_mono_ms() - listed_mono > PASS_MOST_MS)
+		if (event_ms != seen_ms)
+			moved_mono = now_mono;
+		seen_ms = event_ms;
+		if (quiet || event_ms > asked_wall + behind ||
+			now_mono - moved_mono > still_most_ms ||
+			now_mono - asked_mono > PASS_MOST_MS)
 			return true;
 		pthread_mutex_lock(&indexer->lock);
 		rk_indexer_wait(indexer, PASS_STEP_MS);
@@ -299,7 +303,7 @@ static int sweep(struct rk_sweep *s)
 		r = rk_survey(s);
 	}
 	if (r == 0 && s->count) {
-		if (!stream_passed(s))
+		if (!rk_stream_passed(indexer, PASS_MOST_MS))
 			return -EAGAIN;
 		r = rk_writer_call(indexer->writer, entries_run, s);
 	}

@@ -115,6 +115,29 @@ describe('recovery, later', () => {
     }
   });
 
+  it('an account that is gone before the stream says that it is deleted: its documents are marked', async () => {
+    const p = await scene.person();
+    const thing = kinds[MOOD].thing(p);
+    const record = await linked(refkey, await rows.publish(p, MOOD, thing));
+    const ofRepo = { method: 'com.atproto.sync.getRepo', query: (q) => q.get('did') === p.did };
+    // To be fetched, which goes wrong until the account is gone.
+    const away = scene.proxy.http({ status: 503 }, ofRepo);
+    await unseenCommit(p, () => rows.publish(p, MOOD, kinds[MOOD].thing(p)));
+    await rows.publish(p, MOOD, kinds[MOOD].thing(p));
+    await until(() => away.fired, { what: 'the repo being asked for', ...soon });
+    scene.proxy.stall();
+    try {
+      await scene.pds.deleteAccount(p.did);
+      away.end();
+      const isGone = (r) => r.method === ofRepo.method && ofRepo.query(r.query) && r.status === 400;
+      await until(() => scene.proxy.requests.some(isGone), { what: 'the answer that there is none', ...soon });
+    } finally {
+      scene.proxy.stall(false);
+    }
+    await unseen(refkey, record);
+    await rows.untilDocument(MOOD, thing._id, (d) => d.deleted === true, 'marked');
+  });
+
   it('a user with a new DID shows at the sweep', async () => {
     const [p, q] = [person(), person()];
     const thing = kinds[MOOD].thing(p);
@@ -131,14 +154,19 @@ describe('recovery, later', () => {
     await refkey.ready();
   });
 
-  // A repo that changed unseen: its commit is lost on the way, the next one shows it.
-  async function unseenChange(p, change) {
+  // A commit that is lost on the way.
+  async function unseenCommit(p, change) {
     const lost = scene.proxy.stream(faults.drop, {
       when: (f) => f.type === '#commit' && f.body.repo === p.did,
       times: 1,
     });
     await change();
     await until(() => lost.fired === 1, { what: 'the commit was lost', ...soon });
+  }
+
+  // A repo that changed unseen: the next commit shows it.
+  async function unseenChange(p, change) {
+    await unseenCommit(p, change);
     return seen(refkey, await rows.publish(p, MOOD, kinds[MOOD].thing(p)));
   }
 
