@@ -5,7 +5,7 @@
 #ifndef RK_CLI_ACCOUNTS_REPORT_H
 #define RK_CLI_ACCOUNTS_REPORT_H
 
-#include "mirror/accounts.h"
+#include "account/accounts.h"
 
 struct rk_accounts_report {
 	int fd; /* -1: not open */

@@ -2,8 +2,8 @@
 #ifndef RK_CLI_AUDIT_H
 #define RK_CLI_AUDIT_H
 
+#include "audit/audit.h"
 #include "cli/operation.h"
-#include "mirror/audit.h"
 
 /* Options for a service, and an "error" event where a setting is missing: false. */
 bool rk_audit_options_make(struct rk_audit_options *out, const struct rk_operation_run *run,

@@ -6,7 +6,7 @@
 #include "cli/event.h"
 #include "cli/operation.h"
 #include "cli/perform.h"
-#include "mirror/delete.h"
+#include "repair/delete.h"
 
 static void line(void *context, const struct rk_delete_line *line)
 {

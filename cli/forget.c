@@ -6,7 +6,7 @@
 #include "cli/event.h"
 #include "cli/operation.h"
 #include "cli/perform.h"
-#include "mirror/forget.h"
+#include "repair/forget.h"
 
 static void found(void *context, const struct rk_user *user, bool forgotten,
 	const struct rk_forget_counts *counts)

@@ -6,8 +6,8 @@
 #include "cli/event.h"
 #include "cli/interrupt.h"
 #include "cli/lexicon.h"
-#include "mirror/lexicons.h"
 #include "net/http.h"
+#include "publish/lexicons.h"
 
 struct printing {
 	bool json, dry_run;

@@ -9,7 +9,7 @@
 #include "cli/publish_inside.h"
 #include "cli/publish_print.h"
 #include "cli/watch.h"
-#include "mirror/publish.h"
+#include "publish/publish.h"
 
 static void begin(void *context, uint64_t found)
 {

@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "cli/settings.h"
-#include "mirror/publish.h"
+#include "publish/publish.h"
 
 /* The texts are the settings'. */
 struct rk_publish_options rk_publish_options_of(const struct rk_settings *settings);

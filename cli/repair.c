@@ -10,7 +10,7 @@
 #include "cli/perform.h"
 #include "cli/repair_print.h"
 #include "cli/report.h"
-#include "mirror/repair.h"
+#include "repair/repair.h"
 
 enum { PLAN_MOST = 64 << 20 }; /* bytes */
 

@@ -13,7 +13,7 @@
 #include "cli/turns.h"
 #include "indexer/indexer.h"
 #include "mirror/mirror.h"
-#include "mirror/publish_watch.h"
+#include "publish/watch.h"
 #include "store/writer.h"
 
 #define RK_USER_AGENT "refkey/" REFKEY_VERSION

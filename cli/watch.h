@@ -3,7 +3,7 @@
 #define RK_CLI_WATCH_H
 
 #include "cli/operation.h"
-#include "mirror/publish_watch.h"
+#include "publish/watch.h"
 
 /* The threads of serve, one for each collection that can be published; where REFKEY_PUBLISH is off there are
  * none, and *out is NULL. 0 or an exit code, after saying on standard error what is wrong. */

@@ -8,7 +8,7 @@
 #include <pthread.h>
 
 #include "mirror/decide.h"
-#include "mirror/mongo.h"
+#include "mongo/mongo.h"
 #include "records/document.h"
 
 struct rk_recover_call;

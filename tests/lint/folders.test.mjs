@@ -15,9 +15,14 @@ const arrows = {
   store: ['base', 'atproto', 'records'],
   indexer: ['base', 'atproto', 'net', 'records', 'store'],
   image: ['base', 'net'],
-  mirror: ['base', 'atproto', 'image', 'net', 'records', 'store'],
+  mongo: ['base', 'atproto', 'records'],
+  account: ['base', 'atproto', 'net', 'store', 'mongo'],
+  mirror: ['base', 'atproto', 'records', 'store', 'mongo'],
+  publish: ['base', 'atproto', 'image', 'net', 'records', 'store', 'mongo', 'account', 'mirror'],
+  audit: ['base', 'atproto', 'net', 'records', 'store', 'mongo', 'mirror'],
+  repair: ['base', 'atproto', 'records', 'store', 'mongo', 'account', 'mirror', 'publish', 'audit'],
   xrpc: ['base', 'atproto', 'records', 'store'],
-  cli: ['base', 'atproto', 'net', 'records', 'store', 'indexer', 'mirror', 'xrpc'],
+  cli: ['base', 'atproto', 'net', 'records', 'store', 'indexer', 'mongo', 'account', 'mirror', 'publish', 'audit', 'repair', 'xrpc'],
 };
 
 // Headers of a library, and the folders that may include them.
@@ -26,7 +31,9 @@ const libraries = [
   ['libcurl', /^curl\//, ['net']],
   ['wslay', /^wslay\//, ['net']],
   ['h2o', /^h2o(\.h$|\/)/, ['xrpc']],
-  ['mongo-c-driver', /^(mongoc|bson)(\.h$|\/)/, ['mirror']],
+  ['mongo-c-driver', /^mongoc(\.h$|\/)/, ['mongo']],
+  // What documents are made of.
+  ['libbson', /^bson(\.h$|\/)/, ['mongo', 'mirror', 'publish', 'repair']],
   ['libsecp256k1', /^secp256k1/, ['atproto']],
   // net: the SHA-1 of a WebSocket's handshake.
   ['OpenSSL', /^openssl\//, ['atproto', 'net']],

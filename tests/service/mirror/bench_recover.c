@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "mirror/build.h"
+#include "mongo/build.h"
 
 static unsigned records = 20000;
 static unsigned rounds = 3;

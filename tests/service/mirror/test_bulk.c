@@ -1,7 +1,7 @@
 /* What is known of each statement of a bulk, on a real server. */
 #include "tests/service/mirror/world.h"
 
-#include "mirror/mongo.h"
+#include "mongo/mongo.h"
 
 #define ID(last) "{'_id':{'$oid':'" OLD_OID(last) "'}"
 
