@@ -1,7 +1,7 @@
 /*
- * What publishing's files share. The caller's thread selects, links and tells (publish.c,
- * link.c); each working thread takes one user after the other (user.c), with MongoDB
- * clients and a PDS session of its own, and hands on parcels of what the PDS has said yes to.
+ * What publishing's files share. The caller's thread selects (select.c), has keys set (link.c) and tells (publish.c);
+ * each working thread takes one user after the other (user.c), with MongoDB clients and a PDS session of its own, and
+ * hands on parcels of what the PDS has said yes to (run.c).
  */
 #ifndef RK_PUBLISH_INSIDE_H
 #define RK_PUBLISH_INSIDE_H
@@ -94,6 +94,13 @@ void rk_publish_parcel_destroy(struct rk_publish_parcel *parcel);
 /* How many of so many the limit still allows; what is not used is given back. */
 size_t rk_publish_allow(struct rk_publish_run *run, size_t count);
 void rk_publish_give_back(struct rk_publish_run *run, size_t count);
+/* How many documents there will be lines of, or were told of together, as far as is known. The caller's thread. */
+uint64_t rk_publish_lines(const struct rk_publish_run *run);
+
+/* Who has what to publish: the run's users, persons and ids (select.c). Tells of what never can be. 0, or a result
+ * of the run. */
+int rk_publish_select(struct rk_publish_run *run, struct rk_mongo *mongo)
+	__attribute__((warn_unused_result));
 
 /*
  * Documents read ahead, and what is to be written of them, on a thread of their own: one batch at a time

@@ -85,19 +85,6 @@ static int list_first(struct worker *w)
 	return r;
 }
 
-void rk_publish_settle(
-	struct rk_publish_item *item, enum rk_publish_outcome outcome, const char *reason)
-{
-	item->settled = true;
-	item->outcome = outcome;
-	snprintf(item->reason, sizeof(item->reason), "%s", reason);
-}
-
-bool rk_publish_took_place(const struct rk_publish_item *item)
-{
-	return item->outcome == RK_PUBLISH_CREATED || item->outcome == RK_PUBLISH_LINKED;
-}
-
 /* The PDS has nothing, or nothing good, to say of the user's account. */
 static void settle_account(struct rk_publish_item *item, const char *reason)
 {
