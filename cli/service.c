@@ -48,14 +48,15 @@ static bool repos_are_awaited(struct rk_service *service, bool swept)
 	return unready > 0 && !over && !atomic_load(&service->was_complete);
 }
 
-/* A commit alone changes how many repos are awaited: asked before it counts, and by whoever wants to know, this
- * misses nothing of what was between. */
+/* A commit alone changes how many repos are awaited: asked before it counts and after, and by whoever wants to know,
+ * this misses nothing of what was between. */
 bool rk_service_was_complete(struct rk_service *service)
 {
 	bool swept = is_swept(service);
 
-	if (swept && !repos_are_awaited(service, swept))
-		atomic_store(&service->was_complete, true);
+	if (swept && !repos_are_awaited(service, swept) &&
+		!atomic_exchange(&service->was_complete, true) && service->mirror)
+		rk_mirror_filled(service->mirror);
 	return atomic_load(&service->was_complete);
 }
 
@@ -77,6 +78,7 @@ static void committed(void *context)
 		}
 		rk_snapshot_end(service->counting);
 	}
+	rk_service_was_complete(service);
 	mirror = service->mirror;
 	if (mirror)
 		rk_mirror_wake(mirror);

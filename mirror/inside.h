@@ -33,12 +33,14 @@ struct rk_mirror {
 	int64_t users_took_ms;     /* the last reading of users */
 	size_t take;               /* entries taken at once; less while a batch fails as a whole */
 	int64_t sweep_ms, ping_ms; /* monotonic: next due */
+	bool unsure; /* what the last sweep saw of some documents hung on repos that were not in */
 	struct rk_refusal refusals[RK_REFUSALS_MOST];
 	size_t refusal_next;
 	/* Where the last sweep ended with records that were refused; empty: at the end of them. */
 	struct rk_buf rejected_from, conflict_from;
 	pthread_t thread;
 	atomic_bool connected;
+	atomic_bool filled; /* said by rk_mirror_filled, and not acted on yet */
 
 	pthread_mutex_t lock;
 	pthread_cond_t work;           /* for the mirror's thread */

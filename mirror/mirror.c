@@ -74,6 +74,12 @@ void rk_mirror_wake(struct rk_mirror *mirror)
 	pthread_mutex_unlock(&mirror->lock);
 }
 
+void rk_mirror_filled(struct rk_mirror *mirror)
+{
+	atomic_store(&mirror->filled, true);
+	rk_mirror_wake(mirror);
+}
+
 void rk_mirror_settle(struct rk_mirror *mirror)
 {
 	uint64_t turns;

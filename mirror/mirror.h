@@ -33,6 +33,8 @@ int rk_mirror_create(struct rk_mirror **out, struct rk_store *store, struct rk_w
 void rk_mirror_destroy(struct rk_mirror *mirror);
 /* New pending work may be in the index. Any thread, cheap. */
 void rk_mirror_wake(struct rk_mirror *mirror);
+/* The repos that were awaited are in: what a sweep could not tell before, it can now. Any thread, cheap. */
+void rk_mirror_filled(struct rk_mirror *mirror);
 /* Returns once whatever the mirror had in hand when it was called is over: what it begins later sees the
  * index as it is now. Any thread but the mirror's. */
 void rk_mirror_settle(struct rk_mirror *mirror);

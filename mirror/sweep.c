@@ -97,10 +97,13 @@ static int named_compare(struct rk_sweep *sweep, const struct rk_document *docum
 	if (rkey.len == 0 || rkey.len > RK_RKEY_MOST || did.len == 0)
 		return 0;
 	r = rk_read_repo_by_did(s, &repo, did);
+	if (r == RK_STORE_ABSENT)
+		sweep->unsure++;
 	if (r)
 		return r == RK_STORE_ABSENT ? 0 : r;
 	r = rk_read_record(s, &record, repo.id, collection, rkey);
 	if (r == RK_STORE_ABSENT) {
+		sweep->unsure += repo.sync != RK_SYNC_SYNCHRONIZED;
 		*dangling = !document->gone &&
 			rk_names_of(rkey, (struct rk_slice){0}, false,
 				repo.sync == RK_SYNC_SYNCHRONIZED,
@@ -336,6 +339,7 @@ int rk_sweep(struct rk_mirror *mirror)
 		r = rk_sweep_records(&sweep);
 	if (r == 0)
 		r = rk_sweep_issues(&sweep);
+	mirror->unsure = sweep.unsure > 0;
 	if (r == 0)
 		rk_log(RK_LOG_DEBUG, "mirror", "documents compared with the index",
 			RK_LOG_INT("documents", sweep.documents),

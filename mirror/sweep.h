@@ -11,6 +11,7 @@ struct rk_sweep {
 	struct rk_seen dangling[RK_COLLECTION_COUNT]; /* found by this sweep */
 	struct rk_seen vanished[RK_COLLECTION_COUNT]; /* issues there are */
 	uint64_t documents, marked;
+	uint64_t unsure; /* documents whose record may only not have arrived yet */
 };
 
 /* Tells the index what the round holds, then empties it. */

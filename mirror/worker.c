@@ -152,7 +152,8 @@ static int turn(struct rk_mirror *mirror)
 		rest(mirror, PING_MS, true);
 		return rk_mongo_ping(mirror->mongo);
 	}
-	if (rk_clock_mono_ms() >= mirror->sweep_ms) {
+	if (rk_clock_mono_ms() >= mirror->sweep_ms ||
+		(mirror->unsure && atomic_exchange(&mirror->filled, false))) {
 		r = rk_sweep(mirror);
 		mirror->sweep_ms =
 			rk_clock_mono_ms() + (int64_t)mirror->options.sweep_seconds * 1000;

@@ -61,6 +61,7 @@ static int candidate_add(
 	struct rk_watching *w = context;
 	const struct rk_user *user = foreign ? NULL : owner_of(w, document);
 	struct rk_watch_candidate *candidate;
+	struct rk_rkey rkey;
 
 	if (!user || user->did.len == 0) {
 		w->accountless |= !foreign;
@@ -68,7 +69,7 @@ static int candidate_add(
 	}
 	if ((w->only_count && !is_among(w->only, w->only_count, user)) ||
 		is_among(w->skip, w->skip_count, user) ||
-		(document->gone && rk_document_rkey(document).len > RK_RKEY_MOST))
+		(document->gone && !rk_rkey_parse(&rkey, rk_document_rkey(document))))
 		return 0;
 	if (rk_list_grow(&w->list, &w->room, w->count, sizeof(*w->list)) != 0)
 		return -ENOMEM;

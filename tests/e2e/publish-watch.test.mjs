@@ -86,6 +86,14 @@ describe('REFKEY_PUBLISH=exclusive', () => {
     await site.published(person, d);
   });
 
+  it('a deleted document whose key can be none of a record is left alone', async () => {
+    const person = await scene.writer();
+    await site.post(person, { rkey: 'a\0b', deleted: true });
+    await site.post(person, { rkey: 'a b', deleted: true });
+    await site.published(person, await site.post(person));
+    await untilPublishing(refkey, { waiting: 0, failing: 0 });
+  });
+
   it('a document that comes back to life is published again', async () => {
     const person = await scene.writer();
     const d = await site.post(person);
