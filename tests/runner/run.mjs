@@ -49,7 +49,7 @@ function run({ command, env, minutes }) {
       process.removeListener('exit', stop);
       end('SIGKILL'); // what it left behind
       const text = (stream) => Buffer.concat(kept[stream]).toString('utf8');
-      resolve({ output: text('stdout'), errors: text('stderr'), how: late ?? how });
+      resolve({ output: text('stdout'), errors: text('stderr'), how: late ?? how, late });
     };
     child.once('error', (e) => finish(e.message));
     // 'exit' as well as 'close': a process left behind may hold the pipes open. It is ended first, so that all
@@ -93,7 +93,7 @@ async function runMeson(job) {
 }
 
 async function runNode(job) {
-  const { output, errors, how } = await run(job);
+  const { output, errors, how, late } = await run(job);
   const cases = [];
   const printed = [];
   let complete = false;
@@ -118,6 +118,8 @@ async function runNode(job) {
   }
   // What the file printed is shown once, with the first that failed.
   const first = cases.find((c) => c.error !== undefined);
+  // Node may have told of the file's end before its own.
+  if (first && late) first.error = `${late}\n${first.error}`;
   if (first && said) first.error += `\nprinted by ${job.file}:\n${said}`;
   return cases;
 }
