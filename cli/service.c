@@ -52,8 +52,11 @@ static bool repos_are_awaited(struct rk_service *service, bool swept)
  * this misses nothing of what was between. */
 bool rk_service_was_complete(struct rk_service *service)
 {
-	bool swept = is_swept(service);
+	bool swept;
 
+	if (atomic_load(&service->was_complete))
+		return true;
+	swept = is_swept(service);
 	if (swept && !repos_are_awaited(service, swept) &&
 		!atomic_exchange(&service->was_complete, true) && service->mirror)
 		rk_mirror_filled(service->mirror);
