@@ -2,21 +2,21 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { MOOD, moodRecord, objectId } from '../kit/shapes.mjs';
+import { MOOD, moodRecord } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { repairing, users } from './repairing.mjs';
-import { assertChecks, issues, settled, startScene } from './scene.mjs';
+import { assertChecks, startScene } from './scene.mjs';
 
 describe('repair, of what changes meanwhile', () => {
   let scene;
   let refkey;
-  let repair, find, records, keys, writer, record, mood;
+  let repair, find, records, keys, writer, record, mood, moods, vanish;
 
   before(async () => {
     scene = await startScene({ proxy: true });
     refkey = await scene.refkey({ REFKEY_RECOVER: 'off', REFKEY_SWEEP_SECONDS: '1' });
     await refkey.stop();
-    ({ repair, find, records, keys, writer, record, mood } = repairing(scene, refkey));
+    ({ repair, find, records, keys, writer, record, mood, moods, vanish } = repairing(scene, refkey));
   });
   after(() => scene?.close());
 
@@ -62,21 +62,9 @@ describe('repair, of what changes meanwhile', () => {
 
   it('a record that vanished and is there again: its document is not marked', async () => {
     const person = await writer();
-    const many = [];
-    for (let i = 0; i < 22; i++) many.push(await mood(person, 1, 0));
+    const many = await moods(person, 22);
     const orphan = await mood(person, 1, 0);
-    await refkey.start();
-    await refkey.ready();
-    await settled(refkey);
-    await refkey.stop();
-    await scene.pds.applyWrites(person, many.map((m) => ({ action: 'delete', collection: MOOD, rkey: m.rkeys[0] })));
-    // So long ago that no stream tells of it.
-    await scene.pds.restart({ repoBackfillLimitMs: 1 });
-    await record(await scene.person(), objectId());
-    await refkey.start();
-    await refkey.ready();
-    await until(async () => (await issues(refkey)).vanished === 22, { what: 'vanished' });
-    await refkey.stop();
+    await vanish(person, many);
     await set(orphan, { $set: { deleted: true } });
     const { code, summary, shown } = await limited(
       () => record(person, many[0]._id, many[0].rkeys[0]),

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, 
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { MOOD, objectId } from '../kit/shapes.mjs';
+import { MOOD } from '../kit/shapes.mjs';
 import { until } from '../kit/wait.mjs';
 import { entries, repairing, users } from './repairing.mjs';
 import { assertChecks, failingDeletes, issues, settled, startScene } from './scene.mjs';
@@ -16,14 +16,14 @@ describe('repair', () => {
   let scene;
   let refkey;
   let folder;
-  let repair, find, records, keys, undoFolder, undoFiles, writer, record, mood, everything;
+  let repair, find, records, keys, undoFolder, undoFiles, writer, record, mood, moods, vanish, everything;
 
   before(async () => {
     folder = mkdtempSync(path.join(os.tmpdir(), 'refkey-repair-'));
     scene = await startScene({ proxy: true });
     refkey = await scene.refkey({ REFKEY_RECOVER: 'off', REFKEY_SWEEP_SECONDS: '1' });
     await refkey.stop();
-    ({ repair, find, records, keys, undoFolder, undoFiles, writer, record, mood, everything } = repairing(scene, refkey));
+    ({ repair, find, records, keys, undoFolder, undoFiles, writer, record, mood, moods, vanish, everything } = repairing(scene, refkey));
   });
   after(async () => {
     await scene?.close();
@@ -369,21 +369,9 @@ Failed:  0
 
   it('vanished: documents whose records went in a copy that was not believed, when asked', async () => {
     const person = await writer();
-    const many = [];
-    for (let i = 0; i < 25; i++) many.push(await mood(person, 1, 0));
+    const many = await moods(person, 25);
     const kept = await mood(person, 1, 0);
-    await refkey.start();
-    await refkey.ready();
-    await settled(refkey);
-    await refkey.stop();
-    await scene.pds.applyWrites(person, many.map((m) => ({ action: 'delete', collection: MOOD, rkey: m.rkeys[0] })));
-    // So long ago that no stream tells of it.
-    await scene.pds.restart({ repoBackfillLimitMs: 1 });
-    await record(await scene.person(), objectId());
-    await refkey.start();
-    await refkey.ready();
-    await until(async () => (await issues(refkey)).vanished === 25, { what: 'vanished' });
-    await refkey.stop();
+    await vanish(person, many);
     await scene.pds.restart({ repoBackfillLimitMs: 86_400_000 });
     // One is there again, and one is written anew under another key.
     await record(person, many[0]._id, many[0].rkeys[0]);

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { MOOD, moodDocument, moodRecord, objectId } from '../kit/shapes.mjs';
-import { tid } from './scene.mjs';
+import { until } from '../kit/wait.mjs';
+import { issues, settled, tid } from './scene.mjs';
 
 export const users = (...people) => people.flatMap((p) => ['--user', p.user]);
 export const entries = (file) =>
@@ -38,6 +39,26 @@ export function repairing(scene, refkey) {
     for (const [i, key] of rkeys.entries()) await record(person, document._id, key, `mood ${i}`);
     return { ...document, rkeys };
   }
+  async function moods(person, count) {
+    const all = [];
+    for (let i = 0; i < count; i++) all.push(await mood(person, 1, 0));
+    return all;
+  }
+  // Their records go in a copy of the repo that refkey, which has seen all there is, does not believe: it has too few.
+  async function vanish(person, all) {
+    await refkey.start();
+    await refkey.ready();
+    await settled(refkey);
+    await refkey.stop();
+    await scene.pds.applyWrites(person, all.map((m) => ({ action: 'delete', collection: MOOD, rkey: m.rkeys[0] })));
+    // So long ago that no stream tells of it.
+    await scene.pds.restart({ repoBackfillLimitMs: 1 });
+    await record(await scene.person(), objectId());
+    await refkey.start();
+    await refkey.ready();
+    await until(async () => (await issues(refkey)).vanished === all.length, { what: 'vanished' });
+    await refkey.stop();
+  }
   // One of each, and what must not be touched.
   async function everything(person) {
     return {
@@ -51,5 +72,5 @@ export function repairing(scene, refkey) {
       unsynced: await mood(person, 0),
     };
   }
-  return { repair, find, records, keys, undoFolder, undoFiles, writer, record, mood, everything };
+  return { repair, find, records, keys, undoFolder, undoFiles, writer, record, mood, moods, vanish, everything };
 }
